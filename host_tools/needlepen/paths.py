@@ -1,0 +1,34 @@
+"""Where the project's own data and its cache are, in a repository and in an installed wheel."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+_PACKAGE = Path(__file__).resolve().parent
+_REPOSITORY = _PACKAGE.parents[1]
+
+
+def _data_dir(name: str) -> Path:
+    shipped = _PACKAGE / "_data" / name
+    return shipped if shipped.is_dir() else _REPOSITORY / name
+
+
+def firmware_dir() -> Path:
+    """The MicroPython sources: `firmware/` of the repository, or the copy shipped in the wheel."""
+    return _data_dir("firmware")
+
+
+def boards_dir() -> Path:
+    """The board descriptions: `boards/` of the repository, or the copy shipped in the wheel."""
+    return _data_dir("boards")
+
+
+def cache_dir() -> Path:
+    """The cache for runtimes, compiled engines and images; NEEDLEPEN_CACHE overrides the user's cache folder."""
+    override = os.environ.get("NEEDLEPEN_CACHE")
+    path = Path(override) if override else Path(platformdirs.user_cache_dir("needlepen"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
