@@ -1,0 +1,5 @@
+"""Starts the pen. Everything else is in the package `pen`."""
+
+from pen import app
+
+app.run()

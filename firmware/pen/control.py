@@ -1,0 +1,312 @@
+"""The 1 ms control tick: speed estimate, regulator, limit checks, heartbeat. Hard interrupt, viper, no allocation.
+
+Everything it knows is in `state`, an array of 32 bit integers whose places are named below. `estimate`,
+`edge` and `regulate` touch nothing else and run under CPython too; `tick` alone touches registers.
+Times are us, rates mHz, voltages mV, currents mA unless the name says otherwise.
+"""
+
+import array
+
+import micropython
+from micropython import const
+
+from pen.board import (
+    ADC_BATTERY_MV_PER_LSB_Q16,
+    ADC_MOTOR_CURRENT_MA_PER_LSB_Q16,
+    LOOP_R_MOHM,
+    MOTOR_KE_UV_PER_HZ,
+    PIN_TICK,
+    PIN_TRIGGER_N,
+    PIN_WDT_KICK,
+    PWM_N_PERIOD_CLOCKS,
+)
+from pen.limits import SR06_THRESHOLD_HZ
+
+# ---- measured
+NOW_US = const(0)
+CURRENT_MA = const(1)  # mean of 8 samples, 1.3 ms
+CELL_MV = const(2)
+EDGES = const(3)  # rising index edges since the start of the drive
+EDGE_US = const(4)
+QUARTER_US = const(5)  # last index period
+TURN_US = const(6)  # last four index periods: one revolution, one stroke; 0 = not known
+# ---- estimated
+EMF_MHZ = const(8)  # rate from back-EMF alone
+BIAS_MHZ = const(9)  # what the index edges add to it
+EMF_SUM_MHZ = const(10)
+EMF_COUNT = const(11)
+RATE_MHZ = const(12)
+REJECTED = const(13)  # implausible edges in a row
+# ---- commanded
+DRIVE = const(16)  # 1 = motor driven; set by the main loop, cleared by the tick
+TARGET_MHZ = const(17)
+SET_MHZ = const(18)  # TARGET_MHZ after the ramp
+RAMP_MHZ = const(19)  # ramp step per tick
+INTEGRAL_UV = const(20)
+VOLTAGE_MV = const(21)  # mean voltage applied during the tick that ends now
+ON_COUNTS = const(22)  # PWM counts of drive in a period
+DRIVE_US = const(23)  # time at which the drive began
+STOP_REASON = const(24)
+# ---- watched
+TICKS = const(26)
+MAIN_AGE_MS = const(27)  # the main loop sets it to 0
+COST_US = const(28)  # longest tick
+JITTER_US = const(29)  # largest deviation of the tick's start from its 1 ms grid
+SUPERVISED = const(30)  # 1 = all cut-off and index machines run
+EDGE_RING = const(32)  # address of the edge times, of the DMA register with the next one's address
+EDGE_WRITE = const(33)
+EDGE_SLOT = const(34)
+ADC_RING = const(35)
+GRID_US = const(36)  # start of the last tick
+SIZE = const(40)
+
+# ---- why the tick ended a drive
+STOP_NONE = const(0)
+STOP_RELEASED = const(1)
+STOP_HARDWARE_CUT = const(2)
+STOP_OVERSPEED = const(3)
+STOP_STALL = const(4)
+STOP_MAIN_LATE = const(5)
+STOP_UNSUPERVISED = const(6)
+STOP_ASKED = const(7)  # the main loop wrote it into STOP_REASON
+
+# ---- regulator: 0.025 V/Hz, 0.8 V/(Hz s)
+_KP_UV_PER_MHZ = const(25)
+_KI_NV_PER_MHZ = const(800)
+_INTEGRAL_LIMIT_UV = const(1_200_000)
+_CURRENT_LIMIT_MA = const(950)  # of PR-04's limit; the rest is the estimate's error
+
+# ---- estimate
+_EDGE_GATE_PCT = const(25)
+_EDGE_GATE_MHZ = const(10_000)
+_MHZ_PER_MV_X1000 = 1_000_000_000 // MOTOR_KE_UV_PER_HZ
+_REJECT_MAX = const(4)
+_QUARTER_HZ_US = const(250_000_000)  # mHz of the stroke rate x us of an index period
+_SHORTEST_US = const(500)
+
+# ---- supervision
+_OVERSPEED_MHZ = 1000 * SR06_THRESHOLD_HZ
+_STALL_US = const(13_800)  # like the index window of PIO0
+_FIRST_EDGE_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
+_MAIN_LIMIT_MS = const(100)
+_BEAT_COUNTS = const(62)  # 48 us each: 3 ms to live
+
+state = array.array("i", [0] * SIZE)
+
+
+@micropython.viper
+def estimate(s: ptr32):
+    """Rate between index edges: back-EMF E = V - I R, plus the bias that the last edges showed."""
+    emf_mv = s[VOLTAGE_MV] - s[CURRENT_MA] * LOOP_R_MOHM // 1000
+    emf_mhz = emf_mv * _MHZ_PER_MV_X1000 // 1000
+    s[EMF_MHZ] = emf_mhz
+    s[EMF_SUM_MHZ] += emf_mhz
+    s[EMF_COUNT] += 1
+    s[RATE_MHZ] += (emf_mhz + s[BIAS_MHZ] - s[RATE_MHZ]) >> 1
+
+
+@micropython.viper
+def edge(s: ptr32, edge_us: int, four_back_us: int):
+    """Correct the estimate with a rising index edge; an implausible one is ignored (SR-27).
+
+    One index period is a quarter of a stroke. An edge that moves the rate by more than 25 % of what the
+    back-EMF says is a glitch or follows a lost edge; after four of them in a row the edges are believed.
+    """
+    quarter_us = edge_us - s[EDGE_US]
+    s[EDGE_US] = edge_us
+    s[QUARTER_US] = quarter_us
+    s[EDGES] += 1
+    count = s[EMF_COUNT]
+    emf_mhz = s[EMF_MHZ]
+    if count > 0:
+        emf_mhz = s[EMF_SUM_MHZ] // count
+    s[EMF_SUM_MHZ] = 0
+    s[EMF_COUNT] = 0
+    if s[EDGES] < 2 or quarter_us < _SHORTEST_US:
+        return
+    expected_mhz = emf_mhz + s[BIAS_MHZ]
+    rate_mhz = _QUARTER_HZ_US // quarter_us
+    difference_mhz = rate_mhz - expected_mhz
+    distance_mhz = difference_mhz
+    if distance_mhz < 0:
+        distance_mhz = 0 - distance_mhz
+    if distance_mhz > expected_mhz * _EDGE_GATE_PCT // 100 + _EDGE_GATE_MHZ and s[REJECTED] < _REJECT_MAX:
+        s[REJECTED] += 1
+        s[TURN_US] = 0
+        return
+    if s[REJECTED] == _REJECT_MAX:
+        s[BIAS_MHZ] += difference_mhz
+    else:
+        s[BIAS_MHZ] += difference_mhz >> 2
+    s[REJECTED] = 0
+    if s[EDGES] > 4:
+        s[TURN_US] = edge_us - four_back_us
+
+
+@micropython.viper
+def regulate(s: ptr32):
+    """Feed-forward + PI on the estimated rate, limited in voltage and so in current; sets ON_COUNTS.
+
+    The current is V - E over R, so limiting V to E +- I_max R limits the current without a current loop.
+    Anti-windup: the integral stands still while the voltage is limited in the direction of the error.
+    """
+    target_mhz = s[TARGET_MHZ]
+    set_mhz = s[SET_MHZ]
+    step_mhz = s[RAMP_MHZ]
+    if set_mhz < target_mhz:
+        set_mhz += step_mhz
+        if set_mhz > target_mhz:
+            set_mhz = target_mhz
+    elif set_mhz > target_mhz:
+        set_mhz -= step_mhz
+        if set_mhz < target_mhz:
+            set_mhz = target_mhz
+    s[SET_MHZ] = set_mhz
+
+    error_mhz = set_mhz - s[RATE_MHZ]
+    forward_mv = (set_mhz // 100) * MOTOR_KE_UV_PER_HZ // 10000
+    integral_uv = s[INTEGRAL_UV]
+    voltage_mv = forward_mv + (error_mhz * _KP_UV_PER_MHZ + integral_uv) // 1000
+
+    emf_mv = (s[RATE_MHZ] // 100) * MOTOR_KE_UV_PER_HZ // 10000
+    span_mv = _CURRENT_LIMIT_MA * LOOP_R_MOHM // 1000
+    high_mv = emf_mv + span_mv
+    cell_mv = s[CELL_MV]
+    if high_mv > cell_mv:
+        high_mv = cell_mv
+    low_mv = emf_mv - span_mv
+    if low_mv < 0:
+        low_mv = 0
+    limited = 0
+    if voltage_mv > high_mv:
+        voltage_mv = high_mv
+        limited = 1
+    elif voltage_mv < low_mv:
+        voltage_mv = low_mv
+        limited = -1
+    if not ((limited == 1 and error_mhz > 0) or (limited == -1 and error_mhz < 0)):
+        integral_uv += error_mhz * _KI_NV_PER_MHZ // 1000
+        if integral_uv > _INTEGRAL_LIMIT_UV:
+            integral_uv = _INTEGRAL_LIMIT_UV
+        elif integral_uv < 0 - _INTEGRAL_LIMIT_UV:
+            integral_uv = 0 - _INTEGRAL_LIMIT_UV
+        s[INTEGRAL_UV] = integral_uv
+
+    on = 0
+    if cell_mv > 0:
+        on = voltage_mv * PWM_N_PERIOD_CLOCKS // cell_mv
+    if on > PWM_N_PERIOD_CLOCKS:
+        on = PWM_N_PERIOD_CLOCKS
+    s[VOLTAGE_MV] = voltage_mv
+    s[ON_COUNTS] = on
+
+
+@micropython.viper
+def _measure(s: ptr32):
+    """Mean current and cell voltage of the last 8 conversions, and the index edges since the last tick."""
+    ring = ptr16(s[ADC_RING])
+    current = 0
+    cell = 0
+    i = 0
+    while i < 32:
+        current += ring[i]
+        cell += ring[i + 3]
+        i += 4
+    s[CURRENT_MA] = current * ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 >> 19  # mean of 8
+    s[CELL_MV] = (cell >> 3) * ADC_BATTERY_MV_PER_LSB_Q16 >> 16
+    slot = (ptr32(s[EDGE_WRITE])[0] - s[EDGE_RING]) >> 2
+    times = ptr32(s[EDGE_RING])
+    at = s[EDGE_SLOT]
+    while at != slot:
+        edge(state, times[at], times[(at - 4) & 15])
+        at = (at + 1) & 15
+    s[EDGE_SLOT] = at
+
+
+@micropython.viper
+def _must_stop(s: ptr32) -> int:
+    """The reason to end the drive now, or STOP_NONE."""
+    if s[STOP_REASON] != 0:
+        return s[STOP_REASON]
+    if ptr32(0xD0000004)[0] & (1 << PIN_TRIGGER_N):
+        return STOP_RELEASED
+    if ptr32(0x50200030)[0] & 0x10:
+        return STOP_HARDWARE_CUT
+    if s[SUPERVISED] == 0:
+        return STOP_UNSUPERVISED
+    if s[MAIN_AGE_MS] > _MAIN_LIMIT_MS:
+        return STOP_MAIN_LATE
+    if s[EDGES] > 4 and s[RATE_MHZ] > _OVERSPEED_MHZ and _QUARTER_HZ_US // s[QUARTER_US] > _OVERSPEED_MHZ:
+        return STOP_OVERSPEED
+    since_us = s[NOW_US] - s[EDGE_US]
+    if s[EDGES] == 0:
+        if since_us > _FIRST_EDGE_US:
+            return STOP_STALL
+    elif since_us > _STALL_US:
+        return STOP_STALL
+    return STOP_NONE
+
+
+@micropython.viper
+def tick(machine):
+    """Interrupt handler of the tick machine, every 1 ms (PR-07)."""
+    s = ptr32(state)
+    start_us = int(ptr32(0x40054028)[0])
+    ptr32(0xD0000014)[0] = 1 << PIN_TICK
+    s[NOW_US] = start_us
+    if s[TICKS] > 0:
+        late_us = start_us - s[GRID_US] - 1000
+        if late_us < 0:
+            late_us = 0 - late_us
+        if late_us > s[JITTER_US]:
+            s[JITTER_US] = late_us
+    s[GRID_US] = start_us
+    ticks = s[TICKS] + 1
+    s[TICKS] = ticks
+    s[MAIN_AGE_MS] += 1
+    # All three cut-off machines of PIO0 and both index machines of PIO1 must be enabled.
+    s[SUPERVISED] = int((ptr32(0x50200000)[0] & 7) == 7 and (ptr32(0x50300000)[0] & 3) == 3)
+    _measure(state)
+    if s[DRIVE]:
+        reason = int(_must_stop(state))
+        if reason:
+            ptr32(0x50200014)[0] = 0  # the heartbeat machine opens the supply, then brakes
+            if reason != STOP_OVERSPEED:
+                ptr32(0x40050020)[0] = PWM_N_PERIOD_CLOCKS  # PWM_N high: brake at once
+            s[STOP_REASON] = reason
+            s[DRIVE] = 0
+        else:
+            estimate(state)
+            regulate(state)
+            ptr32(0x50200014)[0] = _BEAT_COUNTS
+            ptr32(0x40050020)[0] = PWM_N_PERIOD_CLOCKS - s[ON_COUNTS]
+    else:
+        ptr32(0x40050020)[0] = PWM_N_PERIOD_CLOCKS
+        estimate_rest(state)
+    # External window watchdog: an edge every 10 ms, only while the whole chain is alive.
+    if s[SUPERVISED] and s[MAIN_AGE_MS] <= _MAIN_LIMIT_MS:
+        phase = ticks % 10
+        if phase == 0:
+            ptr32(0xD0000014)[0] = 1 << PIN_WDT_KICK
+        elif phase == 5:
+            ptr32(0xD0000018)[0] = 1 << PIN_WDT_KICK
+    ptr32(0xD0000018)[0] = 1 << PIN_TICK
+    cost_us = int(ptr32(0x40054028)[0]) - start_us
+    if cost_us > s[COST_US]:
+        s[COST_US] = cost_us
+
+
+@micropython.viper
+def estimate_rest(s: ptr32):
+    """While braked the back-EMF cannot be seen: the rate follows the index edges and runs out at 13.8 ms."""
+    rate_mhz = 0
+    since_us = s[NOW_US] - s[EDGE_US]
+    if s[EDGES] > 1 and since_us < _STALL_US:
+        longest_us = s[QUARTER_US]
+        if since_us > longest_us:
+            longest_us = since_us
+        if longest_us > _SHORTEST_US:
+            rate_mhz = _QUARTER_HZ_US // longest_us
+    s[RATE_MHZ] = rate_mhz
+    if rate_mhz == 0:
+        s[TURN_US] = 0

@@ -1,0 +1,195 @@
+"""The motor drive as one piece: sampling, index supervision, control tick, cut-off machines and how they start and stop."""
+
+import time
+
+import rp2
+from machine import PWM, Pin, mem32
+from micropython import const
+
+from pen import control, faults
+from pen.board import (
+    INDEX_PER_REV,
+    PIN_LATCH_CLR,
+    PIN_PWM_N,
+    PIN_TICK,
+    PIN_TRIP_N,
+    PIN_WDT_KICK,
+    PIO_INDEX_WINDOW_HZ,
+    PIO_TICK_HZ,
+    PIO_TICK_SM,
+    PWM_N_HZ,
+)
+from pen.control import state
+from pen.cutoff import CUT_TRIP, CUT_WINDOW, CutOff
+from pen.index import Index
+from pen.limits import PR01_RATE_DEFAULT_HZ, SR06_THRESHOLD_HZ
+from pen.sampling import Sampling
+
+_RAMP_START_MHZ = const(2500)  # per ms: the start is limited by the current
+_RAMP_CHANGE_MHZ = const(50)  # per ms: 50 Hz/s while running (SR-23)
+_WINDOW_TOP = const(1024)  # see cutoff.index_window
+_WINDOW_OVERHEAD_COUNTS = const(2)  # counts that the machine spends between edge and reload
+
+_FAULT_OF_STOP = {
+    control.STOP_OVERSPEED: faults.OVERSPEED,
+    control.STOP_STALL: faults.STALL,
+    control.STOP_MAIN_LATE: faults.MAIN_LOOP_LATE,
+    control.STOP_UNSUPERVISED: faults.SUPERVISION_LOST,
+}
+
+
+@rp2.asm_pio()
+def every_millisecond():
+    wrap_target()
+    irq(rel(0))
+    nop()
+    wrap()
+
+
+def window_counts():
+    """Longest index period in counts of the index window; its part above 1024 is the shortest."""
+    shortest = PIO_INDEX_WINDOW_HZ // 3 // (INDEX_PER_REV * SR06_THRESHOLD_HZ)
+    return _WINDOW_TOP + shortest - _WINDOW_OVERHEAD_COUNTS
+
+
+class Drive:
+    """Braked and without permission from the first line on; `start` is the only way to make the motor turn."""
+
+    def __init__(self):
+        self._cutoff = CutOff()
+        self._pwm = PWM(Pin(PIN_PWM_N), freq=PWM_N_HZ, duty_u16=65535)
+        self._trip_n = Pin(PIN_TRIP_N, Pin.IN, Pin.PULL_UP)
+        self._latch_clear = Pin(PIN_LATCH_CLR, Pin.OUT, value=0)
+        Pin(PIN_WDT_KICK, Pin.OUT, value=0)
+        Pin(PIN_TICK, Pin.OUT, value=0)
+        self._index = Index()
+        self._sampling = Sampling()
+        for place in range(control.SIZE):
+            state[place] = 0
+        state[control.EDGE_RING] = self._index.ring_address
+        state[control.EDGE_WRITE] = self._index.write_register
+        state[control.EDGE_SLOT] = self._index.next_slot()
+        state[control.ADC_RING] = self._sampling.ring_address
+        self.set_rate_hz(PR01_RATE_DEFAULT_HZ)
+        self._tick = rp2.StateMachine(PIO_TICK_SM, every_millisecond, freq=PIO_TICK_HZ)
+        self._tick.irq(control.tick, hard=True)
+        self._tick.active(1)
+
+    def set_rate_hz(self, rate_hz):
+        """Set rate; a running motor follows it at 50 Hz/s."""
+        self.rate_hz = rate_hz
+        state[control.TARGET_MHZ] = 1000 * rate_hz
+
+    def alive(self):
+        """Call from each pass of the main loop: the heartbeat depends on it."""
+        state[control.MAIN_AGE_MS] = 0
+
+    @property
+    def running(self):
+        return state[control.DRIVE] == 1
+
+    @property
+    def standstill(self):
+        return state[control.DRIVE] == 0 and state[control.RATE_MHZ] == 0
+
+    @property
+    def tripped(self):
+        """True while the overcurrent latch of the board is set."""
+        return self._trip_n.value() == 0
+
+    def start(self):
+        """Arm and drive. Returns None, or the reason why the hardware refused."""
+        if self.tripped:
+            return "overcurrent latch is set"
+        self._cutoff.clear()
+        self._sampling.start()
+        self._prepare(_RAMP_START_MHZ)
+        state[control.DRIVE] = 1
+        refused = self._cutoff.arm(window_counts())
+        if refused:
+            state[control.STOP_REASON] = control.STOP_ASKED
+        return refused
+
+    def _prepare(self, ramp_mhz):
+        now_us = time.ticks_us()
+        for place in (
+            control.EDGES,
+            control.QUARTER_US,
+            control.TURN_US,
+            control.BIAS_MHZ,
+            control.EMF_SUM_MHZ,
+            control.EMF_COUNT,
+            control.RATE_MHZ,
+            control.REJECTED,
+            control.SET_MHZ,
+            control.INTEGRAL_UV,
+            control.VOLTAGE_MV,
+            control.ON_COUNTS,
+            control.STOP_REASON,
+            control.MAIN_AGE_MS,
+        ):
+            state[place] = 0
+        state[control.EDGE_US] = mem32[0x4005_4028]
+        state[control.DRIVE_US] = now_us
+        state[control.RAMP_MHZ] = ramp_mhz
+
+    def settle(self):
+        """After the start ramp the set rate slews slowly."""
+        if state[control.SET_MHZ] == state[control.TARGET_MHZ]:
+            state[control.RAMP_MHZ] = _RAMP_CHANGE_MHZ
+
+    def stop(self):
+        """Ask the tick to brake; it does so within 1 ms."""
+        if state[control.DRIVE]:
+            state[control.STOP_REASON] = control.STOP_ASKED
+
+    def stop_fault(self):
+        """The fault behind the last stop; NONE for a release or a stop that was asked for."""
+        reason = state[control.STOP_REASON]
+        if reason == control.STOP_HARDWARE_CUT:
+            causes = self._cutoff.causes()
+            if self.tripped or causes & CUT_TRIP:
+                return faults.OVERCURRENT
+            if causes & CUT_WINDOW:
+                # The window does not say which side: an edge that came just now was too early.
+                early = state[control.RATE_MHZ] > 1000 * SR06_THRESHOLD_HZ * 9 // 10
+                return faults.OVERSPEED if early else faults.STALL
+            return faults.HEARTBEAT_LOST
+        return _FAULT_OF_STOP.get(reason, faults.NONE)
+
+    def clear_latch(self):
+        """Pulse the board's overcurrent latch; only after an acknowledgement."""
+        self._latch_clear.value(1)
+        time.sleep_us(50)
+        self._latch_clear.value(0)
+        time.sleep_us(50)
+
+    def prove(self):
+        """Try the cut-off channels with the bridge braked. Returns None, or what did not work.
+
+        Heartbeat: permission is given, must read back, and must be gone with the supply when the heartbeats end.
+        """
+        if self.tripped:
+            return "overcurrent latch is set"
+        cutoff = self._cutoff
+        cutoff.clear()
+        if cutoff.permitted() or cutoff.supply_enabled():
+            return "permission line stuck"
+        refused = cutoff.arm(window_counts())
+        if refused:
+            return refused
+        if not cutoff.supply_enabled():
+            return "supply line did not follow"
+        time.sleep_ms(5)  # no heartbeat: the first 1.5 ms are the machine's own
+        if cutoff.permitted() or cutoff.supply_enabled() or not cutoff.latched():
+            return "heartbeat cut did not come"
+        cutoff.clear()
+        return None
+
+    def shut_down(self):
+        """Leave everything braked and the tick stopped (end of the program in a development build)."""
+        self.stop()
+        time.sleep_ms(3)
+        self._tick.active(0)
+        self._cutoff.clear()
+        self._pwm.duty_u16(65535)

@@ -1,0 +1,85 @@
+"""The link's end on the pen: frames over USB serial, without ever waiting for the host.
+
+A write that finds no room in the USB buffer would block for up to 500 ms. So the pen counts what the host has
+not yet confirmed and holds back what does not fit: telemetry is dropped, answers wait in a short queue.
+"""
+
+import select
+import sys
+
+from micropython import const
+
+from pen.link import frames, messages
+
+_QUEUE_MAX = const(4)
+_READ_MAX = const(96)  # bytes a pass, so that a flood cannot hold up the main loop
+
+
+class Port:
+    def __init__(self):
+        self._parser = frames.Parser()
+        self._poll = select.poll()
+        self._poll.register(sys.stdin, select.POLLIN)
+        self._read = sys.stdin.buffer.read
+        self._write = sys.stdout.buffer.write
+        self._sequence = 0
+        self._unseen = []  # (sequence, length) in order
+        self._unseen_bytes = 0
+        self._queue = []
+
+    @property
+    def dropped(self):
+        return self._parser.dropped
+
+    def receive(self):
+        """The next frame (kind, sequence, body), or None when no complete one has arrived."""
+        for _ in range(_READ_MAX):
+            if not self._poll.poll(0):
+                return None
+            frame = self._parser.feed(self._read(1)[0])
+            if frame:
+                if frame[0] == messages.SEEN:
+                    self._confirm(frame[2])
+                else:
+                    return frame
+        return None
+
+    def _confirm(self, body):
+        fields = messages.unpack(messages.SEEN, body)
+        if fields is None:
+            return
+        for place, (sequence, _) in enumerate(self._unseen):
+            if sequence == fields["sequence"]:
+                for _, length in self._unseen[: place + 1]:
+                    self._unseen_bytes -= length
+                del self._unseen[: place + 1]
+                break
+        while self._queue and self._put(*self._queue[0]):
+            del self._queue[0]
+
+    def forget(self):
+        """A host said hello: what an earlier one left unconfirmed does not count any more."""
+        self._unseen = []
+        self._unseen_bytes = 0
+        self._queue = []
+
+    def answer(self, kind, body):
+        """Send now, or when the host has confirmed enough; the oldest of too many waiting answers is dropped."""
+        if self._queue or not self._put(kind, body):
+            if len(self._queue) == _QUEUE_MAX:
+                del self._queue[0]
+            self._queue.append((kind, body))
+
+    def offer(self, kind, body):
+        """Send if there is room now; True if it was sent."""
+        return not self._queue and self._put(kind, body)
+
+    def _put(self, kind, body):
+        frame = frames.encode(kind, self._sequence, body)
+        if self._unseen_bytes + len(frame) > messages.WINDOW_BYTES:
+            return False
+        self._write(frame)
+        self._unseen.append((self._sequence, len(frame)))
+        self._unseen_bytes += len(frame)
+        self._sequence = (self._sequence + 1) & 0xFF
+        return True
