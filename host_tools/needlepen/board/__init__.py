@@ -3,4 +3,14 @@
 from needlepen.board.loading import BoardError, available, board_path, load, parse
 from needlepen.board.model import Board, Converter, Pin, PioProgram
 
-__all__ = ["Board", "BoardError", "Converter", "Pin", "PioProgram", "available", "board_path", "load", "parse"]
+__all__ = [
+    "Board",
+    "BoardError",
+    "Converter",
+    "Pin",
+    "PioProgram",
+    "available",
+    "board_path",
+    "load",
+    "parse",
+]

@@ -17,7 +17,7 @@ from needlepen.board.lines import key_lines, line_of
 from needlepen.board.model import Board, LinearConverter, NtcConverter
 from needlepen.errors import UsageError
 
-_TAGS = {"linear": LinearConverter, "ntc": NtcConverter}
+_TAGS: dict[str, type[BaseModel]] = {"linear": LinearConverter, "ntc": NtcConverter}
 
 
 class BoardError(UsageError):
@@ -40,7 +40,7 @@ def board_path(path_or_name: str | Path) -> Path:
     if path.is_file():
         return path
     known = ", ".join(available())
-    raise BoardError([f"{path_or_name}: no such board file; name one of {known}, or give the path of a .toml file"])
+    raise BoardError([f"{path_or_name}: no such board file; use {known} or the path of a .toml file"])
 
 
 def load(path_or_name: str | Path = "pico_pen") -> Board:
@@ -50,9 +50,9 @@ def load(path_or_name: str | Path = "pico_pen") -> Board:
         text = path.read_text(encoding="utf-8")
         data = tomllib.loads(text)
     except UnicodeDecodeError as error:
-        raise BoardError([f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"]) from None
+        raise BoardError([f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"]) from None
     except OSError as error:
-        raise BoardError([f"{path}: cannot be read ({error.strerror}); check the path and its permissions"]) from None
+        raise BoardError([f"{path}: cannot be read ({error.strerror}); check its permissions"]) from None
     except tomllib.TOMLDecodeError as error:
         raise BoardError([f"{path}: not valid TOML: {error}; correct the syntax there"]) from None
     return parse(data, str(path), key_lines(text))
@@ -85,7 +85,8 @@ def _explain(item: ErrorDetails) -> tuple[str, str]:
     if kind == "extra_forbidden":
         known = _known_keys(item["loc"])
         close = difflib.get_close_matches(location[-1], known, n=1)
-        return key, "unknown key; " + (f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}")
+        hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
+        return key, f"unknown key; {hint}"
     if kind == "literal_error":
         return key, f"{given!r} is not possible; use {context['expected']}"
     if kind == "string_pattern_mismatch":
@@ -101,11 +102,11 @@ def _explain(item: ErrorDetails) -> tuple[str, str]:
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
     """The keys that the table around an unknown key may have."""
     model: type[BaseModel] = Board
-    for part in location[:-1]:
+    for part in map(str, location[:-1]):
         if part in _TAGS:
-            model = _TAGS[str(part)]
-        elif str(part) in model.model_fields:
-            annotation = model.model_fields[str(part)].annotation
-            candidates = [annotation, *get_args(annotation)]
-            model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+            model = _TAGS[part]
+        elif part in model.model_fields:
+            annotation: Any = model.model_fields[part].annotation
+            tables = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
+            model = next((table for table in tables if issubclass(table, BaseModel)), model)
     return list(model.model_fields)

@@ -180,7 +180,7 @@ Converter = Annotated[LinearConverter | NtcConverter, Field(discriminator="kind"
 
 
 class PioProgram(Table):
-    """[pio.NAME]: one state machine. `outputs`: signals its SET or OUT instructions move, lowest GPIO first."""
+    """[pio.NAME]: one state machine. `adjacent`: its outputs are neighbouring GPIOs, lowest first."""
 
     block: Annotated[int, Field(ge=0, le=1)]
     machine: Annotated[int, Field(ge=0, le=3)]
@@ -188,6 +188,7 @@ class PioProgram(Table):
     clock_hz: Count
     outputs: Names = ()
     inputs: Names = ()
+    adjacent: bool = False
 
     @property
     def state_machine(self) -> int:

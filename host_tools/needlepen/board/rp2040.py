@@ -5,7 +5,7 @@ from __future__ import annotations
 GPIO_COUNT = 30
 ADC_FIRST_GPIO = 26
 PIO_BLOCKS = 2
-PIO_INSTRUCTIONS = 32          # instruction memory of one block, shared by its 4 machines
+PIO_INSTRUCTIONS = 32  # instruction memory of one block, shared by its 4 machines
 PIO_MAX_DIVIDER = 65536
 PWM_MAX_TOP = 65535
 PWM_MAX_DIVIDER = 256

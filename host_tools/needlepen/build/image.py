@@ -1,0 +1,153 @@
+"""The application image: the pen's file system (littlefs) with the compiled firmware.
+
+Same sources, same bytes: littlefs stores no times, files are written in a fixed order. Images are cached by
+the hash of everything that goes into them; an entry appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from littlefs import LittleFS, LittleFSError
+from littlefs.context import UserContext
+
+from needlepen import paths, requirements
+from needlepen.board import Board
+from needlepen.board.codegen import board_constants
+from needlepen.board.model import Flash
+from needlepen.build import compiler, limits_module
+from needlepen.build.fold import fold_constants
+from needlepen.build.staging import Kind, content_hash, sources, write_files
+from needlepen.errors import UsageError
+
+# As MicroPython 1.25's rp2 port mounts it; disk version 2.0 so that its littlefs 2.x accepts what a newer one wrote.
+LITTLEFS: dict[str, Any] = {
+    "prog_size": 256,
+    "read_size": 256,
+    "cache_size": 1024,
+    "lookahead_size": 32,
+    "disk_version": 0x00020000,
+}
+STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
+_FORMAT = 1  # increase when the way of building changes
+
+
+@dataclass(frozen=True)
+class AppImage:
+    """A built application. `image` fills the board's file-system area; `files` gives the bytes of each file."""
+
+    image: bytes
+    sha256: str
+    files: Mapping[str, int]
+    staged_dir: Path
+    path: Path
+    content_sha256: str
+    kind: Kind
+    board: str
+
+
+def app_image(board: Board, kind: Kind = "development", firmware: Path | None = None) -> AppImage:
+    """Build, or take from the cache, the application image of a board.
+
+    Raises UsageError (file, line, reason) if the firmware cannot be compiled or does not fit.
+    """
+    staged = sources(board, kind, firmware)
+    key = _key(staged, board.flash)
+    entry = paths.cache_dir() / "images" / key
+    image = _load(entry)
+    if image is None:
+        _store(entry, staged, board, kind)
+        image = _load(entry)
+        assert image is not None, f"the image just written to {entry} does not verify"
+    return image
+
+
+def build_files(staged: Mapping[str, bytes], board: Board) -> dict[str, bytes]:
+    """The files of the pen from the staged sources: modules compiled, with imported constants folded in."""
+    constants: dict[str, Mapping[str, Any]] = {
+        "pen.board": board_constants(board),
+        "pen.limits": limits_module.constants(requirements.load()),
+    }
+    files: dict[str, bytes] = {}
+    for name, source in sorted(staged.items()):
+        if name in STAYS_SOURCE:
+            files[name] = source
+            continue
+        folded = fold_constants(source.decode(), name, constants).encode()
+        files[str(PurePosixPath(name).with_suffix(".mpy"))] = compiler.compile_module(folded, name)
+    return files
+
+
+def littlefs_image(files: Mapping[str, bytes], flash: Flash) -> bytes:
+    """A littlefs of the size the board's flash layout gives, holding `files` (path: content)."""
+    context = UserContext(buffsize=flash.filesystem_bytes)
+    filesystem = LittleFS(
+        context=context, block_size=flash.block_bytes, block_count=flash.filesystem_blocks, **LITTLEFS
+    )
+    try:
+        for name, data in sorted(files.items()):
+            if parent := str(PurePosixPath(name).parent).removeprefix("."):
+                filesystem.makedirs(parent, exist_ok=True)
+            with filesystem.open(name, "wb") as file:
+                file.write(data)
+    except LittleFSError as error:
+        total = sum(map(len, files.values()))
+        raise UsageError(
+            f"the application ({total} bytes in {len(files)} files) does not fit into the file system of "
+            f"{flash.filesystem_bytes} bytes ({error}); make it smaller, or enlarge [flash] of the board"
+        ) from None
+    filesystem.unmount()
+    return bytes(context.buffer)
+
+
+def _key(staged: Mapping[str, bytes], flash: Flash) -> str:
+    versions = f"{_FORMAT} {compiler.compiler_version()} littlefs {version('littlefs-python')}"
+    tools = f"{versions} {compiler.OPTIONS} {LITTLEFS} {flash}"
+    return hashlib.sha256(f"{tools}\0{content_hash(dict(staged))}".encode()).hexdigest()[:32]
+
+
+def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind) -> None:
+    """Build into a folder beside the entry, then rename it into place."""
+    files = build_files(staged, board)
+    image = littlefs_image(files, board.flash)
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=".new-", dir=entry.parent))
+    try:
+        write_files(dict(staged), work / "staged")
+        (work / "app.littlefs").write_bytes(image)
+        about = {
+            "sha256": hashlib.sha256(image).hexdigest(),
+            "files": {name: len(data) for name, data in files.items()},
+            "content_sha256": content_hash(dict(staged)),
+            "kind": kind,
+            "board": board.name,
+        }
+        (work / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+        if entry.exists():  # a damaged entry, or one that another process finished meanwhile
+            shutil.rmtree(entry, ignore_errors=True)
+        work.replace(entry)
+    except OSError:
+        if _load(entry) is None:
+            raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _load(entry: Path) -> AppImage | None:
+    """The cached image, None if there is none or its bytes do not match what was recorded."""
+    try:
+        about = json.loads((entry / "about.json").read_text())
+        image = (entry / "app.littlefs").read_bytes()
+    except (OSError, ValueError):
+        return None
+    if hashlib.sha256(image).hexdigest() != about.get("sha256"):
+        return None
+    return AppImage(image=image, staged_dir=entry / "staged", path=entry / "app.littlefs", **about)
