@@ -66,7 +66,7 @@ class Index:
     """Glitch filter and edge time stamps. `ring` holds the last RING_EDGES times in us, oldest overwritten."""
 
     def __init__(self):
-        index = Pin(PIN_INDEX, Pin.IN, Pin.PULL_DOWN)
+        index = Pin(PIN_INDEX, Pin.IN, Pin.PULL_UP)
         clean = Pin(PIN_INDEX_CLEAN)
         self._debounce = rp2.StateMachine(
             PIO_INDEX_DEBOUNCE_SM,
