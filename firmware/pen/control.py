@@ -79,13 +79,13 @@ _CURRENT_LIMIT_MA = const(950)  # of PR-04's limit; the rest is the estimate's e
 # ---- estimate
 _EDGE_GATE_PCT = const(25)
 _EDGE_GATE_MHZ = const(10_000)
-_MHZ_PER_MV_X1000 = 1_000_000_000 // MOTOR_KE_UV_PER_HZ
+_MHZ_PER_MV_X1000 = const(1_000_000_000 // MOTOR_KE_UV_PER_HZ)
 _REJECT_MAX = const(4)
 _QUARTER_HZ_US = const(250_000_000)  # mHz of the stroke rate x us of an index period
 _SHORTEST_US = const(500)
 
 # ---- supervision
-_OVERSPEED_MHZ = 1000 * SR06_THRESHOLD_HZ
+_OVERSPEED_MHZ = const(1000 * SR06_THRESHOLD_HZ)
 _STALL_US = const(13_800)  # like the index window of PIO0
 _FIRST_EDGE_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
 _MAIN_LIMIT_MS = const(100)

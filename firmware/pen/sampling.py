@@ -12,7 +12,7 @@ from micropython import const
 
 from pen.board import (
     ADC_CHANNELS,
-    ADC_DIV_INT,
+    ADC_CYCLES_PER_CONVERSION,
     ADC_RING_BYTES,
     ADC_RING_SIZE_BITS,
     ADC_ROUND_ROBIN_MASK,
@@ -44,7 +44,7 @@ class Sampling:
         mem32[_ADC_FCS] = (1 << 24) | (1 << 3) | 1
         while (mem32[_ADC_FCS] >> 16) & 0xF:
             mem32[_ADC_FIFO]
-        mem32[_ADC_DIV] = ADC_DIV_INT << 8
+        mem32[_ADC_DIV] = (ADC_CYCLES_PER_CONVERSION - 1) << 8
         self._dma.config(
             read=_ADC_FIFO,
             write=self.ring_address,
