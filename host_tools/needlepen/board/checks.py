@@ -83,8 +83,8 @@ def levels(board: Board) -> Iterator[Problem]:
         elif pin.external_pull and pin.external_pull != _SAFE_PULL.get(pin.safe or "", pin.external_pull):
             yield (
                 f"pins.{name}.external_pull",
-                f"'{pin.external_pull}' pulls against the safe level '{pin.safe}', so that the pen would not be safe "
-                "while the chip is in reset; change the resistor or the safe level",
+                f"'{pin.external_pull}' pulls against the safe level '{pin.safe}', so that the pen would not "
+                "be safe while the chip is in reset; change the resistor or the safe level",
             )
         if pin.active is None and pin.function != "adc":
             yield f"pins.{name}.active", "missing; say which level, low or high, means what the name says"
@@ -109,8 +109,8 @@ def pwm_slices(board: Board) -> Iterator[Problem]:
             elif other.pwm_hz != pin.pwm_hz:
                 yield (
                     f"pins.{name}.pwm_hz",
-                    f"PWM slice {pin.pwm_slice} has one frequency, but {other_name} needs {other.pwm_hz} Hz and {name} "
-                    f"{pin.pwm_hz} Hz; move one of them to another slice",
+                    f"PWM slice {pin.pwm_slice} has one frequency, but {other_name} needs {other.pwm_hz} Hz "
+                    f"and {name} {pin.pwm_hz} Hz; move one of them to another slice",
                 )
 
 
@@ -143,8 +143,8 @@ def adc_sampling(board: Board) -> Iterator[Problem]:
     if samples != adc.ring_samples or samples & (samples - 1):
         yield (
             "adc.ring_samples",
-            f"{adc.ring_samples}, but it has to be channels x samples_per_mean = {samples} and, for the DMA ring, a "
-            "power of two; change them together",
+            f"{adc.ring_samples}, but it has to be channels x samples_per_mean = {samples} and, for the DMA "
+            "ring, a power of two; change them together",
         )
     pwm = board.pins.get("PWM_N")
     if pwm is None or not pwm.pwm_hz or not channels:
@@ -155,8 +155,9 @@ def adc_sampling(board: Board) -> Iterator[Problem]:
     if remainder or len(phases) != adc.samples_per_mean or len(gaps) != 1:
         yield (
             "adc.cycles_per_conversion",
-            f"{adc.samples_per_mean} samples {channels * adc.cycles_per_conversion} clocks apart do not cover the PWM "
-            f"period of {period} clocks evenly, so that their mean depends on the duty; step through the period",
+            f"{adc.samples_per_mean} samples {channels * adc.cycles_per_conversion} clocks apart do not cover the "
+            f"PWM period of {period} clocks evenly, so that their mean depends on the duty; step through the "
+            "period",
         )
 
 
@@ -180,8 +181,8 @@ def plausible_numbers(board: Board) -> Iterator[Problem]:
     if protection.latch_brake_delay_us <= protection.supply_open_us:
         yield (
             "protection.latch_brake_delay_us",
-            "the latch would brake before the supply is open, and short the cell through a shorted high side; "
-            "make it longer than supply_open_us",
+            "the latch would brake before the supply is open, and short the cell through a shorted high "
+            "side; make it longer than supply_open_us",
         )
     if board.mechanics.protrusion_max_mm >= board.mechanics.hard_stop_mm:
         yield "mechanics.hard_stop_mm", "has to lie beyond protrusion_max_mm; correct one of them"

@@ -1,4 +1,4 @@
-"""Text of the firmware's `pen/board.py`: the board description as constants in units the firmware calculates in.
+"""Text of the firmware's `pen/board.py`: the board description as constants in the firmware's units.
 
 The module is plain assignments: `const()` acts only inside the module that holds it, so here it would do
 nothing. The build folds these constants into the modules that import them (see needlepen.build.fold).

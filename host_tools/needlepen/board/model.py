@@ -161,7 +161,7 @@ class NtcConverter(Table):
     source: str
 
     def value(self, volts: float, reference_v: float) -> float:
-        """Temperature in C at this voltage of the pin (beta equation); outside (0, reference) it is +-infinite."""
+        """Temperature in C at this voltage of the pin (beta equation); +-infinite at its ends."""
         if volts <= 0:
             return math.inf
         if volts >= reference_v:

@@ -38,7 +38,7 @@ def pio_machines(board: Board) -> Iterator[Problem]:
 
 
 def pio_pins(board: Board) -> Iterator[Problem]:
-    """A machine moves pins that are given to its block, and every pin given to a block is moved by a machine."""
+    """A machine moves pins given to its block, and every pin given to a block is moved by a machine."""
     for name, program in board.pio.items():
         yield from _signals_exist(board, name, program)
         known = [(signal, board.pins[signal]) for signal in program.outputs if signal in board.pins]
@@ -46,15 +46,15 @@ def pio_pins(board: Board) -> Iterator[Problem]:
             if pin.function != f"pio{program.block}" or not pin.is_driven:
                 yield (
                     f"pio.{name}.outputs",
-                    f"{signal} is '{pin.direction}' with function '{pin.function}', so PIO{program.block} cannot move "
-                    f"it; make it an output with function 'pio{program.block}'",
+                    f"{signal} is '{pin.direction}' with function '{pin.function}', so PIO{program.block} cannot "
+                    f"move it; make it an output with function 'pio{program.block}'",
                 )
         if program.adjacent and any(b.gpio - a.gpio != 1 for (_, a), (_, b) in pairwise(known)):
             wiring = ", ".join(f"{signal} on GP{pin.gpio}" for signal, pin in known)
             yield (
                 f"pio.{name}.outputs",
-                f"{wiring}: not adjacent, so that one instruction cannot move them all; rewire or reorder them, "
-                "lowest GPIO first",
+                f"{wiring}: not adjacent, so that one instruction cannot move them all; rewire or reorder "
+                "them, lowest GPIO first",
             )
     moved = {signal for program in board.pio.values() for signal in program.outputs}
     for name, pin in board.pins.items():

@@ -28,7 +28,7 @@ from needlepen.build.fold import fold_constants
 from needlepen.build.staging import Kind, content_hash, sources, write_files
 from needlepen.errors import UsageError
 
-# As MicroPython 1.25's rp2 port mounts it; disk version 2.0 so that its littlefs 2.x accepts what a newer one wrote.
+# As MicroPython 1.25's rp2 port mounts it. Its littlefs refuses disk version 2.1, which newer ones write.
 LITTLEFS: dict[str, Any] = {
     "prog_size": 256,
     "read_size": 256,
@@ -42,7 +42,7 @@ _FORMAT = 1  # increase when the way of building changes
 
 @dataclass(frozen=True)
 class AppImage:
-    """A built application. `image` fills the board's file-system area; `files` gives the bytes of each file."""
+    """A built application. `image` fills the board's file-system area; `files` gives the size of each file."""
 
     image: bytes
     sha256: str
