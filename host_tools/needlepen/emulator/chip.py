@@ -1,0 +1,221 @@
+"""One emulated RP2040 that runs a real firmware image, synchronous and deterministic.
+
+Device time moves only inside `run_for` and `run_until`. The same image, inputs and calls give the same
+results to the nanosecond, with either engine.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from needlepen.emulator import engine as engines
+from needlepen.errors import InfrastructureError, UsageError
+
+FLASH_BASE = 0x10000000
+FLASH_SIZE = 2 * 1024 * 1024
+CYCLE_NS = 8
+_UF2_BLOCK = 512
+_UF2_MAGIC = 0x0A324655
+
+ResetCause = Literal["power_on", "run_pin", "watchdog"]
+
+
+@dataclass
+class Stats:
+    """What has been done since the chip was made."""
+
+    instructions: int
+    pio_steps: int
+    alarms: int
+
+
+def load_uf2(image: bytes, flash: Any) -> None:
+    """Copy the blocks of a UF2 image into `flash`. Raises UsageError if it is not a UF2 for this flash."""
+    if (
+        len(image) < _UF2_BLOCK
+        or len(image) % _UF2_BLOCK
+        or int.from_bytes(image[:4], "little") != _UF2_MAGIC
+    ):
+        raise UsageError("The runtime is not a UF2 image (wrong size or magic); give MicroPython for RP2040.")
+    for start in range(0, len(image), _UF2_BLOCK):
+        address = int.from_bytes(image[start + 12 : start + 16], "little") - FLASH_BASE
+        size = int.from_bytes(image[start + 16 : start + 20], "little")
+        if size > 476 or not 0 <= address <= FLASH_SIZE - size:
+            raise UsageError(f"The UF2 image has a block at {address + FLASH_BASE:#x}, outside of the flash.")
+        flash[address : address + size] = image[start + 32 : start + 32 + size]
+
+
+class Chip:
+    """One emulated RP2040 with its flash, pads and USB console."""
+
+    def __init__(
+        self,
+        runtime: Path,
+        *,
+        filesystem: bytes | None = None,
+        unique_id: bytes = bytes.fromhex("e660000000000001"),
+        engine: str = "auto",
+        filesystem_offset: int = 0xA0000,
+        flash_timing: Any = None,
+    ) -> None:
+        if len(unique_id) != 8:
+            raise UsageError(f"The unique ID has {len(unique_id)} bytes, but the flash chip's has 8.")
+        self._engine_module = engines.load(engine)
+        from needlepen.emulator import assembly  # imports rp2040py, so only after the engine is chosen
+
+        parts = assembly.assemble(self._engine_module, unique_id, self._stall, flash_timing)
+        self.mcu, self._clock, self.pins, self._flash = parts.mcu, parts.clock, parts.pins, parts.flash
+        self._run_loop = self._engine_module.Lockstep(self.mcu, self.pins.apply_inputs)
+        self.pins.set_engine(self._run_loop)
+        self._reset_listeners: list[Callable[[int, str], None]] = []
+        self.mcu.watchdog.on_watchdog_trigger = lambda: self.reset("watchdog")
+        self.console = parts.make_console(self)
+        load_uf2(Path(runtime).read_bytes(), self.mcu.flash)
+        if filesystem is not None:
+            self._load_filesystem(filesystem, filesystem_offset)
+        self.mcu.core.pc = FLASH_BASE
+
+    def _load_filesystem(self, image: bytes, offset: int) -> None:
+        if offset + len(image) > FLASH_SIZE:
+            raise UsageError(
+                f"The file system ({len(image)} bytes at {offset:#x}) exceeds the {FLASH_SIZE} bytes of flash."
+            )
+        self.mcu.flash[offset : offset + len(image)] = image
+
+    # time
+
+    @property
+    def engine_name(self) -> str:
+        """`compiled` or `python`."""
+        return str(self._engine_module.NAME)
+
+    @property
+    def now_ns(self) -> int:
+        """Device time since power-on."""
+        return math.floor(self._clock.nanos + 0.5)
+
+    @property
+    def stats(self) -> Stats:
+        """Counts of what the run loop has done."""
+        loop = self._run_loop
+        return Stats(loop.instructions, loop.pio_steps, loop.alarms)
+
+    def run_for(self, ns: float) -> None:
+        """Let `ns` of device time pass, or less if a callback calls `request_stop`."""
+        self._run_loop.run(self._clock.nanos + ns)
+
+    def run_until(self, condition: Callable[[], bool], timeout_ns: float, slice_ns: float = 100_000) -> bool:
+        """Run until condition() holds, tested every slice_ns and whenever a callback calls `request_stop`.
+
+        Returns False when timeout_ns of device time have passed without it.
+        """
+        end_ns = self._clock.nanos + timeout_ns
+        while not condition():
+            if self._clock.nanos >= end_ns:
+                return False
+            self._run_loop.run(min(end_ns, self._clock.nanos + slice_ns))
+        return True
+
+    def require(
+        self, condition: Callable[[], bool], what: str, timeout_ns: float, slice_ns: float = 100_000
+    ) -> None:
+        """`run_until`, but raises InfrastructureError that names device time, program counter and `what`."""
+        if not self.run_until(condition, timeout_ns, slice_ns):
+            raise InfrastructureError(
+                f"Waited {timeout_ns / 1e9:.3f} s of device time for {what}, in vain; the firmware may hang "
+                f"(now {self.now_ns / 1e9:.6f} s, CPU {self.cpu_state} at {self.mcu.core.pc:#010x})."
+            )
+
+    def request_stop(self) -> None:
+        """From a callback: make the running `run_for` or `run_until` look up now."""
+        self._run_loop.stopped = True
+
+    def create_alarm(self, fn: Callable[[], None]) -> Any:
+        """An alarm with .schedule_at(t_ns), .schedule(delta_ns) and .cancel() that calls fn at that device
+        time."""
+        return self._clock.create_alarm(fn)
+
+    def call_at(self, t_ns: float, fn: Callable[[], None]) -> Any:
+        """Call fn() at device time t_ns; returns the alarm, see `create_alarm`."""
+        alarm = self._clock.create_alarm(fn)
+        alarm.schedule_at(t_ns)
+        return alarm
+
+    # pins
+
+    def drive(self, gpio: int, level: bool | int | None) -> None:
+        """Drive a pad from outside from now on; the chip's logic sees it through the input synchroniser."""
+        self.pins.drive(gpio, level)
+
+    def output(self, gpio: int) -> int | None:
+        """The level that the chip drives on a pad, None for high impedance."""
+        return self.pins.output(gpio)
+
+    def pin_level(self, gpio: int) -> int:
+        """The electrical level of a pad: the chip's output, else the outside's, else the pull."""
+        return self.pins.level(gpio)
+
+    def on_output(self, gpio: int, fn: Callable[[int, int | None], None]) -> None:
+        """Call fn(t_ns, level or None) at each change of the chip's output, at exact device time."""
+        self.pins.on_output(gpio, fn)
+
+    def on_level(self, gpio: int, fn: Callable[[int, int], None]) -> None:
+        """Call fn(t_ns, level) at each change of a pad's electrical level."""
+        self.pins.on_level(gpio, fn)
+
+    # CPU and reset
+
+    @property
+    def cpu_state(self) -> str:
+        """`running`, `asleep` (WFI or WFE), `halted` or `spinning`."""
+        if self._run_loop.halted:
+            return "halted"
+        if self._run_loop.spinning:
+            return "spinning"
+        return "asleep" if self.mcu.core.waiting else "running"
+
+    @property
+    def cpu_halted(self) -> bool:
+        """True while the core does not fetch."""
+        return bool(self._run_loop.halted)
+
+    def halt_cpu(self) -> None:
+        """Stop the core at once, as if its clock were gated; PIO, PWM, converter, DMA and timers go on."""
+        self._run_loop.halted = True
+
+    def resume_cpu(self) -> None:
+        """Let a halted or spinning core go on where it was."""
+        self._run_loop.halted = False
+        self._run_loop.spinning = False
+
+    def spin_cpu(self) -> None:
+        """Put the core into an endless loop with interrupts masked, as a runaway program does."""
+        self._run_loop.spinning = True
+
+    def on_reset(self, fn: Callable[[int, str], None]) -> None:
+        """Call fn(t_ns, cause) after every reset of the chip, whoever caused it."""
+        self._reset_listeners.append(fn)
+
+    def reset(self, cause: ResetCause = "run_pin") -> None:
+        """Reset the chip: all peripherals, pads to high impedance, off the USB bus, and start from flash."""
+        from needlepen.emulator import assembly
+
+        assembly.reset(self.mcu, cause)
+        self._run_loop.spinning = False
+        self._run_loop.stall_cycle = 0
+        self.pins.after_reset()
+        for listener in self._reset_listeners:
+            listener(self.now_ns, cause)
+
+    # flash
+
+    def _stall(self, duration_ns: int) -> None:
+        self._run_loop.stall_cycle = math.ceil((self._clock.nanos + duration_ns) / CYCLE_NS)
+
+    def on_flash_write(self, fn: Callable[[int, str, int, int], None]) -> None:
+        """Call fn(t_ns, "erase" or "program", address, length) when a flash operation begins."""
+        self._flash.listeners.append(fn)

@@ -1,0 +1,123 @@
+"""The 30 GPIO pads: who drives them, which level they have, and when the chip's logic sees a change.
+
+A change of a pad reaches the logic through the two flip-flops of the input synchroniser: an instruction can
+act on it 16 to 24 ns later, at the second clk_sys edge after the edge that sampled it (RP2040 datasheet
+3.5.6.3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from rp2040py.gpio_pin import GPIOPinState
+
+GPIO_COUNT = 30
+CYCLE_NS = 8
+SYNCHRONISER_CYCLES = 2
+
+_OUTPUT_LEVEL = {GPIOPinState.LOW: 0, GPIOPinState.HIGH: 1}
+_PULL_LEVEL = {GPIOPinState.INPUT_PULL_UP: 1, GPIOPinState.INPUT_PULL_DOWN: 0}
+
+OutputListener = Callable[[int, "int | None"], None]
+
+
+class Pins:
+    """All pads of one chip. Levels are 0 and 1; None means high impedance, or not driven from outside."""
+
+    def __init__(self, mcu: Any) -> None:
+        self._mcu = mcu
+        self._clock = mcu.clock
+        self._engine: Any = None
+        self._outside: list[int | None] = [None] * GPIO_COUNT
+        self._output: list[int | None] = [None] * GPIO_COUNT
+        self._pad = [0] * GPIO_COUNT  # electrical level now
+        self._listeners: list[list[OutputListener]] = [[] for _ in range(GPIO_COUNT)]
+        self._pad_listeners: list[list[Callable[[int, int], None]]] = [[] for _ in range(GPIO_COUNT)]
+        self._synchroniser: deque[tuple[float, int, int]] = deque()
+        for gpio in range(GPIO_COUNT):
+            self._attach(gpio)
+
+    def _attach(self, gpio: int) -> None:
+        pin = self._mcu.gpio[gpio]
+        pin.add_listener(lambda new, _old: self._state_changed(gpio, new))
+        self._output[gpio] = _OUTPUT_LEVEL.get(pin.value)
+        self._pad[gpio] = self._resolve(gpio, pin.value)
+        pin.set_input_value(bool(self._pad[gpio]))
+
+    def set_engine(self, engine: Any) -> None:
+        """The run loop that calls `apply_inputs` when its `input_due_ns` is reached."""
+        self._engine = engine
+
+    def _now_ns(self) -> int:
+        return math.floor(self._clock.nanos + 0.5)
+
+    def _resolve(self, gpio: int, state: GPIOPinState) -> int:
+        output = _OUTPUT_LEVEL.get(state)
+        if output is not None:
+            return output
+        outside = self._outside[gpio]
+        if outside is not None:
+            return outside
+        return _PULL_LEVEL.get(state, self._pad[gpio])  # a floating pad keeps its charge
+
+    def _state_changed(self, gpio: int, state: GPIOPinState) -> None:
+        self._update_pad(gpio, state)
+        output = _OUTPUT_LEVEL.get(state)
+        if output != self._output[gpio]:
+            self._output[gpio] = output
+            for listener in self._listeners[gpio]:
+                listener(self._now_ns(), output)
+
+    def _update_pad(self, gpio: int, state: GPIOPinState) -> None:
+        level = self._resolve(gpio, state)
+        if level == self._pad[gpio]:
+            return
+        self._pad[gpio] = level
+        visible_ns = (math.ceil(self._clock.nanos / CYCLE_NS) + SYNCHRONISER_CYCLES) * CYCLE_NS
+        if not self._synchroniser:
+            self._engine.input_due_ns = float(visible_ns)
+        self._synchroniser.append((visible_ns, gpio, level))
+        for listener in self._pad_listeners[gpio]:
+            listener(self._now_ns(), level)
+
+    def apply_inputs(self) -> None:
+        """Called by the run loop: let the change at the head of the synchroniser reach the chip's logic."""
+        _, gpio, level = self._synchroniser.popleft()
+        self._engine.input_due_ns = self._synchroniser[0][0] if self._synchroniser else math.inf
+        self._mcu.gpio[gpio].set_input_value(bool(level))
+
+    def drive(self, gpio: int, level: bool | int | None) -> None:
+        """Drive the pad from outside now, or let go of it (None). An output of the chip wins over it."""
+        value = None if level is None else int(bool(level))
+        if value != self._outside[gpio]:
+            self._outside[gpio] = value
+            self._update_pad(gpio, self._mcu.gpio[gpio].value)
+
+    def output(self, gpio: int) -> int | None:
+        """The level that the chip drives, None for high impedance."""
+        return self._output[gpio]
+
+    def outside(self, gpio: int) -> int | None:
+        """The level that is driven from outside, None for none."""
+        return self._outside[gpio]
+
+    def level(self, gpio: int) -> int:
+        """The electrical level of the pad: the chip's output, else the outside's, else the pull, else the
+        last one."""
+        return self._pad[gpio]
+
+    def on_output(self, gpio: int, fn: OutputListener) -> None:
+        """Call fn(t_ns, level or None) whenever the chip's output changes, at exact device time."""
+        self._listeners[gpio].append(fn)
+
+    def on_level(self, gpio: int, fn: Callable[[int, int], None]) -> None:
+        """Call fn(t_ns, level) whenever the electrical level of the pad changes, whoever drives it."""
+        self._pad_listeners[gpio].append(fn)
+
+    def after_reset(self) -> None:
+        """Tell everybody what a reset of the pad registers has changed; rp2040py itself does not."""
+        for gpio in range(GPIO_COUNT):
+            self._state_changed(gpio, self._mcu.gpio[gpio].value)
