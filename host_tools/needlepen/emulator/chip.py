@@ -69,6 +69,7 @@ class Chip:
 
         parts = assembly.assemble(self._engine_module, unique_id, self._stall, flash_timing)
         self.mcu, self._clock, self.pins, self._flash = parts.mcu, parts.clock, parts.pins, parts.flash
+        self._pwm, self._adc = parts.pwm, parts.adc
         self._run_loop = self._engine_module.Lockstep(self.mcu, self.pins.apply_inputs)
         self.pins.set_engine(self._run_loop)
         self._reset_listeners: list[Callable[[int, str], None]] = []
@@ -82,7 +83,7 @@ class Chip:
     def _load_filesystem(self, image: bytes, offset: int) -> None:
         if offset + len(image) > FLASH_SIZE:
             raise UsageError(
-                f"The file system ({len(image)} bytes at {offset:#x}) exceeds the {FLASH_SIZE} bytes of flash."
+                f"The file system ({len(image)} bytes at {offset:#x}) exceeds the flash ({FLASH_SIZE})."
             )
         self.mcu.flash[offset : offset + len(image)] = image
 
@@ -160,12 +161,34 @@ class Chip:
         return self.pins.level(gpio)
 
     def on_output(self, gpio: int, fn: Callable[[int, int | None], None]) -> None:
-        """Call fn(t_ns, level or None) at each change of the chip's output, at exact device time."""
+        """Call fn(t_ns, level or None) at each change of the chip's output, at exact device time.
+
+        A pad driven by PWM has each of its edges simulated from then on; see `on_pwm` for the cheap way.
+        """
+        self._pwm.follow_edges(gpio)
         self.pins.on_output(gpio, fn)
+
+    def on_pwm(self, gpio: int, fn: Callable[[int, float | None, float], None]) -> None:
+        """Call fn(t_ns, duty, frequency_hz) now and at each change of the waveform that the chip puts on a
+        pad.
+
+        duty is the fraction of time at high level. A constant level, whoever drives it, is duty 0 or 1 with
+        frequency 0; duty None is high impedance. PWM changes are reported when they take effect, at the wrap.
+        """
+        self._pwm.on_pwm(gpio, fn)
 
     def on_level(self, gpio: int, fn: Callable[[int, int], None]) -> None:
         """Call fn(t_ns, level) at each change of a pad's electrical level."""
         self.pins.on_level(gpio, fn)
+
+    # converter
+
+    def set_adc_source(self, channel: int, fn: Callable[[int], int]) -> None:
+        """Have fn(t_ns) give the 12-bit code of each conversion of a channel (0-3: GP26-29, 4: temperature).
+
+        t_ns is the instant of sampling, which is now. Without a source a channel reads 0, channel 4 27 C.
+        """
+        self._adc.sources[channel] = fn
 
     # CPU and reset
 

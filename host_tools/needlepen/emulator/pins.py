@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rp2040py.gpio_pin import GPIOPinState
+from rp2040py.peripherals.io import GPIO_CTRL_LAST, RPIO
 
 GPIO_COUNT = 30
 CYCLE_NS = 8
@@ -21,7 +22,21 @@ SYNCHRONISER_CYCLES = 2
 _OUTPUT_LEVEL = {GPIOPinState.LOW: 0, GPIOPinState.HIGH: 1}
 _PULL_LEVEL = {GPIOPinState.INPUT_PULL_UP: 1, GPIOPinState.INPUT_PULL_DOWN: 0}
 
+PinHook = Callable[[int], None]
 OutputListener = Callable[[int, "int | None"], None]
+
+
+class IoBank(RPIO):
+    """The function registers of the pads; `hook` hears of every write, also of one that changes no level."""
+
+    def __init__(self, mcu: Any, name: str, hook: PinHook) -> None:
+        super().__init__(mcu, name)
+        self._hook = hook
+
+    def write_uint32(self, offset: int, value: int) -> None:
+        super().write_uint32(offset, value)
+        if offset <= GPIO_CTRL_LAST and offset & 4:
+            self._hook(offset >> 3)
 
 
 class Pins:
@@ -31,6 +46,7 @@ class Pins:
         self._mcu = mcu
         self._clock = mcu.clock
         self._engine: Any = None
+        self._hook: PinHook = lambda _gpio: None
         self._outside: list[int | None] = [None] * GPIO_COUNT
         self._output: list[int | None] = [None] * GPIO_COUNT
         self._pad = [0] * GPIO_COUNT  # electrical level now
@@ -51,6 +67,10 @@ class Pins:
         """The run loop that calls `apply_inputs` when its `input_due_ns` is reached."""
         self._engine = engine
 
+    def set_hook(self, hook: PinHook) -> None:
+        """Have hook(gpio) called after each change of what the chip does with a pad."""
+        self._hook = hook
+
     def _now_ns(self) -> int:
         return math.floor(self._clock.nanos + 0.5)
 
@@ -70,6 +90,7 @@ class Pins:
             self._output[gpio] = output
             for listener in self._listeners[gpio]:
                 listener(self._now_ns(), output)
+        self._hook(gpio)
 
     def _update_pad(self, gpio: int, state: GPIOPinState) -> None:
         level = self._resolve(gpio, state)
@@ -98,7 +119,7 @@ class Pins:
 
     def output(self, gpio: int) -> int | None:
         """The level that the chip drives, None for high impedance."""
-        return self._output[gpio]
+        return _OUTPUT_LEVEL.get(self._mcu.gpio[gpio].value)  # a PWM pad changes without telling
 
     def outside(self, gpio: int) -> int | None:
         """The level that is driven from outside, None for none."""
@@ -107,7 +128,8 @@ class Pins:
     def level(self, gpio: int) -> int:
         """The electrical level of the pad: the chip's output, else the outside's, else the pull, else the
         last one."""
-        return self._pad[gpio]
+        output = self.output(gpio)
+        return self._pad[gpio] if output is None else output
 
     def on_output(self, gpio: int, fn: OutputListener) -> None:
         """Call fn(t_ns, level or None) whenever the chip's output changes, at exact device time."""
