@@ -149,15 +149,15 @@ def adc_sampling(board: Board) -> Iterator[Problem]:
     pwm = board.pins.get("PWM_N")
     if pwm is None or not pwm.pwm_hz or not channels:
         return
+    step = channels * adc.cycles_per_conversion
     period, remainder = divmod(adc.clock_hz, pwm.pwm_hz)
-    phases = {k * channels * adc.cycles_per_conversion % period for k in range(adc.samples_per_mean)}
+    phases = {k * step % max(period, 1) for k in range(adc.samples_per_mean)}
     gaps = {b - a for a, b in pairwise(sorted([*phases, min(phases) + period]))}
     if remainder or len(phases) != adc.samples_per_mean or len(gaps) != 1:
         yield (
             "adc.cycles_per_conversion",
-            f"{adc.samples_per_mean} samples {channels * adc.cycles_per_conversion} clocks apart do not cover the "
-            f"PWM period of {period} clocks evenly, so that their mean depends on the duty; step through the "
-            "period",
+            f"{adc.samples_per_mean} samples {step} clocks apart do not cover the PWM period of {period} "
+            "clocks evenly, so that their mean depends on the duty; step through the period",
         )
 
 

@@ -116,8 +116,8 @@ class Adc(Table):
     bits: Annotated[int, Field(ge=8, le=12)]
     reference_v: Positive
     cycles_per_conversion: Annotated[int, Field(ge=96, le=65536)]
-    samples_per_mean: Count
-    ring_samples: Count
+    samples_per_mean: Annotated[int, Field(ge=1, le=4096)]
+    ring_samples: Annotated[int, Field(ge=2, le=16384)]  # DMA rings hold at most 32 KiB
 
     @property
     def conversion_us(self) -> float:
@@ -308,6 +308,18 @@ class Board(BaseModel):
     def converter_pin(self, signal: str) -> Pin:
         """The pin that carries a converter's signal."""
         return self.pins[signal]
+
+    def named_tables(self) -> list[tuple[str, Table]]:
+        """Every table with its name as in the file."""
+        found: list[tuple[str, Table]] = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            entries = value.items() if isinstance(value, dict) else [("", value)]
+            found += [(f"{name}.{key}".rstrip("."), table) for key, table in entries]
+        return found
+
+    def tables(self) -> list[Table]:
+        return [table for _, table in self.named_tables()]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -46,8 +46,8 @@ def pio_pins(board: Board) -> Iterator[Problem]:
             if pin.function != f"pio{program.block}" or not pin.is_driven:
                 yield (
                     f"pio.{name}.outputs",
-                    f"{signal} is '{pin.direction}' with function '{pin.function}', so PIO{program.block} cannot "
-                    f"move it; make it an output with function 'pio{program.block}'",
+                    f"{signal} is '{pin.direction}' with function '{pin.function}', so PIO{program.block} "
+                    f"cannot move it; make it an output with function 'pio{program.block}'",
                 )
         if program.adjacent and any(b.gpio - a.gpio != 1 for (_, a), (_, b) in pairwise(known)):
             wiring = ", ".join(f"{signal} on GP{pin.gpio}" for signal, pin in known)

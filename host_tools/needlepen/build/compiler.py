@@ -12,7 +12,7 @@ from needlepen.errors import InfrastructureError, UsageError
 # -O2 drops assertions and keeps line numbers, which a traceback from a pen needs.
 OPTIONS = ("-O2", "-march=armv6m")
 MPY_VERSION = 6  # first bytes of a .mpy: 'M', version; MicroPython 1.23 and later load 6
-_TRACE_LINE = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
+_TRACE_LINE = re.compile(r'File "[^"]+", line (\d+)')
 
 
 def compiler_version() -> str:
@@ -54,6 +54,6 @@ def _run(*arguments: str, name: str = "") -> str:
 def _one_line(text: str, name: str) -> str:
     """File, line and reason out of the compiler's traceback."""
     reason = text.strip().splitlines()[-1] if text.strip() else "no message"
-    places = list(_TRACE_LINE.finditer(text))
-    where = f"{places[-1]['file']}:{places[-1]['line']}" if places else name
+    lines = _TRACE_LINE.findall(text)
+    where = f"{name}:{lines[-1]}" if lines else name
     return f"{where}: {reason}; the firmware cannot be built until this line is corrected"

@@ -42,7 +42,7 @@ _FORMAT = 1  # increase when the way of building changes
 
 @dataclass(frozen=True)
 class AppImage:
-    """A built application. `image` fills the board's file-system area; `files` gives the size of each file."""
+    """A built application. `image` fills the board's file-system area; `files` gives the size of each."""
 
     image: bytes
     sha256: str
@@ -68,6 +68,18 @@ def app_image(board: Board, kind: Kind = "development", firmware: Path | None = 
         image = _load(entry)
         assert image is not None, f"the image just written to {entry} does not verify"
     return image
+
+
+def export(image: AppImage, folder: Path) -> Path:
+    """Write the image as BOARD-KIND.littlefs into `folder`, whole or not at all; returns its path."""
+    name = f"{image.board}-{image.kind}.littlefs"
+    try:
+        write_files({name: image.image}, folder)
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be written ({error.strerror}); give another --out folder"
+        ) from None
+    return folder / name
 
 
 def build_files(staged: Mapping[str, bytes], board: Board) -> dict[str, bytes]:

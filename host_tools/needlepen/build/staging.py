@@ -47,10 +47,13 @@ def stage(board: Board, target_dir: Path, kind: Kind = "development", firmware: 
 
 
 def write_files(files: dict[str, bytes], target_dir: Path) -> None:
+    """Write files by path below `target_dir`; each appears whole or not at all."""
     for name, data in files.items():
         path = target_dir / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_bytes(data)
+        temporary.replace(path)
 
 
 def content_hash(files: dict[str, bytes]) -> str:
