@@ -59,7 +59,10 @@ class App:
             time.sleep_ms(_LOOP_MS)
 
     def _feed(self):
-        """The watchdog is fed by the chain: this loop, and through it the tick, which checks the machines."""
+        """The watchdog is fed by the chain: this loop and, while the drive is awake, the tick and what it checks."""
+        if not self.drive.awake:
+            self._watchdog.feed()
+            return
         self.drive.alive()
         ticks = state[control.TICKS]
         if ticks != self._ticks_seen and state[control.SUPERVISED]:
@@ -77,6 +80,8 @@ class App:
                 fault = self.drive.stop_fault()
                 self._trigger.demand_release(now_ms)
                 s.stopped(fault, now_ms)
+        elif self.drive.awake and self.drive.standstill:
+            self.drive.rest()
         action = s.step(now_ms, counts, self.drive.standstill)
         if action == DO_PROVE:
             self.last_refusal = self.drive.prove() or ""

@@ -47,6 +47,7 @@ VOLTAGE_MV = const(21)  # mean voltage applied during the tick that ends now
 ON_COUNTS = const(22)  # PWM counts of drive in a period
 DRIVE_US = const(23)  # time at which the drive began
 STOP_REASON = const(24)
+CURRENT_LIMIT_MA = const(25)
 # ---- watched
 TICKS = const(26)
 MAIN_AGE_MS = const(27)  # the main loop sets it to 0
@@ -70,11 +71,12 @@ STOP_MAIN_LATE = const(5)
 STOP_UNSUPERVISED = const(6)
 STOP_ASKED = const(7)  # the main loop wrote it into STOP_REASON
 
-# ---- regulator: 0.025 V/Hz, 0.8 V/(Hz s)
-_KP_UV_PER_MHZ = const(25)
-_KI_NV_PER_MHZ = const(800)
+# ---- regulator: 0.05 V/Hz, 1.6 V/(Hz s)
+_KP_UV_PER_MHZ = const(50)
+_KI_NV_PER_MHZ = const(1600)
 _INTEGRAL_LIMIT_UV = const(1_200_000)
-_CURRENT_LIMIT_MA = const(950)  # of PR-04's limit; the rest is the estimate's error
+_BEND_SHIFT = const(4)
+_BEND_LEAST_MHZ = const(50)
 
 # ---- estimate
 _EDGE_GATE_PCT = const(25)
@@ -148,12 +150,17 @@ def regulate(s: ptr32):
     """Feed-forward + PI on the estimated rate, limited in voltage and so in current; sets ON_COUNTS.
 
     The current is V - E over R, so limiting V to E +- I_max R limits the current without a current loop.
-    Anti-windup: the integral stands still while the voltage is limited in the direction of the error.
+    Anti-windup: the integral stands still during a ramp, where the feed-forward does the work, and while the
+    voltage is limited in the direction of the error.
     """
     target_mhz = s[TARGET_MHZ]
     set_mhz = s[SET_MHZ]
     step_mhz = s[RAMP_MHZ]
     if set_mhz < target_mhz:
+        # The ramp bends into its end: a rotor at full current cannot follow a corner and would overshoot.
+        bend_mhz = ((target_mhz - set_mhz) >> _BEND_SHIFT) + _BEND_LEAST_MHZ
+        if bend_mhz < step_mhz:
+            step_mhz = bend_mhz
         set_mhz += step_mhz
         if set_mhz > target_mhz:
             set_mhz = target_mhz
@@ -169,7 +176,7 @@ def regulate(s: ptr32):
     voltage_mv = forward_mv + (error_mhz * _KP_UV_PER_MHZ + integral_uv) // 1000
 
     emf_mv = (s[RATE_MHZ] // 100) * MOTOR_KE_UV_PER_HZ // 10000
-    span_mv = _CURRENT_LIMIT_MA * LOOP_R_MOHM // 1000
+    span_mv = s[CURRENT_LIMIT_MA] * LOOP_R_MOHM // 1000
     high_mv = emf_mv + span_mv
     cell_mv = s[CELL_MV]
     if high_mv > cell_mv:
@@ -184,7 +191,7 @@ def regulate(s: ptr32):
     elif voltage_mv < low_mv:
         voltage_mv = low_mv
         limited = -1
-    if not ((limited == 1 and error_mhz > 0) or (limited == -1 and error_mhz < 0)):
+    if set_mhz == target_mhz and not (limited == 1 and error_mhz > 0) and not (limited == -1 and error_mhz < 0):
         integral_uv += error_mhz * _KI_NV_PER_MHZ // 1000
         if integral_uv > _INTEGRAL_LIMIT_UV:
             integral_uv = _INTEGRAL_LIMIT_UV
@@ -199,28 +206,6 @@ def regulate(s: ptr32):
         on = PWM_N_PERIOD_CLOCKS
     s[VOLTAGE_MV] = voltage_mv
     s[ON_COUNTS] = on
-
-
-@micropython.viper
-def _measure(s: ptr32):
-    """Mean current and cell voltage of the last 8 conversions, and the index edges since the last tick."""
-    ring = ptr16(s[ADC_RING])
-    current = 0
-    cell = 0
-    i = 0
-    while i < 32:
-        current += ring[i]
-        cell += ring[i + 3]
-        i += 4
-    s[CURRENT_MA] = current * ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 >> 19  # mean of 8
-    s[CELL_MV] = (cell >> 3) * ADC_BATTERY_MV_PER_LSB_Q16 >> 16
-    slot = (ptr32(s[EDGE_WRITE])[0] - s[EDGE_RING]) >> 2
-    times = ptr32(s[EDGE_RING])
-    at = s[EDGE_SLOT]
-    while at != slot:
-        edge(state, times[at], times[(at - 4) & 15])
-        at = (at + 1) & 15
-    s[EDGE_SLOT] = at
 
 
 @micropython.viper
@@ -248,25 +233,63 @@ def _must_stop(s: ptr32) -> int:
 
 
 @micropython.viper
+def estimate_rest(s: ptr32):
+    """While braked the back-EMF cannot be seen: the rate follows the index edges and runs out at 13.8 ms."""
+    rate_mhz = 0
+    since_us = s[NOW_US] - s[EDGE_US]
+    if s[EDGES] > 1 and since_us < _STALL_US:
+        longest_us = s[QUARTER_US]
+        if since_us > longest_us:
+            longest_us = since_us
+        if longest_us > _SHORTEST_US:
+            rate_mhz = _QUARTER_HZ_US // longest_us
+    s[RATE_MHZ] = rate_mhz
+    if rate_mhz == 0:
+        s[TURN_US] = 0
+
+
+@micropython.viper
 def tick(machine):
     """Interrupt handler of the tick machine, every 1 ms (PR-07)."""
     s = ptr32(state)
     start_us = int(ptr32(0x40054028)[0])
     ptr32(0xD0000014)[0] = 1 << PIN_TICK
     s[NOW_US] = start_us
-    if s[TICKS] > 0:
+    ticks = s[TICKS]
+    if ticks > 0:
         late_us = start_us - s[GRID_US] - 1000
         if late_us < 0:
             late_us = 0 - late_us
         if late_us > s[JITTER_US]:
             s[JITTER_US] = late_us
     s[GRID_US] = start_us
-    ticks = s[TICKS] + 1
-    s[TICKS] = ticks
+    s[TICKS] = ticks + 1
     s[MAIN_AGE_MS] += 1
+
+    # Mean current and cell voltage of the last 8 conversions.
+    ring = ptr16(s[ADC_RING])
+    current = 0
+    cell = 0
+    i = 0
+    while i < 32:
+        current += ring[i]
+        cell += ring[i + 3]
+        i += 4
+    s[CURRENT_MA] = current * ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 >> 19
+    s[CELL_MV] = (cell >> 3) * ADC_BATTERY_MV_PER_LSB_Q16 >> 16
+
+    # Index edges since the last tick.
+    slot = (ptr32(s[EDGE_WRITE])[0] - s[EDGE_RING]) >> 2
+    at = s[EDGE_SLOT]
+    if at != slot:
+        times = ptr32(s[EDGE_RING])
+        while at != slot:
+            edge(state, times[at], times[(at - 4) & 15])
+            at = (at + 1) & 15
+        s[EDGE_SLOT] = at
+
     # All three cut-off machines of PIO0 and both index machines of PIO1 must be enabled.
     s[SUPERVISED] = int((ptr32(0x50200000)[0] & 7) == 7 and (ptr32(0x50300000)[0] & 3) == 3)
-    _measure(state)
     if s[DRIVE]:
         reason = int(_must_stop(state))
         if reason:
@@ -283,30 +306,14 @@ def tick(machine):
     else:
         ptr32(0x40050020)[0] = PWM_N_PERIOD_CLOCKS
         estimate_rest(state)
-    # External window watchdog: an edge every 10 ms, only while the whole chain is alive.
+
+    # External window watchdog: an edge every 8 ms, only while the whole chain is alive.
     if s[SUPERVISED] and s[MAIN_AGE_MS] <= _MAIN_LIMIT_MS:
-        phase = ticks % 10
-        if phase == 0:
+        if ticks & 7 == 0:
             ptr32(0xD0000014)[0] = 1 << PIN_WDT_KICK
-        elif phase == 5:
+        elif ticks & 7 == 4:
             ptr32(0xD0000018)[0] = 1 << PIN_WDT_KICK
     ptr32(0xD0000018)[0] = 1 << PIN_TICK
     cost_us = int(ptr32(0x40054028)[0]) - start_us
     if cost_us > s[COST_US]:
         s[COST_US] = cost_us
-
-
-@micropython.viper
-def estimate_rest(s: ptr32):
-    """While braked the back-EMF cannot be seen: the rate follows the index edges and runs out at 13.8 ms."""
-    rate_mhz = 0
-    since_us = s[NOW_US] - s[EDGE_US]
-    if s[EDGES] > 1 and since_us < _STALL_US:
-        longest_us = s[QUARTER_US]
-        if since_us > longest_us:
-            longest_us = since_us
-        if longest_us > _SHORTEST_US:
-            rate_mhz = _QUARTER_HZ_US // longest_us
-    s[RATE_MHZ] = rate_mhz
-    if rate_mhz == 0:
-        s[TURN_US] = 0

@@ -9,6 +9,8 @@ shorted would put a short across the cell (the supply switch needs 5 us). The ov
 once, because the latch of the board has already opened the supply by then (SR-06, SR-09, SR-10).
 """
 
+import time
+
 import rp2
 from machine import Pin, mem32
 from micropython import const
@@ -34,6 +36,8 @@ _IRQ_FORCE = const(0x5020_0034)
 _SM0_ADDR = const(0x5020_00D4)
 _SM_STRIDE = const(0x18)
 BEAT_REGISTER = const(0x5020_0014)  # TX FIFO of the heartbeat machine
+
+_ARM_US = const(150)  # the heartbeat machine needs 5 instructions of 16 us
 
 CUT_TRIP = const(1)
 CUT_HEARTBEAT = const(2)
@@ -176,6 +180,7 @@ class CutOff:
             return "a cut is latched"
         self._window.put(window_counts)
         mem32[_IRQ_FORCE] = 1 << ARM_FLAG
+        time.sleep_us(_ARM_US)
         if not self.permitted():
             return "permission line did not follow"
         return None

@@ -27,6 +27,9 @@ from pen.sampling import Sampling
 
 _RAMP_START_MHZ = const(2500)  # per ms: the start is limited by the current
 _RAMP_CHANGE_MHZ = const(50)  # per ms: 50 Hz/s while running (SR-23)
+_START_CURRENT_MA = const(950)  # PR-04 allows 1.2 A; the rest is the estimate's error
+_RUN_CURRENT_MA = const(1500)
+_WAKE_MS = const(18)
 _WINDOW_TOP = const(1024)  # see cutoff.index_window
 _WINDOW_OVERHEAD_COUNTS = const(2)  # counts that the machine spends between edge and reload
 
@@ -56,6 +59,7 @@ class Drive:
     """Braked and without permission from the first line on; `start` is the only way to make the motor turn."""
 
     def __init__(self):
+        self._awake = False
         self._cutoff = CutOff()
         self._pwm = PWM(Pin(PIN_PWM_N), freq=PWM_N_HZ, duty_u16=65535)
         self._trip_n = Pin(PIN_TRIP_N, Pin.IN, Pin.PULL_UP)
@@ -73,7 +77,28 @@ class Drive:
         self.set_rate_hz(PR01_RATE_DEFAULT_HZ)
         self._tick = rp2.StateMachine(PIO_TICK_SM, every_millisecond, freq=PIO_TICK_HZ)
         self._tick.irq(control.tick, hard=True)
-        self._tick.active(1)
+
+    def _wake(self):
+        """Start conversions and tick; the external watchdog needs two kicks, 8 ms apart, before it lets go."""
+        if not self._awake:
+            self._sampling.start()
+            state[control.TICKS] = 0
+            state[control.MAIN_AGE_MS] = 0
+            self._tick.active(1)
+            self._awake = True
+            time.sleep_ms(_WAKE_MS)
+
+    def rest(self):
+        """Stop tick and conversions; call at standstill. Without the tick there is no heartbeat, so no permission."""
+        if self._awake:
+            self._awake = False
+            self._tick.active(0)
+            self._sampling.stop()
+
+    @property
+    def awake(self):
+        """True from `start` to `rest`: the tick runs."""
+        return self._awake
 
     def set_rate_hz(self, rate_hz):
         """Set rate; a running motor follows it at 50 Hz/s."""
@@ -102,7 +127,7 @@ class Drive:
         if self.tripped:
             return "overcurrent latch is set"
         self._cutoff.clear()
-        self._sampling.start()
+        self._wake()
         self._prepare(_RAMP_START_MHZ)
         state[control.DRIVE] = 1
         refused = self._cutoff.arm(window_counts())
@@ -132,11 +157,13 @@ class Drive:
         state[control.EDGE_US] = mem32[0x4005_4028]
         state[control.DRIVE_US] = now_us
         state[control.RAMP_MHZ] = ramp_mhz
+        state[control.CURRENT_LIMIT_MA] = _START_CURRENT_MA
 
     def settle(self):
         """After the start ramp the set rate slews slowly."""
         if state[control.SET_MHZ] == state[control.TARGET_MHZ]:
             state[control.RAMP_MHZ] = _RAMP_CHANGE_MHZ
+            state[control.CURRENT_LIMIT_MA] = _RUN_CURRENT_MA
 
     def stop(self):
         """Ask the tick to brake; it does so within 1 ms."""
@@ -190,6 +217,6 @@ class Drive:
         """Leave everything braked and the tick stopped (end of the program in a development build)."""
         self.stop()
         time.sleep_ms(3)
-        self._tick.active(0)
+        self.rest()
         self._cutoff.clear()
         self._pwm.duty_u16(65535)

@@ -35,12 +35,15 @@ class Sampling:
         start = uctypes.addressof(self._raw)
         self.ring_address = start + (-start % ADC_RING_BYTES)
         self._dma = rp2.DMA()
-        self.start()
 
-    def start(self):
-        """(Re)start with input 0 in slot 0. The transfer count lasts 12 h; each arming starts it anew."""
+    def stop(self):
+        """End the conversions; the ring keeps the last ones."""
         mem32[_ADC_CS] = 1
         self._dma.active(0)
+
+    def start(self):
+        """(Re)start with input 0 in slot 0. The transfer count lasts 6 h; each arming starts it anew."""
+        self.stop()
         mem32[_ADC_FCS] = (1 << 24) | (1 << 3) | 1
         while (mem32[_ADC_FCS] >> 16) & 0xF:
             mem32[_ADC_FIFO]
