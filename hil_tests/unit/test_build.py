@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,12 @@ def test_a_firmware_without_main_is_refused(firmware: Path) -> None:
         app_image(PEN, firmware=firmware)
 
 
+def test_a_source_that_is_not_utf_8_is_refused(firmware: Path) -> None:
+    (firmware / "pen/app.py").write_bytes(b"# \xff\n")
+    with pytest.raises(UsageError, match=r"app\.py: not UTF-8 at byte 2"):
+        app_image(PEN, firmware=firmware)
+
+
 @pytest.mark.parametrize("name", ["board", "limits", "build_info"])
 def test_a_source_that_the_build_generates_is_refused(firmware: Path, name: str) -> None:
     (firmware / f"pen/{name}.py").write_text("")
@@ -176,6 +183,7 @@ def test_viper_takes_a_folded_constant_as_a_machine_integer() -> None:
         ("x = 1\ndef f(:\n", 2, "SyntaxError"),
         ("import micropython\n@micropython.viper\ndef f(x: int):\n    return x + 'a'\n", 3, "ViperTypeError"),
         ("x = 1\n  y = 2\n", 2, "IndentationError"),
+        ("x = \0\n", 1, "SyntaxError"),
     ],
 )
 def test_a_compile_error_is_one_line_with_file_and_line(
@@ -248,7 +256,7 @@ def test_a_cached_image_is_not_compiled_again(firmware: Path, monkeypatch: pytes
     assert app_image(PEN, firmware=firmware) == first
 
 
-@pytest.mark.parametrize("name", ["app.littlefs", "about.json"])
+@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py"])
 @pytest.mark.parametrize("damage", ["changed", "cut", "removed"])
 def test_a_damaged_cache_entry_is_built_again(firmware: Path, name: str, damage: str) -> None:
     first = app_image(PEN, firmware=firmware)
@@ -258,7 +266,24 @@ def test_a_damaged_cache_entry_is_built_again(firmware: Path, name: str, damage:
     else:
         data = victim.read_bytes()
         victim.write_bytes(data[: len(data) // 2] if damage == "cut" else b"\0" + data[1:])
-    assert app_image(PEN, firmware=firmware).image == first.image
+    second = app_image(PEN, firmware=firmware)
+    assert second == first and (second.staged_dir / "main.py").read_text() == "import pen.app\n"
+
+
+def test_an_image_cache_that_cannot_be_written_is_an_infrastructure_error(
+    firmware: Path, cache: Path
+) -> None:
+    cache.mkdir()
+    (cache / "images").write_text("")
+    with pytest.raises(InfrastructureError, match="NEEDLEPEN_CACHE"):
+        app_image(PEN, firmware=firmware)
+
+
+def test_simultaneous_builds_give_one_intact_entry(firmware: Path, cache: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(lambda _: app_image(PEN, firmware=firmware), range(4)))
+    assert all(one == built[0] for one in built)
+    assert [path.name for path in (cache / "images").iterdir()] == [built[0].path.parent.name]
 
 
 def test_a_failed_build_leaves_nothing_in_the_cache(firmware: Path, cache: Path) -> None:

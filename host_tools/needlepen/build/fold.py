@@ -23,7 +23,7 @@ def fold_constants(source: str, name: str, modules: Mapping[str, Mapping[str, An
     """
     try:
         tree = ast.parse(source)
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return source
     lines = source.split("\n")
     for node in tree.body:

@@ -26,7 +26,7 @@ from needlepen.board.model import Flash
 from needlepen.build import compiler, limits_module
 from needlepen.build.fold import fold_constants
 from needlepen.build.staging import Kind, content_hash, sources, write_files
-from needlepen.errors import UsageError
+from needlepen.errors import InfrastructureError, UsageError
 
 # As MicroPython 1.25's rp2 port mounts it. Its littlefs refuses disk version 2.1, which newer ones write.
 LITTLEFS: dict[str, Any] = {
@@ -127,30 +127,32 @@ def _key(staged: Mapping[str, bytes], flash: Flash) -> str:
 
 
 def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind) -> None:
-    """Build into a folder beside the entry, then rename it into place."""
+    """Build beside the entry, then rename it into place; an intact entry that another process made stays."""
     files = build_files(staged, board)
     image = littlefs_image(files, board.flash)
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=".new-", dir=entry.parent))
+    about = {
+        "sha256": hashlib.sha256(image).hexdigest(),
+        "files": {name: len(data) for name, data in files.items()},
+        "content_sha256": content_hash(dict(staged)),
+        "kind": kind,
+        "board": board.name,
+    }
     try:
-        write_files(dict(staged), work / "staged")
-        (work / "app.littlefs").write_bytes(image)
-        about = {
-            "sha256": hashlib.sha256(image).hexdigest(),
-            "files": {name: len(data) for name, data in files.items()},
-            "content_sha256": content_hash(dict(staged)),
-            "kind": kind,
-            "board": board.name,
-        }
-        (work / "about.json").write_text(json.dumps(about, indent=1) + "\n")
-        if entry.exists():  # a damaged entry, or one that another process finished meanwhile
-            shutil.rmtree(entry, ignore_errors=True)
-        work.replace(entry)
-    except OSError:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=entry.parent) as work:
+            new = Path(work) / "entry"
+            write_files(dict(staged), new / "staged")
+            (new / "app.littlefs").write_bytes(image)
+            (new / "about.json").write_text(json.dumps(about, indent=1) + "\n")
+            if _load(entry) is None:
+                shutil.rmtree(entry, ignore_errors=True)
+                new.replace(entry)
+    except OSError as error:
         if _load(entry) is None:
-            raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            raise InfrastructureError(
+                f"{entry.parent}: the image cannot be stored ({error.strerror}); free space there, or set "
+                "NEEDLEPEN_CACHE to another folder"
+            ) from None
 
 
 def _load(entry: Path) -> AppImage | None:
@@ -158,8 +160,17 @@ def _load(entry: Path) -> AppImage | None:
     try:
         about = json.loads((entry / "about.json").read_text())
         image = (entry / "app.littlefs").read_bytes()
+        staged = {
+            path.relative_to(entry / "staged").as_posix(): path.read_bytes()
+            for path in (entry / "staged").rglob("*.py")
+        }
     except (OSError, ValueError):
         return None
-    if hashlib.sha256(image).hexdigest() != about.get("sha256"):
+    intact = (
+        isinstance(about, dict)
+        and about.get("sha256") == hashlib.sha256(image).hexdigest()
+        and about.get("content_sha256") == content_hash(staged)
+    )
+    if not intact:
         return None
     return AppImage(image=image, staged_dir=entry / "staged", path=entry / "app.littlefs", **about)

@@ -26,6 +26,11 @@ def sources(board: Board, kind: Kind = "development", firmware: Path | None = No
     folder = firmware or paths.firmware_dir()
     found = [*folder.glob("*.py"), *(folder / "pen").rglob("*.py")]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(found)}
+    for name, data in files.items():
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{folder / name}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     if "main.py" not in files:
         raise UsageError(f"{folder}: no main.py, so that the pen would start nothing; give a firmware folder")
     generated = {
