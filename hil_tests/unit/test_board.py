@@ -71,6 +71,13 @@ WRONG = [
     ("floating output", put("pins.LED.safe", "float"), "pins.LED.safe", "float"),
     ("unsafe in reset", put("pins.PWM_N.external_pull", "down"), "pins.PWM_N.external_pull", "in reset"),
     ("missing active level", put("pins.RUN_N.active", None), "pins.RUN_N.active", "missing"),
+    ("active level against the name", put("pins.RUN_N.active", "high"), "pins.RUN_N.active", "active low"),
+    (
+        "active level the firmware cannot use",
+        put("pins.SUPPLY_EN.active", "low"),
+        "pins.SUPPLY_EN.active",
+        "high",
+    ),
     ("missing signal", put("pins.TRIP_N", None), "pins.TRIP_N", "missing signal"),
     (
         "signal the wrong way",

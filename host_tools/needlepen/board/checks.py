@@ -88,6 +88,13 @@ def levels(board: Board) -> Iterator[Problem]:
             )
         if pin.active is None and pin.function != "adc":
             yield f"pins.{name}.active", "missing; say which level, low or high, means what the name says"
+        elif name.endswith("_N") and pin.active == "high":
+            yield f"pins.{name}.active", "'high', but a name that ends in _N means active low; change one"
+        elif name in (*REQUIRED_OUTPUTS, *REQUIRED_INPUTS) and pin.active_level == name.endswith("_N"):
+            yield (
+                f"pins.{name}.active",
+                "'low', but the firmware's PIO programs and gates take it as active high",
+            )
 
 
 def pwm_slices(board: Board) -> Iterator[Problem]:
