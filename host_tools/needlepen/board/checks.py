@@ -93,7 +93,7 @@ def levels(board: Board) -> Iterator[Problem]:
         elif name in (*REQUIRED_OUTPUTS, *REQUIRED_INPUTS) and pin.active_level == name.endswith("_N"):
             yield (
                 f"pins.{name}.active",
-                "'low', but the firmware's PIO programs and gates take it as active high",
+                "'low', but the firmware's PIO programs take it as active high; change it",
             )
 
 
