@@ -32,16 +32,14 @@ def build(wanted: Wanted, cache_folder: Path, progress: ProgressLike) -> tuple[b
     The log stays in `cache_folder`, everything else written there is removed. The caller holds the lock.
     Raises WayFailedError, naming the log, for whatever does not work.
     """
-    for left_over in cache_folder.glob(
-        "build-*/"
-    ):  # of a build that was killed: the lock says nobody uses it
+    for left_over in cache_folder.glob("build-*/"):  # of a killed build: holding the lock, nobody uses it
         shutil.rmtree(left_over, ignore_errors=True)
     commands = LoggedCommands(cache_folder / f"build-{wanted.board}-v{wanted.version}.log")
-    install_toolchain(commands, progress)
     folder = Path(tempfile.mkdtemp(dir=cache_folder, prefix="build-"))
     try:
         packages = SuitePackages(folder, commands, progress)
-        packages.update()
+        packages.update()  # before the toolchain, whose 500 MB would be for nothing without a mirror
+        install_toolchain(commands, progress)
         tree = packages.source("micropython", wanted.version)
         _link(tree / "lib/mbedtls", packages.source("mbedtls"))
         _link(tree / "lib/tinyusb", packages.package("tinyusb-source") / "usr/src/tinyusb")

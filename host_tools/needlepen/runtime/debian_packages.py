@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -32,23 +33,18 @@ def install_toolchain(commands: LoggedCommands, progress: ProgressLike) -> None:
         if shutil.which("sudo") is None:
             raise WayFailedError(f"Debian packages are missing and this is not root; {by_hand}")
         as_root = ["sudo", "-n"]
-        commands.run(
-            [*as_root, "true"], failed=f"Debian packages are missing and sudo asks for a password; {by_hand}"
-        )
-    apt = [
-        *as_root,
-        "env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "-q",
-        "-o",
-        "DPkg::Lock::Timeout=120",
-    ]
+        refused = f"Debian packages are missing and sudo asks for a password; {by_hand}"
+        commands.run([*as_root, "true"], failed=refused)
+    noninteractive = ["env", "DEBIAN_FRONTEND=noninteractive"]  # under sudo too, which drops the environment
+    apt = [*as_root, *noninteractive, "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
     progress.step("apt-get update")
-    commands.run([*apt, "update"], failed=f"apt-get update failed; {by_hand}")
-    progress.step(f"install {len(missing)} Debian packages with the Arm compiler (about 650 MB)")
+    with contextlib.suppress(WayFailedError):  # an unrelated source may be broken; the installation will tell
+        commands.run([*apt, "update"], failed="apt-get update failed")
+    progress.step(
+        f"install {len(missing)} Debian packages for the Arm compiler (up to 500 MB, 2.8 GB on disk)"
+    )
     install = [*apt, "install", "-y", "--no-install-recommends", *missing]
-    commands.run(install, failed=f"the Debian packages cannot be installed; {by_hand}")
+    commands.run(install, failed=f"the Debian packages {' '.join(missing)} cannot be installed")
 
 
 class SuitePackages:

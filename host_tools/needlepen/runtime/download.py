@@ -45,7 +45,8 @@ def download(address: str, progress: ProgressLike, silence_limit_s: float = SILE
         raise WayFailedError(f"{address}: the server answers {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise WayFailedError(f"{address}: {reason or type(error).__name__}") from error
+        text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        raise WayFailedError(f"{address}: {text}") from error
     if len(content) < announced:
         raise WayFailedError(f"{address}: broke off after {len(content)} of {announced} bytes")
     return bytes(content)

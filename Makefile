@@ -1,0 +1,46 @@
+# Everything from a fresh checkout on a Debian-like machine with Python 3.11 or newer: `make demo`, `make test` and
+# `make bench` set up what they need by themselves. `make help` lists all targets.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+NEEDLEPEN := $(BIN)/needlepen
+# Further options for the target's command, for example: make test ARGS="-k uf2", make demo ARGS=my_scenario.toml
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup runtime engine demo test bench clean
+.SILENT:
+
+help: ## list the targets
+	sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(READY) ## virtual environment in .venv with everything from pyproject.toml
+
+$(READY): pyproject.toml host_tools/make_venv.sh
+	sh host_tools/make_venv.sh $(VENV)
+	touch $@
+
+runtime: setup ## the pinned MicroPython: from the cache, downloaded, or built from Debian's sources
+	$(NEEDLEPEN) runtime
+
+engine: setup ## the compiled emulator engine, where there is a C compiler
+	if $(BIN)/python -c 'import sys; from needlepen.emulator import native_build; sys.exit(not native_build.compiler())'; \
+	then $(NEEDLEPEN) engine; \
+	else echo 'No C compiler with Python headers (Debian: gcc, python3-dev): the emulator runs, but more slowly.'; fi
+
+demo: runtime engine ## treat, touch skin, survive faults, and leave a report
+	$(NEEDLEPEN) run $(ARGS)
+
+test: runtime engine ## lint, format, types, then every test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest hil_tests $(ARGS)
+
+bench: runtime engine ## how fast the emulator is and what the firmware costs
+	$(NEEDLEPEN) bench $(ARGS)
+
+clean: ## remove what was made here (the runtime and the engine stay in the user's cache)
+	rm -rf $(VENV) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find firmware host_tools hil_tests -name __pycache__ -prune -exec rm -rf {} +
