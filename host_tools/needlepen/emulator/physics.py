@@ -373,6 +373,11 @@ class PenPhysics:
         cell_v: cython.double = self._ocv_v - self._probe.polarisation_v
         return self._probe.current_a + cell_v / self._ohm * (wave - self._duty)
 
+    @property
+    def overcurrent(self) -> bool:
+        """Whether the current peaks exceed the comparator's threshold now."""
+        return self.now.peak_current_a > self._threshold_a
+
     def level(self, line: str) -> int:
         """Level of the line INDEX or TDC at the present cam angle."""
         turn: cython.double = self.now.theta_rad / TWO_PI
