@@ -23,6 +23,7 @@ from pen.session import DO_PROVE, DO_START, Session
 from pen.trigger import Trigger
 
 _LOOP_MS = const(10)
+_REST_MS = const(20)  # while the drive rests; part of the time from trigger to strokes (PR-04)
 _WATCHDOG_MS = const(200)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
@@ -56,14 +57,14 @@ class App:
             self._feed()
             self._supervise(now_ms)
             self.host.serve(now_ms)
-            time.sleep_ms(_LOOP_MS)
+            time.sleep_ms(_LOOP_MS if self.drive.awake else _REST_MS)
 
     def _feed(self):
         """The watchdog is fed by the chain: this loop and, while the drive is awake, the tick and what it checks."""
         if not self.drive.awake:
             self._watchdog.feed()
             return
-        self.drive.alive()
+        state[control.MAIN_AGE_MS] = 0  # the heartbeat depends on this loop
         ticks = state[control.TICKS]
         if ticks != self._ticks_seen and state[control.SUPERVISED]:
             self._watchdog.feed()
@@ -71,27 +72,28 @@ class App:
 
     def _supervise(self, now_ms):
         s = self.session
-        pressed = self._trigger_n.value() == 0
-        counts = self._trigger.update(now_ms, pressed, time.ticks_diff)
-        if s.state == session.RUNNING:
-            if self.drive.running:
-                self.drive.settle()
-            else:
-                fault = self.drive.stop_fault()
-                self._trigger.demand_release(now_ms)
-                s.stopped(fault, now_ms)
-        elif self.drive.awake and self.drive.standstill:
-            self.drive.rest()
-        action = s.step(now_ms, counts, self.drive.standstill)
+        counts = self._trigger.update(now_ms, not self._trigger_n(), time.ticks_diff)
+        standstill = True
+        if self.drive.awake:
+            standstill = self.drive.standstill
+            if s.state == session.RUNNING:
+                if self.drive.running:
+                    self.drive.settle()
+                else:
+                    self._trigger.demand_release(now_ms)
+                    s.stopped(self.drive.stop_fault(), now_ms)
+            elif standstill:
+                self.drive.rest()
+        action = s.step(now_ms, counts, standstill)
         if action == DO_PROVE:
             self.last_refusal = self.drive.prove() or ""
             s.proven(not self.last_refusal, now_ms)
-            if s.state == session.READY and not self.ready_ms:
-                self.ready_ms = time.ticks_diff(time.ticks_ms(), 0)
+            if not self.ready_ms:
+                self.ready_ms = time.ticks_ms()
+            self._led(1)
         elif action == DO_START:
             self.last_refusal = self.drive.start() or ""
             s.started(not self.last_refusal, now_ms)
-        self._led.value(s.state in (session.READY, session.RUNNING))
 
     def acknowledge(self):
         """The operator's acknowledgement. Returns None, or the reason why the safe state is not left."""

@@ -30,6 +30,7 @@ _RAMP_CHANGE_MHZ = const(50)  # per ms: 50 Hz/s while running (SR-23)
 _START_CURRENT_MA = const(950)  # PR-04 allows 1.2 A; the rest is the estimate's error
 _RUN_CURRENT_MA = const(1500)
 _WAKE_MS = const(18)
+_WINDOW_MARGIN_PCT = const(3)  # index marks are placed within 1 %; slower overspeed is seen over a whole turn
 _WINDOW_TOP = const(1024)  # see cutoff.index_window
 _WINDOW_OVERHEAD_COUNTS = const(2)  # counts that the machine spends between edge and reload
 
@@ -51,7 +52,8 @@ def every_millisecond():
 
 def window_counts():
     """Longest index period in counts of the index window; its part above 1024 is the shortest."""
-    shortest = PIO_INDEX_WINDOW_HZ // 3 // (INDEX_PER_REV * SR06_THRESHOLD_HZ)
+    edges_hz = INDEX_PER_REV * SR06_THRESHOLD_HZ * (100 + _WINDOW_MARGIN_PCT) // 100
+    shortest = PIO_INDEX_WINDOW_HZ // 3 // edges_hz
     return _WINDOW_TOP + shortest - _WINDOW_OVERHEAD_COUNTS
 
 
@@ -59,7 +61,7 @@ class Drive:
     """Braked and without permission from the first line on; `start` is the only way to make the motor turn."""
 
     def __init__(self):
-        self._awake = False
+        self.awake = False  # True from `start` to `rest`: the tick runs
         self._cutoff = CutOff()
         self._pwm = PWM(Pin(PIN_PWM_N), freq=PWM_N_HZ, duty_u16=65535)
         self._trip_n = Pin(PIN_TRIP_N, Pin.IN, Pin.PULL_UP)
@@ -80,34 +82,25 @@ class Drive:
 
     def _wake(self):
         """Start conversions and tick; the external watchdog needs two kicks, 8 ms apart, before it lets go."""
-        if not self._awake:
+        if not self.awake:
             self._sampling.start()
             state[control.TICKS] = 0
             state[control.MAIN_AGE_MS] = 0
             self._tick.active(1)
-            self._awake = True
+            self.awake = True
             time.sleep_ms(_WAKE_MS)
 
     def rest(self):
         """Stop tick and conversions; call at standstill. Without the tick there is no heartbeat, so no permission."""
-        if self._awake:
-            self._awake = False
+        if self.awake:
+            self.awake = False
             self._tick.active(0)
             self._sampling.stop()
-
-    @property
-    def awake(self):
-        """True from `start` to `rest`: the tick runs."""
-        return self._awake
 
     def set_rate_hz(self, rate_hz):
         """Set rate; a running motor follows it at 50 Hz/s."""
         self.rate_hz = rate_hz
         state[control.TARGET_MHZ] = 1000 * rate_hz
-
-    def alive(self):
-        """Call from each pass of the main loop: the heartbeat depends on it."""
-        state[control.MAIN_AGE_MS] = 0
 
     @property
     def running(self):
@@ -147,7 +140,7 @@ class Drive:
             control.RATE_MHZ,
             control.REJECTED,
             control.SET_MHZ,
-            control.INTEGRAL_UV,
+            control.INTEGRAL_Q10,
             control.VOLTAGE_MV,
             control.ON_COUNTS,
             control.STOP_REASON,

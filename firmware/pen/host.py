@@ -138,7 +138,7 @@ class Host:
             self._app.session.fault,
             state[control.STOP_REASON],
             state[control.SET_MHZ] if state[control.DRIVE] else state[control.TARGET_MHZ],
-            1_000_000_000 // turn_us if turn_us > 0 else estimate_mhz,
+            1_000_000_000 // turn_us if turn_us > 0 and not state[control.REJECTED] else estimate_mhz,
             estimate_mhz,
             state[control.CURRENT_MA],
             state[control.CELL_MV],

@@ -33,10 +33,13 @@ class Port:
 
     def receive(self):
         """The next frame (kind, sequence, body), or None when no complete one has arrived."""
+        ready, read, feed = self._poll.ipoll, self._read, self._parser.feed
         for _ in range(_READ_MAX):
-            if not self._poll.poll(0):
+            for _ in ready(0):
+                frame = feed(read(1)[0])
+                break
+            else:
                 return None
-            frame = self._parser.feed(self._read(1)[0])
             if frame:
                 if frame[0] == messages.SEEN:
                     self._confirm(frame[2])

@@ -1,0 +1,194 @@
+"""The emulated pen: the chip with our firmware, the electronics and the physics, wired as the board file says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from needlepen.board import Board
+from needlepen.emulator.chip import Chip
+from needlepen.emulator.electronics import Electronics
+from needlepen.emulator.front_end import AdcModel, CurrentAmplifier
+from needlepen.emulator.parameters import PenParameters
+from needlepen.emulator.physics import PenPhysics
+from needlepen.errors import InfrastructureError, Refused
+from needlepen.link import LinkClient, Telemetry
+from needlepen.link.client import Reply, messages
+
+READY_TIMEOUT_NS = 5e9
+REPLY_TIMEOUT_NS = 1e9
+TELEMETRY_PERIOD_MS = 20
+TELEMETRY_LEASE_MS = 60_000
+PUSH_BUTTONS = ("TRIGGER_N", "DEPTH_UP_N", "DEPTH_DOWN_N")
+FIRMWARE_OUTPUTS = ("RUN_N", "SUPPLY_EN", "LATCH_CLR", "WDT_KICK")
+
+
+class EmulatedPen:
+    """One pen on the bench. Device time moves only in `run_for`, `run_until` and what waits for an answer.
+
+    Args:
+        board: pins and converters.
+        runtime: MicroPython UF2.
+        image: file system with the application.
+        parameters: the physical pen; `parameters.but(cell_ocv_v=3.5)` for another cell.
+        seed: converter noise and index disc.
+        engine: "auto", "compiled" or "python".
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        runtime: Path,
+        image: bytes | None,
+        parameters: PenParameters | None = None,
+        seed: int = 0,
+        engine: str = "auto",
+        unique_id: bytes | None = None,
+    ) -> None:
+        self.board = board
+        self.seed = seed
+        self.parameters = parameters or PenParameters()
+        self.chip = Chip(
+            runtime,
+            filesystem=image,
+            unique_id=unique_id or (0xE660_0000_0000_0000 + seed).to_bytes(8, "big"),
+            engine=engine,
+            filesystem_offset=board.flash.filesystem_offset,
+        )
+        self.physics = PenPhysics(self.parameters, seed=seed)
+        self.electronics = Electronics(self.chip, self.physics)
+        self.link = LinkClient(self.chip.console.write)
+        self.chip.console.on_received(self._from_pen)
+        self._wire()
+
+    # ------------------------------------------------------------------ wiring
+    def _wire(self) -> None:
+        chip, electronics, gpio = self.chip, self.electronics, self.board.gpio
+        for name in FIRMWARE_OUTPUTS:
+            chip.on_output(gpio(name), self._to_electronics(name))
+        chip.on_pwm(
+            gpio("PWM_N"), lambda t, high, hz: electronics.set_pwm(t, None if high is None else 1.0 - high, hz)
+        )
+        for line in ("INDEX", "TDC", "TRIP_N", "TRIGGER_N"):
+            electronics.on_output(line, self._to_chip(gpio(line)))
+            chip.drive(gpio(line), electronics.level(line))
+        for name in ("DEPTH_UP_N", "DEPTH_DOWN_N", "HOME_N"):
+            chip.drive(gpio(name), 1)
+        chip.drive(gpio("CARTRIDGE_N"), 0)
+        chip.drive(gpio("VBUS_SENSE"), 0)
+        self._connect_converters()
+
+    def _to_electronics(self, name: str) -> Callable[[int, int | None], None]:
+        return lambda t_ns, level: self.electronics.set_pin(name, t_ns, level)
+
+    def _to_chip(self, gpio: int) -> Callable[[float, float], None]:
+        return lambda _t_ns, level: self.chip.drive(gpio, int(level))
+
+    def _connect_converters(self) -> None:
+        p, physics = self.parameters, self.physics
+        converters = self.board.converters
+        adc = AdcModel(p, self.seed)
+        amplifier = CurrentAmplifier(physics)
+        channel = converters["MOTOR_CURRENT"].channel
+        self.chip.set_adc_source(channel, lambda t: adc.code(amplifier.volts(t)))
+        channel = converters["BATTERY"].channel
+        self.chip.set_adc_source(channel, lambda t: adc.code(physics.peek(t).supply_v / p.battery_divider))
+
+    def _from_pen(self, data: bytes) -> None:
+        self.chip.console.read_available()
+        self.link.feed(data)
+
+    # ------------------------------------------------------------------ time
+    @property
+    def now_ns(self) -> int:
+        """Device time since power-on."""
+        return self.chip.now_ns
+
+    def run_for(self, ns: float) -> None:
+        """Let device time pass."""
+        self.chip.run_for(ns)
+
+    def run_until(self, condition: Callable[[], bool], timeout_ns: float, slice_ns: float = 100_000) -> bool:
+        """Run until the condition holds; False when device time ran out first."""
+        return self.chip.run_until(condition, timeout_ns, slice_ns)
+
+    # ------------------------------------------------------------------ operator
+    def press(self) -> None:
+        """Press the trigger now."""
+        self.electronics.press_trigger(self.now_ns)
+
+    def release(self) -> None:
+        """Release the trigger now."""
+        self.electronics.release_trigger(self.now_ns)
+
+    def touch_skin(self, needles: int, protrusion_mm: float) -> None:
+        """Put the nose on skin now. Raises UsageError for a cartridge or protrusion that the pen cannot have."""
+        self.electronics.set_skin(self.now_ns, needles, protrusion_mm, True)
+
+    def lift(self) -> None:
+        """Take the nose off the skin now."""
+        self.electronics.set_skin(self.now_ns, 0, 0.0, False)
+
+    # ------------------------------------------------------------------ host
+    def request(self, kind: int, *values: Any) -> Reply:
+        """Send a request and wait for its answer in device time.
+
+        Raises InfrastructureError if none comes within 1 s.
+        """
+        sequence = self.link.request(kind, *values)
+        if not self.chip.run_until(lambda: self.link.reply(sequence) is not None, REPLY_TIMEOUT_NS):
+            raise InfrastructureError(
+                f"The pen did not answer request {messages.MESSAGES[kind][0]!r} within "
+                f"{REPLY_TIMEOUT_NS / 1e6:.0f} ms of device time (now {self.now_ns / 1e9:.3f} s, "
+                f"CPU {self.chip.cpu_state}); the firmware may hang or not be a needlepen build."
+            )
+        reply = self.link.reply(sequence)
+        assert reply is not None
+        return reply
+
+    def command(self, kind: int, *values: Any) -> dict[str, Any]:
+        """A request that must not be refused; returns the fields of the answer. Raises Refused with the reason."""
+        reply = self.request(kind, *values)
+        if reply.refused:
+            raise Refused(f"The pen refused {messages.MESSAGES[kind][0]!r}: {reply.refused}.")
+        return reply.fields
+
+    def connect(self) -> dict[str, Any]:
+        """Wait for the USB port, identify the pen and subscribe to telemetry. Returns the identity."""
+        self.chip.console.wait_connected()
+        if not self.chip.run_until(lambda: self._answers(), READY_TIMEOUT_NS, 10e6):
+            raise InfrastructureError("The emulated pen's firmware did not answer; does its image hold needlepen?")
+        identity = self.command(messages.HELLO, messages.PROTOCOL_VERSION)
+        self.command(messages.SUBSCRIBE, TELEMETRY_PERIOD_MS, TELEMETRY_LEASE_MS)
+        return identity
+
+    def _answers(self) -> bool:
+        try:
+            return self.request(messages.HELLO, messages.PROTOCOL_VERSION).refused is None
+        except InfrastructureError:
+            return False
+
+    @property
+    def telemetry(self) -> Telemetry | None:
+        """The last telemetry frame."""
+        return self.link.telemetry
+
+    def wait_state(self, state: str, timeout_ns: float = READY_TIMEOUT_NS) -> Telemetry:
+        """Run until telemetry reports a session state. Raises InfrastructureError that names what it reports."""
+
+        def reached() -> bool:
+            return self.telemetry is not None and self.telemetry.state == state
+
+        if not self.chip.run_until(reached, timeout_ns):
+            raise InfrastructureError(
+                f"The pen did not reach state {state!r} within {timeout_ns / 1e9:.1f} s of device time; "
+                f"last telemetry: {self.telemetry}."
+            )
+        assert self.telemetry is not None
+        return self.telemetry
+
+    def power_up(self) -> None:
+        """Boot to ready with telemetry flowing."""
+        self.connect()
+        self.wait_state("ready")
