@@ -1,0 +1,171 @@
+"""Renders the report's single page: everything inline, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import plotly.graph_objects as go  # type: ignore[import-untyped]
+import plotly.offline  # type: ignore[import-untyped]
+from markupsafe import Markup
+
+from needlepen import requirements
+from needlepen.evidence import NS_PER, CutOff, Measurement, RunRecord, Verdict, overall
+from needlepen.report import theme, words
+from needlepen.report.overview import overview
+from needlepen.report.zoom import zoom
+
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+_BAR_AT_LIMIT_PCT = 80
+"""Where the limit stands on a bar's track; the rest is room to show an excess."""
+
+_BAR_MIN_PCT = 1.5
+"""A value that is nearly nothing still shows as a bar."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the measurement table."""
+
+    measurement: Measurement
+    value: str
+    limit: str
+    margin: str
+    bar_pct: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The measurements of one requirement."""
+
+    id: str
+    title: str
+    text: str
+    hazard: str
+    verdict: Verdict
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One cut-off with its plot."""
+
+    number: int
+    cutoff: CutOff
+    row: Row
+    figure: Markup
+
+    @property
+    def ns_per_unit(self) -> float:
+        return NS_PER[self.cutoff.unit]
+
+
+def render(record: RunRecord) -> str:
+    """The page as text."""
+    known = requirements.load()
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    cards = [_card(record, number, cutoff) for number, cutoff in enumerate(record.cutoffs, start=1)]
+    return environment.get_template("page.html.j2").render(
+        record=record,
+        words=words,
+        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        plotly=Markup(plotly.offline.get_plotlyjs().replace("</script", "<\\/script")),
+        overview=_embedded(overview(record, known)) if record.series or record.digital else None,
+        cards=cards,
+        groups=_groups(record, known),
+        figures=_key_figures(record),
+        identity=_identity(record),
+        limit_at_pct=_BAR_AT_LIMIT_PCT,
+        signals=[(name, theme.SIGNALS[name]) for name in record.digital if name in theme.SIGNALS],
+    )
+
+
+def _embedded(figure: go.Figure) -> Markup:
+    """The figure's JSON, safe inside a script element."""
+    return Markup(figure.to_json().replace("<", "\\u003c"))
+
+
+def _row(measurement: Measurement) -> Row:
+    use = words.use_of_limit(measurement)
+    verdict = "marginal" if measurement.marginal else measurement.verdict
+    return Row(
+        measurement=measurement,
+        value=words.value(measurement),
+        limit=words.limit(measurement),
+        margin=words.margin(measurement),
+        bar_pct=None if use is None else min(max(use * _BAR_AT_LIMIT_PCT, _BAR_MIN_PCT), 100.0),
+        verdict=verdict,
+    )
+
+
+def _card(record: RunRecord, number: int, cutoff: CutOff) -> Card:
+    return Card(number, cutoff, _row(cutoff.as_measurement()), _embedded(zoom(record, cutoff)))
+
+
+def _groups(record: RunRecord, known: requirements.Requirements) -> list[Group]:
+    """By requirement in the order of the requirements file; what belongs to none comes last."""
+    order = [*known, *dict.fromkeys(m.requirement for m in record.measurements if m.requirement not in known)]
+    groups = []
+    for requirement_id in order:
+        found = [m for m in record.measurements if m.requirement == requirement_id]
+        if not found:
+            continue
+        entry = known.get(requirement_id)
+        groups.append(
+            Group(
+                id=requirement_id or "no requirement",
+                title=entry.title if entry else "",
+                text=entry.text if entry else "",
+                hazard=entry.hazard if entry else "",
+                verdict=overall([m.verdict for m in found]),
+                rows=[_row(m) for m in found],
+            )
+        )
+    return groups
+
+
+def _key_figures(record: RunRecord) -> list[tuple[str, str, str]]:
+    """Label, number and remark for the strip below the title."""
+    passed = sum(m.verdict == "pass" for m in record.measurements)
+    figures = [("measurements passed", f"{passed} / {len(record.measurements)}", _shortfall(record))]
+    with_room = [(m.margin_fraction, m) for m in record.measurements if m.margin_fraction is not None]
+    if with_room:
+        _, tightest = min(with_room, key=lambda pair: pair[0])
+        figures.append(("tightest margin", words.margin(tightest) or "none left", tightest.name))
+    if record.cutoffs:
+        slowest = max(record.cutoffs, key=lambda c: c.value / c.limit)
+        inside = sum(c.value <= c.limit for c in record.cutoffs)
+        remark = f"slowest for its limit: {slowest.name}"
+        figures.append(("cut-offs in time", f"{inside} / {len(record.cutoffs)}", remark))
+    speed = f"{record.device_s / record.wall_s:.2g} × real time" if record.wall_s else ""
+    figures.append(("device time", f"{words.number(record.device_s)} s", speed))
+    return figures
+
+
+def _shortfall(record: RunRecord) -> str:
+    """The rest of the tally, for example "1 fail, 2 not measured"."""
+    return words.tally(record).partition(", ")[2] or "none failed, none missing"
+
+
+def _identity(record: RunRecord) -> list[tuple[str, str]]:
+    """What was run on what; empty entries are said to be unknown, not hidden."""
+    lines = [
+        ("scenario", record.scenario_name),
+        ("seed", str(record.seed)),
+        ("board", record.board),
+        ("firmware build", record.firmware_build),
+        ("MicroPython", record.runtime_version),
+        ("runtime SHA-256", record.runtime_sha256),
+        ("emulator", record.emulator_version),
+        ("engine", record.engine),
+        ("started", record.started),
+        ("device time", f"{record.device_s:.6f} s"),
+        ("wall time", f"{record.wall_s:.1f} s"),
+        *record.facts.items(),
+    ]
+    return [(label, value or "unknown") for label, value in lines]

@@ -1,0 +1,81 @@
+"""Colours and the meaning of recorded names, in one place for page and plots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+INK, MUTED, FAINT, GRID, PANEL = "#1c2733", "#5b6876", "#98a4b0", "#e8ecf0", "#ffffff"
+ACCENT, ACCENT_SOFT = "#0f6a7c", "rgba(15,106,124,0.13)"
+PASS, FAIL, UNSET = "#23794a", "#b5302a", "#9a6700"
+SKIN = "rgba(214,138,110,0.13)"
+FONT = 'Inter, "Segoe UI", system-ui, -apple-system, "Helvetica Neue", Arial, sans-serif'
+
+STATE_COLOURS: Mapping[str, str] = {
+    "off": "#eceff2",
+    "boot": "#dfe4ea",
+    "quiet": "#dfe4ea",
+    "proving": "#cdd6df",
+    "ready": "#cfe3ec",
+    "running": "#8cc3cd",
+    "stopping": "#bfdde2",
+    "safe": "#efc1bb",
+}
+"""Of the firmware's states; others get the colour of "boot"."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one recorded quantity is drawn."""
+
+    label: str
+    colour: str
+    panel: str
+    step: bool = False
+    dash: str = "solid"
+    width: float = 1.4
+
+
+SERIES: Mapping[str, Look] = {
+    "set_rate_hz": Look("set rate", MUTED, "Stroke rate", step=True, dash="dot"),
+    "rate_hz": Look("true rate", ACCENT, "Stroke rate", width=1.6),
+    "reported_rate_hz": Look("reported by the firmware", "#c77b1e", "Stroke rate", width=1.0),
+    "current_a": Look("motor current", "#4b5fa8", "Motor current"),
+    "current_peak_a": Look("highest in a PWM period", "#a9b3da", "Motor current", width=1.0),
+    "needle_mm": Look("needle protrusion", "#8a4f7d", "Needle protrusion", width=0.9),
+    "supply_v": Look("bridge supply", "#5d7a3a", "Voltages"),
+    "cell_v": Look("cell", "#a5842c", "Voltages"),
+}
+"""Well-known names; any other series gets a panel of its own."""
+
+SIGNALS: Mapping[str, str] = {
+    "TRIGGER_N": "trigger, low = pressed",
+    "PWM_N": "PWM, low drives",
+    "RUN_N": "drive permission, low permits",
+    "SUPPLY_EN": "supply switch, high closes",
+    "TRIP_N": "overcurrent latch, low = tripped",
+    "LATCH": "overcurrent latch",
+    "LATCH_CLR": "clears the latch",
+    "WDT_KICK": "external watchdog kick",
+    "WDT_EXPIRED": "external watchdog expired",
+    "INDEX": "rotation, 4 per stroke",
+    "INDEX_CLEAN": "rotation, debounced",
+    "TDC": "top dead centre, 1 per stroke",
+    "BRAKE": "bridge brakes",
+    "SUPPLY": "supply at the bridge",
+    "RESET": "chip in reset",
+}
+
+
+def look(name: str) -> Look:
+    """The look of a series, with a neutral one for names that are not known."""
+    return SERIES.get(name) or Look(name.replace("_", " "), MUTED, name.replace("_", " "))
+
+
+def lane_colour(name: str) -> str:
+    """Inputs from the mechanics are calm, everything that cuts the drive stands out."""
+    if name in ("TRIP_N", "LATCH", "WDT_EXPIRED", "RESET"):
+        return FAIL
+    if name in ("RUN_N", "SUPPLY_EN", "SUPPLY", "BRAKE", "PWM_N", "IN2"):
+        return ACCENT
+    return MUTED
