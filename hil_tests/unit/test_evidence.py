@@ -132,6 +132,12 @@ def test_a_cut_off_is_judged_at_its_limit(reaction_ns, verdict):
     assert made.verdict == verdict, f"{made.value} us, limit {made.limit} us"
 
 
+@pytest.mark.parametrize(("unit", "limit"), [("strokes", 4.0), ("us", 0.0), ("us", -1.0)])
+def test_a_cut_off_that_can_not_be_judged_is_refused(unit, limit):
+    with pytest.raises(ValueError, match=r"reaction time|can not be kept"):
+        cutoff(8_000_000_032, unit, limit)
+
+
 def test_digital_steps_hold_the_level_at_both_borders_of_a_window():
     line = Digital([0, 100, 200, 300], [1, 0, 1, 0])
     times, levels = line.steps(150, 250)

@@ -1,4 +1,4 @@
-"""The report folder: complete or absent, self-contained, readable without JavaScript, no peak or verdict lost."""
+"""The report folder: complete or absent, self-contained, readable without JavaScript, with no peak lost."""
 
 import base64
 import html.parser
@@ -13,7 +13,7 @@ import pytest
 import recording
 from needlepen import report, requirements
 from needlepen.errors import InfrastructureError, UsageError
-from needlepen.evidence import Measurement, RunRecord, Series
+from needlepen.evidence import Digital, Event, Measurement, RunRecord, Series
 from needlepen.report import words
 from needlepen.report.decimate import keep_extremes
 from needlepen.report.overview import overview
@@ -134,6 +134,17 @@ def test_a_run_without_recorded_signals_still_has_its_tables(tmp_path):
     )
     page = report.write(bare, tmp_path / "run").read_text("utf-8")
     assert "800 ms" in Tags(page).text and "Plotly.newPlot" not in page
+
+
+def test_a_run_stopped_at_power_on_can_be_reported(tmp_path):
+    stopped = RunRecord(
+        "stopped", stopped_because="interrupted with Ctrl-C", events=[Event(0.0, "mark", "power-on")]
+    )
+    stopped.series["rate_hz"] = Series([0.0], [0.0], "Hz")
+    stopped.series["current_a"] = Series([0.0], [math.nan], "A")
+    stopped.digital["RUN_N"] = Digital([], [])
+    page = report.write(stopped, tmp_path / "run").read_text("utf-8")
+    assert "Stopped after 0.000 s" in page and figure(page, "figure-run")["data"]
 
 
 def test_a_run_that_measured_nothing_says_so(tmp_path):

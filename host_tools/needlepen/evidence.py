@@ -224,6 +224,12 @@ class CutOff:
     steps: tuple[tuple[int, str], ...] = ()
     note: str = ""
 
+    def __post_init__(self) -> None:
+        if self.unit not in NS_PER:
+            raise ValueError(f"{self.name}: a reaction time in {self.unit!r}; possible: {', '.join(NS_PER)}")
+        if not self.limit > 0:
+            raise ValueError(f"{self.name}: a limit of {self.limit} {self.unit} can not be kept")
+
     @property
     def value(self) -> float:
         if self.reaction_t_ns is None:

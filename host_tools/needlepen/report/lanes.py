@@ -175,9 +175,9 @@ def lane_axis(names: Sequence[str]) -> dict[str, Any]:
 
 def axis_range(series: Sequence[Series], include: Sequence[float] = ()) -> list[float]:
     """A range that holds all values and the given ones, with a little air."""
-    values = [each.values for each in series if len(each.values)]
-    low = min([float(np.nanmin(v)) for v in values] + list(include), default=0.0)
-    high = max([float(np.nanmax(v)) for v in values] + list(include), default=1.0)
+    known = [each.values[np.isfinite(each.values)] for each in series]
+    low = min([float(v.min()) for v in known if len(v)] + list(include), default=0.0)
+    high = max([float(v.max()) for v in known if len(v)] + list(include), default=1.0)
     air = 0.08 * ((high - low) or 1.0)
     return [low - air, high + air]
 

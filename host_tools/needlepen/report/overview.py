@@ -45,7 +45,7 @@ def _add_panel(
     stack: Stack, record: RunRecord, requirements: Requirements, panel: str, names: list[str]
 ) -> None:
     series = {name: _drawn(name, record.series[name]) for name in names}
-    highest = max(np.max(one.values, initial=0.0) for one in series.values())
+    highest = max(float(np.nanmax(one.values, initial=0.0)) for one in series.values())
     limits = [(level, text) for level, text in _limits(panel, requirements) if level <= 1.6 * highest]
     axis = stack.panel(
         190 if panel == "Stroke rate" else 125,
@@ -79,9 +79,8 @@ def _drawn(name: str, series: Series) -> Series:
 
 
 def _end(record: RunRecord) -> float:
-    return max(
-        [record.device_s, *(float(s.t_s[-1]) for s in record.series.values() if len(s.t_s))], default=1.0
-    )
+    ends_s = [float(one.t_s[-1]) for one in record.series.values() if len(one.t_s)]
+    return max([record.device_s, *ends_s]) or 1.0
 
 
 def _panels(record: RunRecord) -> dict[str, list[str]]:

@@ -43,6 +43,7 @@ SERIES: Mapping[str, Look] = {
     "current_a": Look("motor current", "#4b5fa8", "Motor current"),
     "current_peak_a": Look("highest in a PWM period", "#a9b3da", "Motor current", width=1.0),
     "needle_mm": Look("needle protrusion", "#8a4f7d", "Needle protrusion", width=0.9),
+    "duty": Look("driven part of the PWM period", "#5b6876", "Duty", step=True),
     "supply_v": Look("bridge supply", "#5d7a3a", "Voltages"),
     "cell_v": Look("cell", "#a5842c", "Voltages"),
 }
@@ -61,8 +62,11 @@ SIGNALS: Mapping[str, str] = {
     "INDEX": "rotation, 4 per stroke",
     "INDEX_CLEAN": "rotation, debounced",
     "TDC": "top dead centre, 1 per stroke",
-    "BRAKE": "bridge brakes",
-    "SUPPLY": "supply at the bridge",
+    "OVERCURRENT": "comparator",
+    "LATCH_BRAKE": "brake term of the latch",
+    "BRAKE": "gate brakes, whatever the PWM says",
+    "SUPPLY": "supply switch closed",
+    "SHOOT_THROUGH": "brake on a live supply: damage",
     "RESET": "chip in reset",
 }
 
@@ -74,7 +78,7 @@ def look(name: str) -> Look:
 
 def lane_colour(name: str) -> str:
     """Inputs from the mechanics are calm, everything that cuts the drive stands out."""
-    if name in ("TRIP_N", "LATCH", "WDT_EXPIRED", "RESET"):
+    if name in ("TRIP_N", "LATCH", "WDT_EXPIRED", "OVERCURRENT", "SHOOT_THROUGH", "RESET"):
         return FAIL
     if name in ("RUN_N", "SUPPLY_EN", "SUPPLY", "BRAKE", "PWM_N", "IN2"):
         return ACCENT
