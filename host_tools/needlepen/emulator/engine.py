@@ -21,9 +21,9 @@ from needlepen.emulator import native_build
 from needlepen.errors import InfrastructureError, UsageError
 
 CHOICES = ("auto", "compiled", "python")
-# rp2040py's own run loop is compiled against its limited-API modules; ours replaces it, so it must not be
-# loaded.
-_UNUSED_UPSTREAM = "rp2040py.native._simulator"
+# Modules of rp2040py that are compiled against its limited-API ones; ours replace them, so they must not
+# load.
+_UNUSED_UPSTREAM = tuple(f"rp2040py.native.{name}" for name in ("_simulator", "_pio", "_state_machine"))
 
 
 class _EngineFinder(importlib.abc.MetaPathFinder):
@@ -35,8 +35,8 @@ class _EngineFinder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname == _UNUSED_UPSTREAM:
-            raise ModuleNotFoundError(f"{fullname} is replaced by needlepen's own run loop", name=fullname)
+        if fullname in _UNUSED_UPSTREAM:
+            raise ModuleNotFoundError(f"{fullname} is replaced by a module of needlepen", name=fullname)
         file = self.files.get(fullname)
         return None if file is None else importlib.util.spec_from_file_location(fullname, file)
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from rp2040py.clock.simulation_clock import SimulationClock
 
+from needlepen.emulator import core_fixes
+
 NAME = "python"
 CYCLE_NS = 8.0
-NEVER_FP = 1 << 62
 EXCEPTION_ENTRY_CYCLES = 15  # Cortex-M0+ with zero-wait-state RAM
-END, STOPPED, IDLE = 0, 2, 3
+END, STOPPED = 0, 1
 
 
 def on_grid(t_ns: float) -> float:
@@ -90,32 +91,17 @@ class Lockstep:
 
     def __init__(self, mcu: Any, apply_inputs: Callable[[], None]) -> None:
         self._clock: Clock = mcu.clock
+        self._mcu = mcu
         self._core = mcu.core
         self._pios = tuple(mcu.pio)
         self._apply_inputs = apply_inputs
-        self._ready = self._pio_cycle = math.ceil(self._clock.t_ns / CYCLE_NS)
+        self._ready = math.ceil(self._clock.t_ns / CYCLE_NS)
         self._asleep = False
         self._sleep_pc = 0
         self.stopped = self.halted = self.spinning = False
         self.stall_cycle = 0
         self.input_due_ns = math.inf
         self.instructions = self.pio_steps = self.alarms = 0
-
-    def _pio_due_ns(self, pio: Any) -> float:
-        if pio.stopped or pio.next_due_fp >= NEVER_FP:
-            return math.inf
-        wait_fp = max(0, pio.next_due_fp - pio.cycle_fp)
-        return (self._pio_cycle + ((wait_fp + 255) >> 8)) * CYCLE_NS
-
-    def _advance(self, t_ns: float) -> None:
-        cycle = int(t_ns / CYCLE_NS)
-        if t_ns > self._clock.t_ns:
-            self._clock.t_ns = t_ns
-        if cycle > self._pio_cycle:
-            for pio in self._pios:
-                if not pio.stopped:
-                    pio.cycle_fp += (cycle - self._pio_cycle) << 8
-            self._pio_cycle = cycle
 
     def _cpu_due_ns(self) -> float:
         core = self._core
@@ -139,20 +125,18 @@ class Lockstep:
         pio0, pio1 = self._pios
         while not self.stopped:
             due, what = self.input_due_ns, 1
-            if (t := self._pio_due_ns(pio0)) < due:
-                due, what = t, 2
-            if (t := self._pio_due_ns(pio1)) < due:
-                due, what = t, 3
+            if pio0.due_cycle * CYCLE_NS < due:
+                due, what = pio0.due_cycle * CYCLE_NS, 2
+            if pio1.due_cycle * CYCLE_NS < due:
+                due, what = pio1.due_cycle * CYCLE_NS, 3
             if (t := self._clock.next_ns) < due:
                 due, what = t, 4
             if (t := self._cpu_due_ns()) < due:
                 due, what = t, 5
             if due > t_end_ns:
-                if t_end_ns == math.inf:
-                    return IDLE
-                self._advance(t_end_ns)
+                self._clock.t_ns = max(self._clock.t_ns, t_end_ns)
                 return END
-            self._advance(due)
+            self._clock.t_ns = max(self._clock.t_ns, due)
             if what == 5:
                 self._step_cpu()
             elif what == 4:
@@ -162,7 +146,7 @@ class Lockstep:
                 self._apply_inputs()
             else:
                 self.pio_steps += 1
-                self._pios[what - 2].advance(0)
+                self._pios[what - 2].run_due(int(due / CYCLE_NS))
         return STOPPED
 
     def _step_cpu(self) -> None:
@@ -173,4 +157,8 @@ class Lockstep:
             self._ready += EXCEPTION_ENTRY_CYCLES
         else:
             self.instructions += 1
-            self._ready += core.execute_instruction()
+            opcode = self._mcu.read_uint16(core.pc & ~1)
+            if core_fixes.concerns(opcode):
+                self._ready += core_fixes.execute(core, opcode)
+            else:
+                self._ready += core.execute_instruction()

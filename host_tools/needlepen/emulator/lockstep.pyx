@@ -2,17 +2,19 @@
 """The run loop and the clock of one emulated RP2040, compiled. `engine_python.py` is the readable twin: same names,
 same order of events, same results to the nanosecond."""
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport INFINITY, ceil, floor
 from rp2040py.native._cortex_m0_core cimport CortexM0Core
-from rp2040py.native._pio cimport RPPIO
+from needlepen.emulator.pio_block cimport PioBlock
+from needlepen.emulator.thumb cimport ThumbCpu
 from rp2040py.native._simulation_clock cimport ClockAlarm, SimulationClock
 
 NAME = "compiled"
-END, STOPPED, IDLE = 0, 2, 3
+END, STOPPED = 0, 1
 
 cdef double CYCLE_NS = 8.0
-cdef long long NEVER_FP = <long long>1 << 62
 cdef int EXCEPTION_ENTRY_CYCLES = 15
+cdef long long LONGEST_RUN_CYCLES = 1_000_000  # without looking at anything else
 
 
 cdef class Alarm(ClockAlarm):
@@ -77,43 +79,31 @@ cdef class Clock(SimulationClock):
 cdef class Lockstep:
     cdef Clock clock
     cdef CortexM0Core core
-    cdef RPPIO pio0, pio1
-    cdef long long ready, pio_cycle
+    cdef ThumbCpu cpu
+    cdef PioBlock pio0, pio1
     cdef bint asleep
     cdef unsigned int sleep_pc
     cdef public bint stopped, halted, spinning
     cdef public long long stall_cycle
     cdef public double input_due_ns
     cdef object apply_inputs
-    cdef public long long instructions, pio_steps, alarms
+    cdef public long long pio_steps, alarms
 
     def __init__(self, mcu, apply_inputs):
         self.clock = mcu.clock
         self.core = mcu.core
+        self.cpu = ThumbCpu(mcu)
         self.pio0, self.pio1 = mcu.pio
         self.apply_inputs = apply_inputs
-        self.ready = self.pio_cycle = <long long>ceil(self.clock._nanos_counter / CYCLE_NS)
+        self.cpu.ready = <long long>ceil(self.clock._nanos_counter / CYCLE_NS)
         self.asleep = self.stopped = self.halted = self.spinning = False
         self.stall_cycle = 0
         self.input_due_ns = INFINITY
-        self.instructions = self.pio_steps = self.alarms = 0
+        self.pio_steps = self.alarms = 0
 
-    cdef inline double pio_due_ns(self, RPPIO pio) noexcept:
-        if pio.stopped or pio.next_due_fp >= NEVER_FP:
-            return INFINITY
-        cdef long long wait_fp = pio.next_due_fp - pio.cycle_fp
-        return (self.pio_cycle + ((wait_fp + 255) >> 8 if wait_fp > 0 else 0)) * CYCLE_NS
-
-    cdef inline void advance(self, double t_ns) noexcept:
-        cdef long long cycle = <long long>(t_ns / CYCLE_NS)
-        if t_ns > self.clock._nanos_counter:
-            self.clock._nanos_counter = t_ns
-        if cycle > self.pio_cycle:
-            if not self.pio0.stopped:
-                self.pio0.cycle_fp += (cycle - self.pio_cycle) << 8
-            if not self.pio1.stopped:
-                self.pio1.cycle_fp += (cycle - self.pio_cycle) << 8
-            self.pio_cycle = cycle
+    @property
+    def instructions(self):
+        return self.cpu.instructions
 
     cdef double cpu_due_ns(self) noexcept:
         if self.halted or self.core.waiting:
@@ -123,27 +113,31 @@ cdef class Lockstep:
             return INFINITY
         if self.asleep:
             self.asleep = False
-            self.ready = <long long>ceil(self.clock._nanos_counter / CYCLE_NS)
+            self.cpu.ready = <long long>ceil(self.clock._nanos_counter / CYCLE_NS)
             if self.core.registers[15] != self.sleep_pc:  # woken by an exception, not just by an event
-                self.ready += EXCEPTION_ENTRY_CYCLES
-        if self.stall_cycle > self.ready:
-            self.ready = self.stall_cycle
-        return self.ready * CYCLE_NS
+                self.cpu.ready += EXCEPTION_ENTRY_CYCLES
+        if self.stall_cycle > self.cpu.ready:
+            self.cpu.ready = self.stall_cycle
+        return self.cpu.ready * CYCLE_NS
 
     cpdef int run(self, double t_end_ns) except -1:
-        """Run until device time is t_end_ns, or until `stopped` is set, or until nothing is left to happen."""
+        """Run until device time is t_end_ns, or until `stopped` is set."""
         cdef double due, t
         cdef ClockAlarm alarm
-        cdef int what
+        cdef int what, turns = 0
+        cdef long long stop
         self.stopped = False
         while not self.stopped:
+            turns += 1
+            if turns & 0xFFF == 0:
+                PyErr_CheckSignals()  # Ctrl-C
             due = self.input_due_ns
             what = 1
-            t = self.pio_due_ns(self.pio0)
+            t = self.pio0.due_cycle * CYCLE_NS
             if t < due:
                 due = t
                 what = 2
-            t = self.pio_due_ns(self.pio1)
+            t = self.pio1.due_cycle * CYCLE_NS
             if t < due:
                 due = t
                 what = 3
@@ -152,33 +146,32 @@ cdef class Lockstep:
                 due = alarm.nanos
                 what = 4
             t = self.cpu_due_ns()
-            if t < due:
-                due = t
-                what = 5
-            if due > t_end_ns:
-                if t_end_ns == INFINITY:
-                    return IDLE
-                self.advance(t_end_ns)
+            if t < due and t <= t_end_ns:
+                stop = self.cpu.ready + LONGEST_RUN_CYCLES
+                if due < stop * CYCLE_NS:
+                    stop = <long long>ceil(due / CYCLE_NS)
+                if t_end_ns < stop * CYCLE_NS:
+                    stop = min(stop, <long long>floor(t_end_ns / CYCLE_NS) + 1)
+                if self.spinning:
+                    self.cpu.ready += (stop - self.cpu.ready + 1) // 2 * 2  # a branch to itself takes 2 cycles
+                else:
+                    self.cpu.run(stop)
+                continue
+            if due > t_end_ns or t < due:
+                if t_end_ns > self.clock._nanos_counter:
+                    self.clock._nanos_counter = t_end_ns
                 return END
-            self.advance(due)
-            if what == 5:
-                self.step_cpu()
-            elif what == 4:
+            if due > self.clock._nanos_counter:
+                self.clock._nanos_counter = due
+            if what == 4:
                 self.alarms += 1
                 self.clock.fire()
             elif what == 1:
                 self.apply_inputs()
+            elif what == 2:
+                self.pio_steps += 1
+                self.pio0.run_due(<long long>(due / CYCLE_NS))
             else:
                 self.pio_steps += 1
-                (self.pio0 if what == 2 else self.pio1).advance(0)
+                self.pio1.run_due(<long long>(due / CYCLE_NS))
         return STOPPED
-
-    cdef int step_cpu(self) except -1:
-        if self.spinning:
-            self.ready += 2
-        elif self.core.interrupts_updated and self.core.check_for_interrupts():
-            self.ready += EXCEPTION_ENTRY_CYCLES
-        else:
-            self.instructions += 1
-            self.ready += self.core.execute_instruction()
-        return 0

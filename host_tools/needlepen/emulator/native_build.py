@@ -27,10 +27,20 @@ from pathlib import Path
 from needlepen import paths
 from needlepen.errors import InfrastructureError
 
-# rp2040py's compiled modules that the engine uses. Its own run loop is not among them: ours replaces it.
-UPSTREAM = ("_bit", "_simulation_clock", "_gpio_pin", "_state_machine", "_pio", "_cortex_m0_core", "_rp2040")
+# rp2040py's compiled modules that the engine uses; its run loop and PIO are not among them: ours replace
+# them.
+UPSTREAM = ("_bit", "_simulation_clock", "_gpio_pin", "_cortex_m0_core", "_rp2040")
 # Modules of this folder that are compiled; .py ones run uncompiled too (Cython's pure Python mode).
-OWN = ("lockstep.pyx", "physics.py")
+OWN = (
+    "lockstep.pyx",
+    "thumb.pyx",
+    "pio_machine.py",
+    "pio_block.py",
+    "sio_block.py",
+    "timer_block.py",
+    "adc_model.py",
+    "physics.py",
+)
 # Not -march=native: a cache on a shared home folder may be read by another machine, and it gained nothing
 # measurable.
 COMPILE_FLAGS = ("-O3", "-fno-plt", "-Wno-unreachable-code")
@@ -51,8 +61,9 @@ class Module:
 
     @property
     def is_optional(self) -> bool:
-        """A Python source runs uncompiled too, so failing to compile it costs speed and nothing else."""
-        return self.source.suffix == ".py"
+        """A Python source runs uncompiled too, so failing to compile it costs speed and nothing else, unless
+        another module builds on its C types."""
+        return self.source.suffix == ".py" and not self.source.with_suffix(".pxd").exists()
 
     @property
     def relative(self) -> Path:

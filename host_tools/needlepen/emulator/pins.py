@@ -1,8 +1,8 @@
 """The 30 GPIO pads: who drives them, which level they have, and when the chip's logic sees a change.
 
-A change of a pad reaches the logic through the two flip-flops of the input synchroniser: an instruction can
-act on it 16 to 24 ns later, at the second clk_sys edge after the edge that sampled it (RP2040 datasheet
-3.5.6.3).
+A change of a pad reaches the logic through the two flip-flops of the input synchroniser (RP2040 datasheet
+3.5.6.3): the first clk_sys edge after the change samples it, and an instruction that takes effect two edges
+later can act on it. That is 16 to 24 ns after the change.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import Any
 
 from rp2040py.gpio_pin import GPIOPinState
 from rp2040py.peripherals.io import GPIO_CTRL_LAST, RPIO
+from rp2040py.peripherals.pads import GPIO_FIRST, GPIO_LAST, RPPADS
 
 GPIO_COUNT = 30
 CYCLE_NS = 8
-SYNCHRONISER_CYCLES = 2
+SYNCHRONISER_CYCLES = 3  # counted from the edge before the change
 
 _OUTPUT_LEVEL = {GPIOPinState.LOW: 0, GPIOPinState.HIGH: 1}
 _PULL_LEVEL = {GPIOPinState.INPUT_PULL_UP: 1, GPIOPinState.INPUT_PULL_DOWN: 0}
@@ -39,6 +40,19 @@ class IoBank(RPIO):
             self._hook(offset >> 3)
 
 
+class PadsBank(RPPADS):
+    """The pad registers; `hook` hears of every write."""
+
+    def __init__(self, mcu: Any, name: str, hook: PinHook) -> None:
+        super().__init__(mcu, name, "bank0")
+        self._hook = hook
+
+    def write_uint32(self, offset: int, value: int) -> None:
+        super().write_uint32(offset, value)
+        if GPIO_FIRST <= offset <= GPIO_LAST:
+            self._hook((offset - GPIO_FIRST) >> 2)
+
+
 class Pins:
     """All pads of one chip. Levels are 0 and 1; None means high impedance, or not driven from outside."""
 
@@ -46,6 +60,7 @@ class Pins:
         self._mcu = mcu
         self._clock = mcu.clock
         self._engine: Any = None
+        self._word = 0  # the levels that the chip's logic sees
         self._hook: PinHook = lambda _gpio: None
         self._outside: list[int | None] = [None] * GPIO_COUNT
         self._output: list[int | None] = [None] * GPIO_COUNT
@@ -97,7 +112,7 @@ class Pins:
         if level == self._pad[gpio]:
             return
         self._pad[gpio] = level
-        visible_ns = (math.ceil(self._clock.nanos / CYCLE_NS) + SYNCHRONISER_CYCLES) * CYCLE_NS
+        visible_ns = (math.floor(self._clock.nanos / CYCLE_NS) + SYNCHRONISER_CYCLES) * CYCLE_NS
         if not self._synchroniser:
             self._engine.input_due_ns = float(visible_ns)
         self._synchroniser.append((visible_ns, gpio, level))
@@ -109,6 +124,21 @@ class Pins:
         _, gpio, level = self._synchroniser.popleft()
         self._engine.input_due_ns = self._synchroniser[0][0] if self._synchroniser else math.inf
         self._mcu.gpio[gpio].set_input_value(bool(level))
+        self._update_word(gpio)
+
+    def _update_word(self, gpio: int) -> None:
+        """Pass the level that the chip's logic sees on a pad to those blocks that read all pads at once."""
+        word = self._word & ~(1 << gpio) | self._mcu.gpio[gpio].input_value << gpio
+        if word != self._word:
+            self._word = self._mcu.sio.inputs = word
+            cycle = int(self._clock.nanos / CYCLE_NS)
+            for pio in self._mcu.pio:
+                pio.input_changed(word, cycle)
+
+    def registers_written(self, gpio: int) -> None:
+        """The function or pad register of a pad has been written, which may change no level and yet much."""
+        self._update_word(gpio)
+        self._hook(gpio)
 
     def drive(self, gpio: int, level: bool | int | None) -> None:
         """Drive the pad from outside now, or let go of it (None). An output of the chip wins over it."""
@@ -143,3 +173,4 @@ class Pins:
         """Tell everybody what a reset of the pad registers has changed; rp2040py itself does not."""
         for gpio in range(GPIO_COUNT):
             self._state_changed(gpio, self._mcu.gpio[gpio].value)
+            self._update_word(gpio)
