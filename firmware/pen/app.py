@@ -72,8 +72,12 @@ class App:
 
     def _supervise(self, now_ms):
         s = self.session
-        counts = self._trigger.update(now_ms, not self._trigger_n(), time.ticks_diff)
+        pressed = not self._trigger_n()
+        counts = self._trigger.update(now_ms, pressed, time.ticks_diff)
+        starting = pressed and s.state == session.READY and self._trigger.released
         standstill = True
+        if starting:
+            self.drive.wake()  # while the press is debounced
         if self.drive.awake:
             standstill = self.drive.standstill
             if s.state == session.RUNNING:
@@ -82,9 +86,9 @@ class App:
                 else:
                     self._trigger.demand_release(now_ms)
                     s.stopped(self.drive.stop_fault(), now_ms)
-            elif standstill:
+            elif standstill and not starting:
                 self.drive.rest()
-        action = s.step(now_ms, counts, standstill)
+        action = s.step(now_ms, counts and self.drive.woken, standstill)
         if action == DO_PROVE:
             self.last_refusal = self.drive.prove() or ""
             s.proven(not self.last_refusal, now_ms)

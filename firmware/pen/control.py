@@ -45,7 +45,7 @@ RAMP_MHZ = const(19)  # ramp step per tick
 INTEGRAL_Q10 = const(20)
 VOLTAGE_MV = const(21)  # mean voltage applied during the tick that ends now
 ON_COUNTS = const(22)  # PWM counts of drive in a period
-DRIVE_US = const(23)  # time at which the drive began
+CUT_AGE_US = const(23)  # time since the last index edge when a hardware cut was seen
 STOP_REASON = const(24)
 CURRENT_LIMIT_MA = const(25)
 # ---- watched
@@ -59,6 +59,7 @@ EDGE_WRITE = const(33)
 EDGE_SLOT = const(34)
 ADC_RING = const(35)
 GRID_US = const(36)  # start of the last tick
+HEARTBEAT_AT = const(37)  # where the heartbeat machine stood when a hardware cut was seen
 SIZE = const(40)
 
 # ---- why the tick ended a drive
@@ -274,6 +275,8 @@ def tick(machine):
             reason = STOP_RELEASED
         elif ptr32(0x50200030)[0] & 0x10:
             reason = STOP_HARDWARE_CUT
+            s[CUT_AGE_US] = since_us
+            s[HEARTBEAT_AT] = ptr32(0x502000EC)[0]
         elif s[SUPERVISED] == 0:
             reason = STOP_UNSUPERVISED
         elif s[MAIN_AGE_MS] > _MAIN_LIMIT_MS:

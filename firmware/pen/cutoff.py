@@ -33,15 +33,14 @@ ARM_FLAG = const(5)
 
 _IRQ = const(0x5020_0030)
 _IRQ_FORCE = const(0x5020_0034)
-_SM0_ADDR = const(0x5020_00D4)
-_SM_STRIDE = const(0x18)
-BEAT_REGISTER = const(0x5020_0014)  # TX FIFO of the heartbeat machine
+_SM_ADDR_TRIP = const(0x5020_00D4 + 0x18 * PIO_CUT_TRIP_SM)
+_SM_ADDR_HEARTBEAT = const(0x5020_00D4 + 0x18 * PIO_HEARTBEAT_SM)
 
 _ARM_US = const(150)  # the heartbeat machine needs 5 instructions of 16 us
 
 CUT_TRIP = const(1)
 CUT_HEARTBEAT = const(2)
-CUT_WINDOW = const(4)
+CUT_WINDOW = const(3)
 
 
 @rp2.asm_pio(set_init=rp2.PIO.OUT_HIGH, sideset_init=rp2.PIO.OUT_LOW)
@@ -114,12 +113,9 @@ def index_window():
     wrap()
 
 
-# (machine, place of its last irq instruction in the program, what it says)
-_LATCHED_AT = (
-    (PIO_CUT_TRIP_SM, 2, CUT_TRIP),
-    (PIO_HEARTBEAT_SM, 9, CUT_HEARTBEAT),
-    (PIO_INDEX_WINDOW_SM, 18, CUT_WINDOW),
-)
+# Place of the irq instruction in its program, where a machine stands after its cut.
+_TRIP_CUT = const(2)
+_HEARTBEAT_CUT = const(9)
 
 
 class CutOff:
@@ -146,11 +142,11 @@ class CutOff:
         self._machines = (trip, self._heartbeat, self._window)
         self._run_n = run_n
         self._supply_en = supply_en
-        # The address where a machine stands after its cut: program start + offset of its irq instruction.
-        self._stands_at = tuple(
-            (_SM0_ADDR + sm * _SM_STRIDE, mem32[_SM0_ADDR + sm * _SM_STRIDE] + offset, cut)
-            for sm, offset, cut in _LATCHED_AT
-        )
+        self._trip_cut_at = mem32[_SM_ADDR_TRIP] + _TRIP_CUT
+        self._heartbeat_cut_at = mem32[_SM_ADDR_HEARTBEAT] + _HEARTBEAT_CUT
+        # Assembling a text takes 3 ms, and `clear` is on the way from the trigger to the first stroke.
+        self._drain = rp2.asm_pio_encode("pull(noblock)", 1, True)
+        self._withdraw = rp2.asm_pio_encode("set(pins, 1).side(0)", 1, True)
         self.clear()
 
     def clear(self):
@@ -162,9 +158,8 @@ class CutOff:
             machine.active(0)
             machine.restart()
             for _ in range(4):
-                machine.exec("pull(noblock)")
-        self._heartbeat.exec("set(pins, 1)")
-        self._heartbeat.exec("nop().side(0)")
+                machine.exec(self._drain)
+        self._heartbeat.exec(self._withdraw)
         mem32[_IRQ] = (1 << LATCH_FLAG) | (1 << ARM_FLAG)
         for machine in self._machines:
             machine.active(1)
@@ -188,13 +183,15 @@ class CutOff:
     def latched(self):
         return mem32[_IRQ] & (1 << LATCH_FLAG) != 0
 
-    def causes(self):
-        """Bit mask of CUT_* for the machines that stand at their cut."""
-        found = 0
-        for register, address, cut in self._stands_at:
-            if mem32[register] == address:
-                found |= cut
-        return found
+    def cause(self, heartbeat_at):
+        """CUT_* of the machine that cut. `heartbeat_at`: address of the heartbeat machine when the tick saw the cut.
+
+        The tick answers every cut by ending the heartbeats, so that the heartbeat machine follows any other one:
+        it was the cause only if it stood at its cut already then.
+        """
+        if mem32[_SM_ADDR_TRIP] == self._trip_cut_at:
+            return CUT_TRIP
+        return CUT_HEARTBEAT if heartbeat_at == self._heartbeat_cut_at else CUT_WINDOW
 
     def permitted(self):
         """True while RUN_N permits, read back at the pin."""

@@ -3,7 +3,7 @@
 import time
 
 import rp2
-from machine import PWM, Pin, mem32
+from machine import PWM, Pin
 from micropython import const
 
 from pen import control, faults
@@ -29,8 +29,9 @@ _RAMP_START_MHZ = const(2500)  # per ms: the start is limited by the current
 _RAMP_CHANGE_MHZ = const(50)  # per ms: 50 Hz/s while running (SR-23)
 _START_CURRENT_MA = const(950)  # PR-04 allows 1.2 A; the rest is the estimate's error
 _RUN_CURRENT_MA = const(1500)
-_WAKE_MS = const(18)
+_WAKE_TICKS = const(17)
 _WINDOW_MARGIN_PCT = const(3)  # index marks are placed within 1 %; slower overspeed is seen over a whole turn
+_EARLY_US = const(6_000)
 _WINDOW_TOP = const(1024)  # see cutoff.index_window
 _WINDOW_OVERHEAD_COUNTS = const(2)  # counts that the machine spends between edge and reload
 
@@ -80,21 +81,27 @@ class Drive:
         self._tick = rp2.StateMachine(PIO_TICK_SM, every_millisecond, freq=PIO_TICK_HZ)
         self._tick.irq(control.tick, hard=True)
 
-    def _wake(self):
-        """Start conversions and tick; the external watchdog needs two kicks, 8 ms apart, before it lets go."""
+    def wake(self):
+        """Start conversions, index supervision and tick, still braked and without permission; `woken` says when `start` may follow."""
         if not self.awake:
             self._sampling.start()
+            self._index.start()
             state[control.TICKS] = 0
             state[control.MAIN_AGE_MS] = 0
             self._tick.active(1)
             self.awake = True
-            time.sleep_ms(_WAKE_MS)
+
+    @property
+    def woken(self):
+        """True once the external watchdog has had the two kicks, 8 ms apart, after which it lets go."""
+        return self.awake and state[control.TICKS] > _WAKE_TICKS
 
     def rest(self):
-        """Stop tick and conversions; call at standstill. Without the tick there is no heartbeat, so no permission."""
+        """Stop all that; call at standstill. Without the tick there is no heartbeat, so no permission."""
         if self.awake:
             self.awake = False
             self._tick.active(0)
+            self._index.stop()
             self._sampling.stop()
 
     def set_rate_hz(self, rate_hz):
@@ -119,8 +126,9 @@ class Drive:
         """Arm and drive. Returns None, or the reason why the hardware refused."""
         if self.tripped:
             return "overcurrent latch is set"
+        if not self.woken:
+            return "the drive is not awake"
         self._cutoff.clear()
-        self._wake()
         self._prepare(_RAMP_START_MHZ)
         state[control.DRIVE] = 1
         refused = self._cutoff.arm(window_counts())
@@ -129,7 +137,6 @@ class Drive:
         return refused
 
     def _prepare(self, ramp_mhz):
-        now_us = time.ticks_us()
         for place in (
             control.EDGES,
             control.QUARTER_US,
@@ -147,8 +154,7 @@ class Drive:
             control.MAIN_AGE_MS,
         ):
             state[place] = 0
-        state[control.EDGE_US] = mem32[0x4005_4028]
-        state[control.DRIVE_US] = now_us
+        state[control.EDGE_US] = state[control.NOW_US]
         state[control.RAMP_MHZ] = ramp_mhz
         state[control.CURRENT_LIMIT_MA] = _START_CURRENT_MA
 
@@ -167,13 +173,12 @@ class Drive:
         """The fault behind the last stop; NONE for a release or a stop that was asked for."""
         reason = state[control.STOP_REASON]
         if reason == control.STOP_HARDWARE_CUT:
-            causes = self._cutoff.causes()
-            if self.tripped or causes & CUT_TRIP:
+            cause = self._cutoff.cause(state[control.HEARTBEAT_AT])
+            if self.tripped or cause == CUT_TRIP:
                 return faults.OVERCURRENT
-            if causes & CUT_WINDOW:
-                # The window does not say which side: an edge that came just now was too early.
-                early = state[control.RATE_MHZ] > 1000 * SR06_THRESHOLD_HZ * 9 // 10
-                return faults.OVERSPEED if early else faults.STALL
+            if cause == CUT_WINDOW:
+                # The window does not say which side: an edge that came just before was too early.
+                return faults.OVERSPEED if state[control.CUT_AGE_US] < _EARLY_US else faults.STALL
             return faults.HEARTBEAT_LOST
         return _FAULT_OF_STOP.get(reason, faults.NONE)
 

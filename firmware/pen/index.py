@@ -31,25 +31,43 @@ _DREQ_ALWAYS = const(0x3F)
 
 @rp2.asm_pio(set_init=rp2.PIO.OUT_LOW)
 def debounce():
-    """A level counts once it has stood for 11 samples of 20 us: pulses under 200 us are ignored (SR-27)."""
-    wrap_target()
+    """Integrating glitch filter: a level counts once 12 more samples were for it than against it (SR-27).
+
+    Every path takes 6 instructions, so a sample is 19.2 us and pulses under 200 us are ignored. Pulses that fall
+    into a level only delay it: Y counts the votes that are missing, down for the new level, up to X for the old
+    one. PIO cannot add: Y + 1 is the complement of the complement of Y, less 1.
+    """
+    set(x, 11)
+    mov(y, x)
     label("low")
-    wait(1, pin, 0)
-    set(y, 10)
-    label("rising")
-    jmp(pin, "still_high")
+    jmp(pin, "low_down")
+    jmp(x_not_y, "low_up")
+    jmp("low")[3]
+    label("low_up")
+    mov(y, invert(y))
+    jmp(y_dec, "low_up_end")
+    label("low_up_end")
+    mov(y, invert(y))
     jmp("low")
-    label("still_high")
-    jmp(y_dec, "rising")
+    label("low_down")
+    jmp(y_dec, "low")[4]
     set(pins, 1)
+    mov(y, x)
     label("high")
-    wait(0, pin, 0)
-    set(y, 10)
-    label("falling")
-    jmp(pin, "high")
-    jmp(y_dec, "falling")
+    jmp(pin, "high_up")
+    jmp(y_dec, "high")[4]
     set(pins, 0)
-    wrap()
+    mov(y, x)
+    jmp("low")
+    label("high_up")
+    jmp(x_not_y, "high_add")
+    jmp("high")[3]
+    label("high_add")
+    mov(y, invert(y))
+    jmp(y_dec, "high_add_end")
+    label("high_add_end")
+    mov(y, invert(y))
+    jmp("high")
 
 
 @rp2.asm_pio()
@@ -72,7 +90,6 @@ class Index:
             PIO_INDEX_DEBOUNCE_SM,
             debounce,
             freq=PIO_INDEX_DEBOUNCE_HZ,
-            in_base=index,
             jmp_pin=index,
             set_base=clean,
         )
@@ -90,8 +107,6 @@ class Index:
         self._sink = array.array("I", (0,))
         self._start_dma()
         self.write_register = 0x5000_0004 + 0x40 * self._stamp.channel
-        self._debounce.active(1)
-        self._capture.active(1)
 
     def _start_dma(self):
         common = {"size": 2, "inc_read": False, "irq_quiet": True}
@@ -112,6 +127,16 @@ class Index:
             ),
             trigger=True,
         )
+
+    def start(self):
+        """Watch the line from now on."""
+        self._debounce.active(1)
+        self._capture.active(1)
+
+    def stop(self):
+        """Stop watching; INDEX_CLEAN keeps its level."""
+        self._debounce.active(0)
+        self._capture.active(0)
 
     def next_slot(self):
         """Ring position that the next edge will be written to."""

@@ -60,6 +60,7 @@ class EmulatedPen:
         self.electronics = Electronics(self.chip, self.physics)
         self.link = LinkClient(self.chip.console.write)
         self.chip.console.on_received(self._from_pen)
+        self.chip.on_reset(lambda _t_ns, _cause: self.link.lost())
         self._wire()
 
     # ------------------------------------------------------------------ wiring
@@ -175,7 +176,12 @@ class EmulatedPen:
         return self.link.telemetry
 
     def wait_state(self, state: str, timeout_ns: float = READY_TIMEOUT_NS) -> Telemetry:
-        """Run until telemetry reports a session state. Raises InfrastructureError that names what it reports."""
+        """Run until telemetry reports a session state; connects again after a reset of the chip.
+
+        Raises InfrastructureError that names what telemetry reports instead.
+        """
+        if self.telemetry is None:
+            self.connect()
 
         def reached() -> bool:
             return self.telemetry is not None and self.telemetry.state == state

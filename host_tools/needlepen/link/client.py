@@ -84,6 +84,14 @@ class LinkClient:
         """Call listener for each telemetry frame, in order."""
         self._listeners.append(listener)
 
+    def lost(self) -> None:
+        """The pen was reset or unplugged: what it said before no longer holds."""
+        self.telemetry = None
+        self._last_received = None
+        self._unconfirmed = 0
+        self._replies.clear()
+        self._reports.clear()
+
     def feed(self, data: bytes) -> None:
         """Take bytes from the pen; anything that is not a frame is skipped."""
         for byte in data:
