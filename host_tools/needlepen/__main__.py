@@ -1,0 +1,5 @@
+"""`python -m needlepen`."""
+
+from needlepen.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""The command `needlepen`. Each command lives in its own module, imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from needlepen import __version__
+from needlepen.errors import NeedlepenError, UsageError
+
+# name: first line of its help, so that --help imports nothing heavy
+COMMANDS = {
+    "run": "Run a scenario on the emulated pen and write a report.",
+    "emulate": "Keep an emulated pen alive on a pseudo-terminal and on TCP.",
+    "runtime": "Provide the MicroPython runtime: cached, downloaded or built.",
+    "engine": "Build the fast engine of the emulator.",
+    "board": "Check and show board descriptions.",
+    "build": "Build the pen's application image.",
+    "bench": "Measure the emulator and the firmware.",
+}
+INTERRUPTED = 130
+
+
+class _LazyGroup(click.Group):
+    """Imports the module of a command when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"needlepen.cli.{cmd_name}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Examples:  needlepen run  |  needlepen run overspeed  |  needlepen emulate --link /tmp/pen",
+)
+@click.version_option(__version__, prog_name="needlepen")
+def cli() -> None:
+    """Open microneedling pen: firmware, emulated pen, evidence.
+
+    Exit codes: 0 pass, 1 product failure, 2 infrastructure, 3 refused, 4 usage.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point: errors become one line on stderr and their exit code, never a traceback."""
+    try:
+        result = cli.main(args=arguments, prog_name="needlepen", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except NeedlepenError as error:
+        click.echo(f"needlepen: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(UsageError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("needlepen: interrupted", err=True)
+        sys.exit(INTERRUPTED)
