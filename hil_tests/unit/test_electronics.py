@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Callable
 
 import pytest
-
 from needlepen.emulator.electronics import Electronics
 from needlepen.emulator.front_end import JUMP_CODES, AdcModel, CurrentAmplifier, battery_adc_volts
 from needlepen.emulator.parameters import PenParameters
-from needlepen.emulator.physics import DRIVE, PenPhysics, PenState
+from needlepen.emulator.pen_state import PenState
+from needlepen.emulator.physics import DRIVE, PenPhysics
 from needlepen.errors import UsageError
 
 MS = 1e6
@@ -80,8 +80,8 @@ class Bench:
         self.pen.set_pin(name, self.now_ns, level)
 
     def start(self, duty: float = 0.5, ms: float = 60.0) -> Bench:
-        """Running: watchdog served, trigger pressed, supply closed, permission given; the duty is not given at
-        once, since the current of a standing motor would trip."""
+        """Running: watchdog served, trigger pressed, supply closed, permission given. The duty comes in two
+        steps, since the current of a standing motor would trip."""
         self.run(12)
         self.pin("RUN_N", 0)
         self.pin("SUPPLY_EN", 1)

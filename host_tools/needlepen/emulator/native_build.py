@@ -40,6 +40,7 @@ OWN = (
     "timer_block.py",
     "adc_model.py",
     "physics.py",
+    "pen_state.py", "cam.py", "motor_circuit.py",
 )
 # Not -march=native: a cache on a shared home folder may be read by another machine, and it gained nothing
 # measurable.

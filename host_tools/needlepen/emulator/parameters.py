@@ -162,6 +162,11 @@ class PenParameters:
         """Resistance of the motor circuit without the cell: it sets the braking time constant J R / K^2."""
         return self.winding_ohm + self.bridge_ohm + self.shunt_ohm + self.wiring_ohm
 
+    @property
+    def amplifier_s(self) -> float:
+        """Time constant of the current amplifier."""
+        return 1.0 / (2.0 * math.pi * self.amplifier_hz)
+
     def rotation_edges(self, seed: int) -> list[tuple[float, str, int]]:
         """INDEX and TDC edges of one revolution forward from bottom dead centre: (angle rad, line, new
         level).

@@ -1,0 +1,8 @@
+# C types for pen_state.py, used when it is compiled.
+
+cdef class PenState:
+    cdef public double t_ns, theta_rad, omega_rad_s, current_a, polarisation_v, cut_m
+    cdef public bint standing, settled
+    cdef public double needle_mm, supply_v, peak_current_a
+
+    cdef void copy_to(self, PenState other) noexcept
