@@ -36,6 +36,7 @@ test: runtime engine ## lint, format, types, then every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	sh host_tools/check_firmware_types.sh $(VENV)
 	$(BIN)/pytest hil_tests $(ARGS)
 
 bench: runtime engine ## how fast the emulator is and what the firmware costs

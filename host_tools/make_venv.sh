@@ -39,3 +39,6 @@ if ! "$venv/bin/python" -c "$usable" 2>/dev/null || ! "$venv/bin/python" -m pip 
 fi
 echo "Installing needlepen and its tools into $venv (about half a minute) ..."
 "$venv/bin/python" -m pip install -qq --disable-pip-version-check -e '.[test]'
+# MicroPython's stubs replace the standard library's types: they must not be where the host code's checker looks.
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --upgrade --target "$venv/stubs" \
+    micropython-rp2-rpi_pico-stubs==1.25.0.post3

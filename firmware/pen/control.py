@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Viper converts the array to a pointer where a function asks for one; the type checker does not know.
 """The 1 ms control tick: speed estimate, regulator, limit checks, heartbeat. Hard interrupt, viper, no allocation.
 
 Everything it knows is in `state`, an array of 32 bit integers whose places are named below. `step`, `edge` and

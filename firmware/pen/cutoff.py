@@ -5,8 +5,8 @@ away; only the heartbeat machine can give it, and only while it then counts down
 its machine stands still until the CPU clears the flag, so a cut stays a cut whatever arrives later.
 
 The order of a slow cut is supply first, brake 16 us later: braking a bridge whose high-side transistor is
-shorted would put a short across the cell (the supply switch needs 5 us). The overcurrent cut does both at
-once, because the latch of the board has already opened the supply by then (SR-06, SR-09, SR-10).
+shorted would put a short across the cell, and the supply switch needs 5 us to open (SR-06, SR-10). The
+overcurrent cut does both at once: nothing is faster, and the latch of the board opens the supply anyway (SR-09).
 """
 
 import time
@@ -27,9 +27,15 @@ from pen.board import (
     PIO_INDEX_WINDOW_HZ,
     PIO_INDEX_WINDOW_SM,
 )
-
-LATCH_FLAG = const(4)  # PIO interrupt flags 4-7 do not reach the CPU as interrupts
-ARM_FLAG = const(5)
+from pen.pio_programs import (
+    ARM_FLAG,
+    HEARTBEAT_CUT,
+    LATCH_FLAG,
+    TRIP_CUT,
+    cut_on_trip,
+    heartbeat,
+    index_window,
+)
 
 _IRQ = const(0x5020_0030)
 _IRQ_FORCE = const(0x5020_0034)
@@ -43,81 +49,6 @@ CUT_HEARTBEAT = const(2)
 CUT_WINDOW = const(3)
 
 
-@rp2.asm_pio(set_init=rp2.PIO.OUT_HIGH, sideset_init=rp2.PIO.OUT_LOW)
-def cut_on_trip():
-    """TRIP_N low withdraws permission and supply in one instruction. 125 MHz, in_base TRIP_N."""
-    wrap_target()
-    wait(0, pin, 0)
-    set(pins, 1).side(0)
-    irq(block, 4).side(0)
-    wrap()
-
-
-@rp2.asm_pio(set_init=rp2.PIO.OUT_HIGH, sideset_init=rp2.PIO.OUT_LOW)
-def heartbeat():
-    """Permission for as long as counts keep arriving; each word in the FIFO is the time to live in counts.
-
-    Starts only on ARM_FLAG, which the CPU forces in `CutOff.arm`, and never while LATCH_FLAG is set. A word
-    left in the FIFO cannot arm. `pull(noblock)` on an empty FIFO reloads X itself, so X counts down.
-    """
-    wrap_target()
-    wait(1, irq, 5)
-    wait(0, irq, 4)
-    set(x, 31)
-    set(pins, 0).side(1)
-    label("count")
-    pull(noblock)
-    mov(x, osr)
-    jmp(x_dec, "count")
-    nop().side(0)
-    set(pins, 1)
-    irq(block, 4)
-    wrap()
-
-
-@rp2.asm_pio(set_init=rp2.PIO.OUT_HIGH, sideset_init=rp2.PIO.OUT_LOW)
-def index_window():
-    """Cuts when an index period is shorter or longer than its window.
-
-    Armed by one word, the longest period in counts: 1024 + shortest. X counts down from it between rising
-    edges of INDEX_CLEAN: an edge that finds bit 10 of X still set came too early (overspeed), zero means no
-    edge came (stall, or lost index). Supervision begins with the first edge after arming.
-    """
-    wrap_target()
-    pull(block)
-    mov(isr, osr)
-    wait(0, pin, 0)
-    wait(1, pin, 0)
-    label("reload")
-    mov(x, isr)
-    label("high")
-    jmp(x_dec, "still_high")
-    jmp("cut")
-    label("still_high")
-    jmp(pin, "high")[1]
-    label("low")
-    jmp(x_dec, "still_low")
-    jmp("cut")
-    label("still_low")
-    jmp(pin, "edge")
-    jmp("low")
-    label("edge")
-    mov(osr, x)
-    out(null, 10)
-    out(y, 1)
-    jmp(not_y, "reload")
-    label("cut")
-    nop().side(0)[3]
-    set(pins, 1)
-    irq(block, 4)
-    wrap()
-
-
-# Place of the irq instruction in its program, where a machine stands after its cut.
-_TRIP_CUT = const(2)
-_HEARTBEAT_CUT = const(9)
-
-
 class CutOff:
     """The three machines and the explicit steps that re-arm them."""
 
@@ -125,25 +56,32 @@ class CutOff:
         run_n = Pin(PIN_RUN_N)
         supply_en = Pin(PIN_SUPPLY_EN)
         index_clean = Pin(PIN_INDEX_CLEAN)
-        outputs = {"set_base": run_n, "sideset_base": supply_en}
         self._trip_n = Pin(PIN_TRIP_N, Pin.IN, Pin.PULL_UP)
         trip = rp2.StateMachine(
-            PIO_CUT_TRIP_SM, cut_on_trip, freq=PIO_CUT_TRIP_HZ, in_base=self._trip_n, **outputs
+            PIO_CUT_TRIP_SM,
+            cut_on_trip,
+            freq=PIO_CUT_TRIP_HZ,
+            in_base=self._trip_n,
+            set_base=run_n,
+            sideset_base=supply_en,
         )
-        self._heartbeat = rp2.StateMachine(PIO_HEARTBEAT_SM, heartbeat, freq=PIO_HEARTBEAT_HZ, **outputs)
+        self._heartbeat = rp2.StateMachine(
+            PIO_HEARTBEAT_SM, heartbeat, freq=PIO_HEARTBEAT_HZ, set_base=run_n, sideset_base=supply_en
+        )
         self._window = rp2.StateMachine(
             PIO_INDEX_WINDOW_SM,
             index_window,
             freq=PIO_INDEX_WINDOW_HZ,
             in_base=index_clean,
             jmp_pin=index_clean,
-            **outputs,
+            set_base=run_n,
+            sideset_base=supply_en,
         )
         self._machines = (trip, self._heartbeat, self._window)
         self._run_n = run_n
         self._supply_en = supply_en
-        self._trip_cut_at = mem32[_SM_ADDR_TRIP] + _TRIP_CUT
-        self._heartbeat_cut_at = mem32[_SM_ADDR_HEARTBEAT] + _HEARTBEAT_CUT
+        self._trip_cut_at = mem32[_SM_ADDR_TRIP] + TRIP_CUT
+        self._heartbeat_cut_at = mem32[_SM_ADDR_HEARTBEAT] + HEARTBEAT_CUT
         # Assembling a text takes 3 ms, and `clear` is on the way from the trigger to the first stroke.
         self._drain = rp2.asm_pio_encode("pull(noblock)", 1, True)
         self._withdraw = rp2.asm_pio_encode("set(pins, 1).side(0)", 1, True)

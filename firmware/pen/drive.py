@@ -1,4 +1,4 @@
-"""The motor drive as one piece: sampling, index supervision, control tick, cut-off machines and how they start and stop."""
+"""The motor drive as one piece: sampling, index supervision, control tick, cut-off machines, start and stop."""
 
 import time
 
@@ -23,6 +23,7 @@ from pen.control import state
 from pen.cutoff import CUT_TRIP, CUT_WINDOW, CutOff
 from pen.index import Index
 from pen.limits import PR01_RATE_DEFAULT_HZ, SR06_THRESHOLD_HZ
+from pen.pio_programs import every_millisecond
 from pen.sampling import Sampling
 
 _RAMP_START_MHZ = const(2500)  # per ms: the start is limited by the current
@@ -41,14 +42,6 @@ _FAULT_OF_STOP = {
     control.STOP_MAIN_LATE: faults.MAIN_LOOP_LATE,
     control.STOP_UNSUPERVISED: faults.SUPERVISION_LOST,
 }
-
-
-@rp2.asm_pio()
-def every_millisecond():
-    wrap_target()
-    irq(rel(0))
-    nop()
-    wrap()
 
 
 def window_counts():
@@ -82,7 +75,7 @@ class Drive:
         self._tick.irq(control.tick, hard=True)
 
     def wake(self):
-        """Start conversions, index supervision and tick, still braked and without permission; `woken` says when `start` may follow."""
+        """Start conversions, index supervision and tick, still braked; `woken` says when `start` may follow."""
         if not self.awake:
             self._sampling.start()
             self._index.start()

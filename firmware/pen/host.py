@@ -96,7 +96,7 @@ class Host:
 
     def _subscribe(self, sequence, fields):
         period_ms, lease_ms = fields["period_ms"], fields["lease_ms"]
-        if period_ms and period_ms < _SHORTEST_PERIOD_MS or lease_ms > _LONGEST_LEASE_MS:
+        if (period_ms and period_ms < _SHORTEST_PERIOD_MS) or lease_ms > _LONGEST_LEASE_MS:
             self._result(sequence, "period under 10 ms or lease over 60 s")
             return
         now_ms = time.ticks_ms()

@@ -20,6 +20,7 @@ from pen.board import (
     PIO_INDEX_DEBOUNCE_HZ,
     PIO_INDEX_DEBOUNCE_SM,
 )
+from pen.pio_programs import announce_edge, debounce
 
 RING_EDGES = const(16)
 
@@ -29,55 +30,8 @@ _DREQ_CAPTURE = const(13)
 _DREQ_ALWAYS = const(0x3F)
 
 
-@rp2.asm_pio(set_init=rp2.PIO.OUT_LOW)
-def debounce():
-    """Integrating glitch filter: a level counts once 12 more samples were for it than against it (SR-27).
-
-    Every path takes 6 instructions, so a sample is 19.2 us and pulses under 200 us are ignored. Pulses that fall
-    into a level only delay it: Y counts the votes that are missing, down for the new level, up to X for the old
-    one. PIO cannot add: Y + 1 is the complement of the complement of Y, less 1.
-    """
-    set(x, 11)
-    mov(y, x)
-    label("low")
-    jmp(pin, "low_down")
-    jmp(x_not_y, "low_up")
-    jmp("low")[3]
-    label("low_up")
-    mov(y, invert(y))
-    jmp(y_dec, "low_up_end")
-    label("low_up_end")
-    mov(y, invert(y))
-    jmp("low")
-    label("low_down")
-    jmp(y_dec, "low")[4]
-    set(pins, 1)
-    mov(y, x)
-    label("high")
-    jmp(pin, "high_up")
-    jmp(y_dec, "high")[4]
-    set(pins, 0)
-    mov(y, x)
-    jmp("low")
-    label("high_up")
-    jmp(x_not_y, "high_add")
-    jmp("high")[3]
-    label("high_add")
-    mov(y, invert(y))
-    jmp(y_dec, "high_add_end")
-    label("high_add_end")
-    mov(y, invert(y))
-    jmp("high")
-
-
-@rp2.asm_pio()
-def announce_edge():
-    """One FIFO word for each rising edge of INDEX_CLEAN."""
-    wrap_target()
-    wait(0, pin, 0)
-    wait(1, pin, 0)
-    push(noblock)
-    wrap()
+def _channel(dma):
+    return dma.channel
 
 
 class Index:
@@ -106,7 +60,7 @@ class Index:
         self.ring_address = uctypes.addressof(raw) + 4 * skip
         self._sink = array.array("I", (0,))
         self._start_dma()
-        self.write_register = 0x5000_0004 + 0x40 * self._stamp.channel
+        self.write_register = 0x5000_0004 + 0x40 * _channel(self._stamp)
 
     def _start_dma(self):
         common = {"size": 2, "inc_read": False, "irq_quiet": True}
@@ -115,7 +69,12 @@ class Index:
             write=self.ring_address,
             count=1,
             ctrl=self._stamp.pack_ctrl(
-                inc_write=True, ring_sel=True, ring_size=6, treq_sel=_DREQ_ALWAYS, chain_to=self._pop.channel, **common
+                inc_write=True,
+                ring_sel=True,
+                ring_size=6,
+                treq_sel=_DREQ_ALWAYS,
+                chain_to=_channel(self._pop),
+                **common,
             ),
         )
         self._pop.config(
@@ -123,7 +82,7 @@ class Index:
             write=self._sink,
             count=1,
             ctrl=self._pop.pack_ctrl(
-                inc_write=False, treq_sel=_DREQ_CAPTURE, chain_to=self._stamp.channel, **common
+                inc_write=False, treq_sel=_DREQ_CAPTURE, chain_to=_channel(self._stamp), **common
             ),
             trigger=True,
         )
