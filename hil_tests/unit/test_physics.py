@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from needlepen.emulator import native_build
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen_state import PenState
@@ -445,6 +446,15 @@ def test_a_free_pen_rests_from_any_release_angle_and_nearly_always_retracted(rat
     found = stops(rate_hz, BRAKE, angles_deg=tuple(range(0, 360, 5)))
     assert max(s.final_ms for s in found) < 150 and max(s.strokes for s in found) < 2.1
     assert sum(s.needle_mm > 0 for s in found) <= 0.02 * len(found)
+
+
+def test_every_stop_is_announced_even_if_the_last_current_still_moves_the_force_balance() -> None:
+    """24 needles on the edge of being held: what holds them is settled only after the current has died."""
+    for k in range(21):
+        physics = spinning(0.34, PenParameters().but(cell_ocv_v=4.2), needles=24)
+        at_angle(physics, 276.0 + 0.05 * k)
+        stop = Stop(physics, BRAKE, limit_ms=250)
+        assert stop.final_ms < 250, f"released at {276.0 + 0.05 * k:.2f} deg: no standstill announced"
 
 
 @pytest.mark.parametrize("needles", [0, 12])

@@ -160,7 +160,11 @@ class Electronics:
     # ------------------------------------------------------------------ faults
     def jam(self, t_ns: float, jammed: bool) -> None:
         """Lock the rotor where it is, or free it."""
+        t_ns = self._reach(t_ns)
+        moving = self.physics.now.omega_rad_s != 0.0
         self._change(t_ns, lambda t: self.physics.jam(t, jammed))
+        if jammed and moving:
+            self._record(t_ns, "STANDSTILL", 1)
 
     def short_winding(self, t_ns: float, shorted: bool) -> None:
         """Short most of the motor winding."""

@@ -44,7 +44,8 @@ cdef class PenPhysics:
     cdef double _excess(self, PenState s, int what, double bound) noexcept
     @cython.locals(side=cython.int)
     cdef double _root(self, PenState a, int what, double bound, double low_ns, double high_ns) except? -1e300
-    cdef bint _held(self, PenState s) noexcept
+    @cython.locals(stopped=PenState)
+    cdef bint _rests_after(self, PenState a) except -1
     cdef double _push(self, PenState a, double motor_nm, double step_s) noexcept
     @cython.locals(h=cython.double, decay=cython.double, phi=cython.double)
     cdef void _step(self, PenState a, PenState b, double t_ns) noexcept

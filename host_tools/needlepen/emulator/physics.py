@@ -272,7 +272,7 @@ class PenPhysics:
                 if other_ns < best_ns:
                     best_ns = other_ns
                     found = (best_ns, "OVERCURRENT", 0 if over else 1)
-            if moving and b.omega_rad_s == 0.0 and self._held(b):
+            if moving and b.omega_rad_s == 0.0 and self._rests_after(a):
                 other_ns = self._root(a, STOP, 0.0, t_ns, end_ns)
                 if other_ns < best_ns:
                     found = (other_ns, "STANDSTILL", 1)
@@ -411,9 +411,11 @@ class PenPhysics:
 
     # integration
 
-    def _held(self, s: PenState) -> bool:
-        """Whether a pen at rest stays there under its present current."""
-        return self._jammed or self._push(s, self._circuit.kt * s.current_a, 0.0) == 0.0
+    def _rests_after(self, a: PenState) -> bool:
+        """Whether a pen that stops in the step after state a stays there in the following one."""
+        stopped = self._track[self._locate(self._next_grid(a))]
+        self._step(stopped, self._probe, self._next_grid(stopped))
+        return self._probe.standing
 
     def _push(self, a: PenState, motor_nm: float, step_s: float) -> float:
         """Torque that accelerates the cam in a step; 0 if friction holds it."""
