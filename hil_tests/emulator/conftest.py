@@ -19,7 +19,7 @@ def runtime() -> Path:
         return Path(given)
     from needlepen.runtime import provide
 
-    return Path(provide())
+    return provide().path
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,9 @@ OWN = (
     "timer_block.py",
     "adc_model.py",
     "physics.py",
-    "pen_state.py", "cam.py", "motor_circuit.py",
+    "pen_state.py",
+    "cam.py",
+    "motor_circuit.py",
 )
 # Not -march=native: a cache on a shared home folder may be read by another machine, and it gained nothing
 # measurable.
@@ -48,6 +51,8 @@ COMPILE_FLAGS = ("-O3", "-fno-plt", "-Wno-unreachable-code")
 DIRECTIVES = {"language_level": "3", "boundscheck": "False", "wraparound": "False", "cdivision": "True"}
 
 _FAILED = "failed.log"  # left in place of an optional module that did not compile: not tried again
+
+_CIMPORT = re.compile(r"^from ([\w.]+) cimport", re.MULTILINE)
 
 Progress = Callable[[int, int, str], None]
 _HERE = Path(__file__).resolve().parent
@@ -88,12 +93,22 @@ def modules() -> list[Module]:
 
 
 def _headers(module: Module) -> list[tuple[Path, Path]]:
-    """The .pxd files (path, place in the build folder) through which this module sees the types of others."""
-    upstream = _upstream_folder()
-    pairs = [(p, Path("rp2040py/native") / p.name) for p in sorted(upstream.glob("*.pxd"))]
-    if not module.name.startswith("rp2040py."):
-        pairs += [(p, Path("needlepen/emulator") / p.name) for p in sorted(_HERE.glob("*.pxd"))]
-    return pairs
+    """The .pxd files (path, place in the build folder) with the C types that this module uses."""
+    todo, found = [module.name], dict[Path, Path]()
+    sources: dict[str, Path | None] = {module.name: module.source}
+    while todo:
+        name = todo.pop()
+        folder = _upstream_folder() if name.startswith("rp2040py.") else _HERE
+        header = folder / f"{name.rsplit('.', 1)[-1]}.pxd"
+        texts = [
+            path.read_text() for path in (sources.get(name), header) if path is not None and path.exists()
+        ]
+        if header.exists():
+            found[header] = Path(*name.split(".")[:-1]) / header.name
+        names = {match for text in texts for match in _CIMPORT.findall(text)}
+        todo += [n for n in names if n not in sources and n.startswith(("rp2040py.", "needlepen."))]
+        sources.update(dict.fromkeys(names - sources.keys()))
+    return sorted(found.items())
 
 
 def compiler() -> str | None:
