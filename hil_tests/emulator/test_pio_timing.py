@@ -105,16 +105,14 @@ def test_words_come_back_as_from_the_independent_emulator(bare: Chip) -> None:
     prepare(bare, 0, setup)
     start(bare, 0)
     bare.run_for(400 * CYCLE_NS)
-    last = None
-    for _, last in pioemu.emulate(
+    *_, (_, last) = pioemu.emulate(
         SHIFTED,
         stop_when=pioemu.clock_cycles_reached(400),
         initial_state=pioemu.State(transmit_fifo=deque(setup.words)),
         out_base=PIN,
         out_count=1,
-    ):
-        pass
-    assert last is not None and len(last.receive_fifo) == 2
+    )
+    assert len(last.receive_fifo) == 2
     assert [read(bare, RXF0), read(bare, RXF0)] == list(last.receive_fifo)
 
 

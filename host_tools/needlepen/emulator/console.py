@@ -25,7 +25,7 @@ class Console:
         self._chip = chip
         self._host = host
         self._received = bytearray()
-        self._listeners: list[Callable[[bytes], None]] = []
+        self._listeners: list[Callable[[bytes], object]] = []
         self._flood_bytes_per_period = 0
         self._flood_pattern = b""
         self._flood_alarm = chip.create_alarm(self._flood_more)
@@ -33,7 +33,7 @@ class Console:
 
     def _on_data(self, data: bytes | bytearray) -> None:
         self._received += data
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener(bytes(data))
 
     @property
@@ -46,9 +46,13 @@ class Console:
         """Number of received bytes that nobody has taken."""
         return len(self._received)
 
-    def on_received(self, fn: Callable[[bytes], None]) -> None:
-        """Call fn(bytes) for everything that arrives, besides keeping it for the reader."""
+    def on_received(self, fn: Callable[[bytes], object]) -> Callable[[], None]:
+        """Call fn(bytes) for everything that arrives, besides keeping it for the reader.
+
+        Returns a function that ends it.
+        """
         self._listeners.append(fn)
+        return lambda: self._listeners.remove(fn)
 
     def write(self, data: bytes) -> None:
         """Queue bytes for the chip; they arrive as the firmware takes them."""

@@ -139,9 +139,14 @@ def _key(module: Module, command: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def cache_folder() -> Path:
+    """Where compiled modules are kept."""
+    return paths.cache_dir() / "engine"
+
+
 def _artifact(module: Module, command: str) -> Path:
     name = module.name.rsplit(".", 1)[-1] + str(sysconfig.get_config_var("EXT_SUFFIX"))
-    return paths.cache_dir() / "engine" / _key(module, command) / name
+    return cache_folder() / _key(module, command) / name
 
 
 def built() -> dict[str, Path] | None:
@@ -232,7 +237,7 @@ def build(progress: Progress | None = None) -> dict[str, Path]:
             "No C compiler with Python's headers was found, so the fast engine cannot be built. "
             "Install them (on Debian: gcc and python3-dev), or set NEEDLEPEN_ENGINE=python."
         )
-    with _only_one_builder(paths.cache_dir() / "engine"):
+    with _only_one_builder(cache_folder()):
         missing = [m for m in modules() if not _is_settled(_artifact(m, command))]
         _compile_all(missing, command, progress)
         return built() or {}
