@@ -22,7 +22,7 @@ def write(record: RunRecord, folder: Path, trace: bytes | Path | None = None) ->
     InfrastructureError if it can not be written; in both cases nothing is left half-written.
     """
     folder = Path(folder)
-    _check_target(folder)
+    check_target(folder)
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.absolute().parent) as scratch:
@@ -38,7 +38,8 @@ def write(record: RunRecord, folder: Path, trace: bytes | Path | None = None) ->
     return folder / PAGE
 
 
-def _check_target(folder: Path) -> None:
+def check_target(folder: Path) -> None:
+    """Raise UsageError if a report can not go into this folder."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file, so no report can be put there; give a folder")
     foreign = (
