@@ -40,7 +40,7 @@ test: runtime engine ## lint, format, types, then every test
 	$(BIN)/pytest hil_tests $(ARGS)
 
 bench: runtime engine ## how fast the emulator is and what the firmware costs
-	$(NEEDLEPEN) bench $(ARGS)
+	$(NEEDLEPEN) benchmark $(ARGS)
 
 clean: ## remove what was made here (the runtime and the engine stay in the user's cache)
 	rm -rf $(VENV) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,7 +19,7 @@ COMMANDS = {
     "engine": "Build the fast engine of the emulator.",
     "board": "Check and show board descriptions.",
     "build": "Build the pen's application image.",
-    "bench": "Measure the emulator and the firmware.",
+    "benchmark": "Measure the emulator and the firmware.",
 }
 INTERRUPTED = 130
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import signal
 from pathlib import Path
 from types import FrameType
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--app/--no-app", default=True, show_default=True, help="With the pen's firmware, or bare MicroPython."
 )
-def emulate(link: Path | None, tcp: int | None, board_name: str, app: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Say where to connect as one line of JSON.")
+def emulate(link: Path | None, tcp: int | None, board_name: str, app: bool, as_json: bool) -> None:
     """Keep an emulated pen alive on a pseudo-terminal and on TCP until Ctrl-C.
 
     The pen runs in real time: the real MicroPython and firmware on an emulated RP2040, wired to the pen's
@@ -36,30 +39,34 @@ def emulate(link: Path | None, tcp: int | None, board_name: str, app: bool) -> N
     from needlepen.emulator.server import Server, TcpPort, Terminal
     from needlepen.runtime import provide
 
-    described = board.load(board_name)
-    runtime = provide(described.micropython.version, described.micropython.board)
-    image = app_image(described).image if app else None
-    pen = EmulatedPen(described, runtime.path, image)
-    terminal = Terminal(link or paths.cache_dir() / "ports" / described.name)
-    endpoints: list[Endpoint] = [terminal]
-    try:
-        if tcp is not None:
-            port = TcpPort(tcp)
-            endpoints.append(port)
-    except BaseException:
-        terminal.close()
-        raise
     signal.signal(signal.SIGTERM, _interrupt)
+    described = board.load(board_name)
+    with contextlib.ExitStack() as stack:
+        terminal = Terminal(link or paths.cache_dir() / "ports" / described.name)
+        stack.callback(terminal.close)
+        port = None if tcp is None else TcpPort(tcp)
+        if port is not None:
+            stack.callback(port.close)
+        runtime = provide(described.micropython.version, described.micropython.board)
+        pen = EmulatedPen(described, runtime.path, app_image(described).image if app else None)
+        _announce(terminal.link, port.port if port else None, pen.chip.engine_name, app, as_json)
+        endpoints: list[Endpoint] = [terminal] if port is None else [terminal, port]
+        try:
+            Server(pen.chip, endpoints).serve()
+        except KeyboardInterrupt:
+            click.echo("", err=True)
+
+
+def _announce(link: Path, port: int | None, engine: str, app: bool, as_json: bool) -> None:
     content = "needlepen firmware" if app else "bare MicroPython"
-    click.echo(f"Emulated {described.name} with {content}, {pen.chip.engine_name} engine. Connect with")
-    click.echo(f"  mpremote connect {terminal.link} repl")
-    if tcp is not None:
-        click.echo(f"  mpremote connect socket://127.0.0.1:{port.port} repl")
+    if as_json:
+        click.echo(json.dumps({"link": str(link), "tcp_port": port, "engine": engine, "content": content}))
+        return
+    click.echo(f"Emulated pen with {content} ({engine} engine), in real time. Connect with")
+    click.echo(f"  mpremote connect {link} repl")
+    if port is not None:
+        click.echo(f"  mpremote connect socket://127.0.0.1:{port} repl")
     click.echo("Ctrl-C here ends it.")
-    try:
-        Server(pen.chip, endpoints).serve()
-    except KeyboardInterrupt:
-        click.echo("\nended")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

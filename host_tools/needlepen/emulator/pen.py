@@ -69,7 +69,8 @@ class EmulatedPen:
         for name in FIRMWARE_OUTPUTS:
             chip.on_output(gpio(name), self._to_electronics(name))
         chip.on_pwm(
-            gpio("PWM_N"), lambda t, high, hz: electronics.set_pwm(t, None if high is None else 1.0 - high, hz)
+            gpio("PWM_N"),
+            lambda t, high, hz: electronics.set_pwm(t, None if high is None else 1.0 - high, hz),
         )
         for line in ("INDEX", "TDC", "TRIP_N", "TRIGGER_N"):
             electronics.on_output(line, self._to_chip(gpio(line)))
@@ -159,7 +160,9 @@ class EmulatedPen:
         """Wait for the USB port, identify the pen and subscribe to telemetry. Returns the identity."""
         self.chip.console.wait_connected()
         if not self.chip.run_until(lambda: self._answers(), READY_TIMEOUT_NS, 10e6):
-            raise InfrastructureError("The emulated pen's firmware did not answer; does its image hold needlepen?")
+            raise InfrastructureError(
+                "The emulated pen's firmware did not answer; does its image hold needlepen?"
+            )
         identity = self.command(messages.HELLO, messages.PROTOCOL_VERSION)
         self.command(messages.SUBSCRIBE, TELEMETRY_PERIOD_MS, TELEMETRY_LEASE_MS)
         return identity

@@ -31,7 +31,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Telemetry:
-    """One telemetry frame. Rates in Hz: `rate_hz` is the mean of the last revolution, `estimate_hz` the controller's."""
+    """One telemetry frame. `rate_hz` is the mean of the last revolution, `estimate_hz` the controller's estimate."""
 
     time_ms: int
     state: str

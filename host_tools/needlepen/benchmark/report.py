@@ -1,0 +1,110 @@
+"""The benchmark: what is measured, and the table of it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from needlepen import build, requirements, runtime
+from needlepen.benchmark import emulation, firmware_cost
+from needlepen.board import load
+from needlepen.emulator.pen import EmulatedPen
+
+STROKE_NS = 2e9
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table. `target` is the figure to reach, or None; `better` says which side of it is good."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    better: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """pass, fail, or nothing where there is no target."""
+        if self.target is None:
+            return ""
+        return (
+            "pass"
+            if (self.value >= self.target) == (self.better == ">=") or self.value == self.target
+            else "fail"
+        )
+
+
+def run(
+    board_name: str, wall_s: float, engine: str, with_stock: bool, step: Callable[[str], None]
+) -> list[Result]:
+    """Measure everything; `step(text)` is told what comes next. Takes about ten times `wall_s`."""
+    board = load(board_name)
+    image = build.app_image(board)
+    uf2 = runtime.provide(board.micropython.version, board.micropython.board).path
+    results: list[Result] = []
+
+    for workload, target in (("asleep", 50.0), ("stroking load", None)):
+        step(f"emulation: {workload}")
+        ours = emulation.guest(uf2, workload, wall_s, engine)
+        results.append(Result(f"MicroPython {workload}", ours, "device s / wall s", target, ">="))
+        if with_stock:
+            step(f"stock rp2040py: {workload}")
+            theirs = emulation.stock(uf2, workload, wall_s)
+            results.append(Result(f"  stock rp2040py {workload}", theirs, "device s / wall s"))
+            results.append(Result(f"  needlepen / stock, {workload}", ours / theirs, "times"))
+
+    step("the pen, ready and idle")
+    pen = EmulatedPen(board, uf2, image.image, engine=engine)
+    pen.power_up()
+    results.append(Result("pen ready and idle", emulation.pace(pen.run_for, wall_s), "device s / wall s"))
+    step("the pen, stroking at 100 Hz")
+    results.append(
+        Result("pen stroking at 100 Hz", emulation.stroking(pen, wall_s), "device s / wall s", 1.0, ">=")
+    )
+    step("control tick and memory")
+    results += _tick_and_memory(pen, image)
+    step("cut-offs")
+    results += _reactions(pen)
+    return results
+
+
+def _tick_and_memory(pen: EmulatedPen, image: build.AppImage) -> Iterator[Result]:
+    limit = requirements.load().limit
+    times = firmware_cost.watch_tick(pen)
+    pen.run_for(STROKE_NS)
+    costs = times.costs_us
+    yield Result("control tick, median cost", costs[len(costs) // 2], "us")
+    yield Result("control tick, highest cost", costs[-1], "us", limit("PR-07", "cost_us"), "<=")
+    yield Result("control tick, jitter", times.jitter_us, "us", limit("PR-07", "jitter_us"), "<=")
+    for name, value in firmware_cost.memory(pen, image).items():
+        yield Result(name, value, "bytes")
+
+
+def _reactions(pen: EmulatedPen) -> Iterator[Result]:
+    limit = requirements.load().limit
+    cases = (
+        ("trigger released to brake", "trigger", "BRAKE", 1, 1e3 * limit("SR-12", "brake_ms")),
+        ("CPU halted to permission withdrawn", "halt", "RUN_N", 1, 1e3 * limit("SR-10", "pio_brake_ms")),
+        ("overcurrent to permission withdrawn", "winding", "RUN_N", 1, limit("SR-09", "trip_us")),
+    )
+    for name, cause, signal, level, target in cases:
+        value = _forked(lambda c=cause, s=signal, lv=level: firmware_cost.reaction_us(pen, c, s, lv))  # type: ignore[misc]
+        yield Result(name, value, "us", target, "<=")
+
+
+def _forked(measure: Callable[[], float]) -> float:
+    """The result of a measurement in a copy of this process, so that each one starts from the same stroking pen."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with os.fdopen(write_end, "wb") as pipe:
+            pickle.dump(measure(), pipe)
+        os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as pipe:
+        result = float(pickle.load(pipe))
+    os.waitpid(child, 0)
+    return result
