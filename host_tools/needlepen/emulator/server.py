@@ -186,7 +186,7 @@ class Server:
         self._is_paused = False
 
     def serve(self, should_stop: Callable[[], bool] = lambda: False) -> None:
-        """Until should_stop() or KeyboardInterrupt; closes the endpoints in any case."""
+        """Serve until should_stop() or KeyboardInterrupt."""
         try:
             reference_s, device_ns = time.monotonic(), self._chip.now_ns
             while not should_stop():
@@ -202,8 +202,6 @@ class Server:
                     select.select([fd for e in self._endpoints for fd in e.fileno_to_watch()], [], [], STEP_S)
         finally:
             self._detach()
-            for endpoint in self._endpoints:
-                endpoint.close()
 
     def _move(self) -> None:
         for endpoint in self._endpoints:
