@@ -210,3 +210,18 @@ def test_micropython_sets_the_duty_in_every_way(boot: Callable[..., Chip], metho
     assert changes[-1][1:] == (pytest.approx(0.75, abs=0.001), 25_000.0)
     chip.console.exec("p.deinit()")
     assert changes[-1][2] == 0.0
+
+
+def test_listening_to_a_pad_of_another_function_does_not_simulate_the_slice(bare: Chip) -> None:
+    """RUN_N is the B pad of PWM_N's slice, but PIO drives it."""
+    bare.on_output(GPIO + 1, lambda _t_ns, _level: None)
+    follow(bare)
+    write(bare, TOP, 4999)
+    write(bare, CC, 1000 << 16 | 1000)
+    write(bare, CSR, 1)
+    alarms = bare.stats.alarms
+    bare.run_for(1e6)
+    assert bare.stats.alarms == alarms
+    write(bare, 0x40014004 + 8 * (GPIO + 1), FUNCTION_PWM)
+    bare.run_for(1e6)
+    assert bare.stats.alarms > alarms + 40

@@ -64,7 +64,7 @@ def assemble(
     _replace(mcu, "usb_ctrl", _USB_BASE, usb)
     host = CdcHost(usb)
     pins = Pins(mcu)
-    pins.set_hook(pwm.pad_changed)
+    pins.set_hooks(pwm.pad_changed, pwm.function_written)
     mcu.peripherals[_IO_BANK_BASE] = IoBank(mcu, "IO_BANK0", pins.registers_written)
     _replace(mcu, "pads_bank0", _PADS_BASE, PadsBank(mcu, "PADS_BANK0", pins.registers_written))
     return Parts(mcu, clock, pins, flash, pwm, adc, lambda chip: Console(chip, host))

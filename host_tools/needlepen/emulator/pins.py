@@ -61,7 +61,8 @@ class Pins:
         self._clock = mcu.clock
         self._engine: Any = None
         self._word = 0  # the levels that the chip's logic sees
-        self._hook: PinHook = lambda _gpio: None
+        self._changed: PinHook = lambda _gpio: None
+        self._written: PinHook = lambda _gpio: None
         self._outside: list[int | None] = [None] * GPIO_COUNT
         self._output: list[int | None] = [None] * GPIO_COUNT
         self._pad = [0] * GPIO_COUNT  # electrical level now
@@ -82,9 +83,10 @@ class Pins:
         """The run loop that calls `apply_inputs` when its `input_due_ns` is reached."""
         self._engine = engine
 
-    def set_hook(self, hook: PinHook) -> None:
-        """Have hook(gpio) called after each change of what the chip does with a pad."""
-        self._hook = hook
+    def set_hooks(self, changed: PinHook, written: PinHook) -> None:
+        """Have changed(gpio) called after each change of what the chip does with a pad, and written(gpio) after
+        each write to a register of the pad."""
+        self._changed, self._written = changed, written
 
     def _now_ns(self) -> int:
         return math.floor(self._clock.nanos + 0.5)
@@ -105,7 +107,7 @@ class Pins:
             self._output[gpio] = output
             for listener in self._listeners[gpio]:
                 listener(self._now_ns(), output)
-        self._hook(gpio)
+        self._changed(gpio)
 
     def _update_pad(self, gpio: int, state: GPIOPinState) -> None:
         level = self._resolve(gpio, state)
@@ -138,7 +140,7 @@ class Pins:
     def registers_written(self, gpio: int) -> None:
         """The function or pad register of a pad has been written, which may change no level and yet much."""
         self._update_word(gpio)
-        self._hook(gpio)
+        self._written(gpio)
 
     def drive(self, gpio: int, level: bool | int | None) -> None:
         """Drive the pad from outside now, or let go of it (None). An output of the chip wins over it."""
@@ -173,4 +175,4 @@ class Pins:
         """Tell everybody what a reset of the pad registers has changed; rp2040py itself does not."""
         for gpio in range(GPIO_COUNT):
             self._state_changed(gpio, self._mcu.gpio[gpio].value)
-            self._update_word(gpio)
+            self.registers_written(gpio)

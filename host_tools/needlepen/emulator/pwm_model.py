@@ -221,6 +221,7 @@ class PwmBlock:
         self.int_raw = self.int_enable = self.int_force = 0
         self._listeners: list[list[PwmListener]] = [[] for _ in range(GPIO_COUNT)]
         self._told: list[tuple[float | None, float] | None] = [None] * GPIO_COUNT
+        self._followed = [False] * GPIO_COUNT  # pads whose edges somebody wants
         self._asked: int | None = None  # the only pad of interest while `gpio_value` is read
         self.slices = [PwmSlice(self, index) for index in range(SLICES)]
 
@@ -259,12 +260,24 @@ class PwmBlock:
         self._told[gpio] = self.waveform(gpio)
 
     def follow_edges(self, gpio: int) -> None:
-        """Simulate the edges of this pad's slice from now on."""
-        one = self.slices[slice_of(gpio)]
-        if not one.has_edges:
+        """Simulate the edges of this pad from now on, whenever it has the PWM function."""
+        self._followed[gpio] = True
+        self._choose_mode(slice_of(gpio))
+
+    def _choose_mode(self, index: int) -> None:
+        one = self.slices[index]
+        pads = (pad for pad in range(GPIO_COUNT) if slice_of(pad) == index and self._followed[pad])
+        has_edges = any(self.rp2040.gpio[pad].ctrl & 0x1F == FUNCTION_PWM for pad in pads)
+        if has_edges != one.has_edges:
             one.synchronise()
-            one.has_edges = True
+            one.has_edges = has_edges
             one.update()
+
+    def function_written(self, gpio: int) -> None:
+        """Called when the function or pad register of a pad has been written."""
+        if self._followed[gpio]:
+            self._choose_mode(slice_of(gpio))
+        self.pad_changed(gpio)
 
     def waveform(self, gpio: int) -> tuple[float | None, float]:
         """(duty, frequency in Hz) of a pad whatever drives it; duty None if the chip does not drive it."""
@@ -280,7 +293,7 @@ class PwmBlock:
         return (1.0 - duty if override else duty), frequency_hz
 
     def pad_changed(self, gpio: int) -> None:
-        """Called when the function, override or level of a pad has changed."""
+        """Called when what the chip does with a pad may have changed."""
         if not self._listeners[gpio]:
             return
         waveform = self.waveform(gpio)
