@@ -136,7 +136,7 @@ def test_a_flooded_chip_goes_on(chip: Chip) -> None:
 def test_a_pio_blink_is_exact_while_the_cpu_sleeps_and_works(chip: Chip, activity: str) -> None:
     edges = record(chip, 3)
     run(chip, BLINK + activity)
-    gaps = {b[0] - a[0] for a, b in itertools.pairwise(edges)}
+    gaps = {b[0] - a[0] for a, b in itertools.pairwise(edges[1:])}
     assert len(edges) > 600 and gaps == {16_000}
 
 
