@@ -34,6 +34,11 @@ class Host:
             m.CLEAR_STATISTICS: self._clear_statistics,
         }
 
+    @property
+    def quiet(self):
+        """True while no byte has come and no telemetry is wanted."""
+        return not self._period_ms and not self._port.waiting
+
     def serve(self, now_ms):
         """One pass: at most one request, and telemetry when it is due and wanted."""
         frame = self._port.receive()

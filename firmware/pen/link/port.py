@@ -31,6 +31,11 @@ class Port:
     def dropped(self):
         return self._parser.dropped
 
+    @property
+    def waiting(self):
+        """True if the host has sent something that was not read yet, or an answer waits for room."""
+        return bool(self._queue or self._poll.poll(0))
+
     def receive(self):
         """The next frame (kind, sequence, body), or None when no complete one has arrived."""
         ready, read, feed = self._poll.ipoll, self._read, self._parser.feed
