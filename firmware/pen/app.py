@@ -17,7 +17,7 @@ from pen.board import PIN_LED, PIN_TRIGGER_N, SAFE_OUTPUTS
 from pen.build_info import BUILD_KIND
 from pen.control import state
 from pen.drive import Drive
-from pen.faults import NONE, WATCHDOG_RESET
+from pen.faults import NONE, OVERCURRENT, WATCHDOG_RESET
 from pen.host import Host
 from pen.session import DO_PROVE, DO_START, Session
 from pen.trigger import Trigger
@@ -33,9 +33,11 @@ _WATCHDOG_ENABLE = const(1 << 30)
 class App:
     def __init__(self):
         self._boot_ms = time.ticks_ms()
-        boot_fault = WATCHDOG_RESET if machine.reset_cause() == machine.WDT_RESET else NONE
-        self.session = Session(self._boot_ms, time.ticks_diff, boot_fault)
         self.drive = Drive()
+        boot_fault = WATCHDOG_RESET if machine.reset_cause() == machine.WDT_RESET else NONE
+        if self.drive.tripped:
+            boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
+        self.session = Session(self._boot_ms, time.ticks_diff, boot_fault)
         self._trigger_n = Pin(PIN_TRIGGER_N, Pin.IN, Pin.PULL_UP)
         self._trigger = Trigger(self._boot_ms)
         self._led = Pin(PIN_LED, Pin.OUT, value=0)
