@@ -78,14 +78,13 @@ def _run(
 
     from needlepen.emulator import bench
     from needlepen.scenario.runner import Runner
-    from needlepen.scenario.trace import as_vcd
 
     prepared = bench.prepare(scenario.header.board, runtime=runtime)
     with contextlib.ExitStack() as stack:
         progress = _progress(Console(stderr=True), scenario, quiet, stack)
         runner = Runner(scenario, prepared, seed=seed, cell_v=cell_v, engine=engine, progress=progress)
         record = runner.run()
-    return record, as_vcd(runner.situation)
+    return record, runner.trace_vcd()
 
 
 def _progress(console: Console, scenario: Scenario, quiet: bool, stack: contextlib.ExitStack) -> Progress:

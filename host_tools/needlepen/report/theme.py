@@ -39,6 +39,7 @@ class Look:
 SERIES: Mapping[str, Look] = {
     "set_rate_hz": Look("set rate", MUTED, "Stroke rate", step=True, dash="dot"),
     "rate_hz": Look("true rate", ACCENT, "Stroke rate", width=1.6),
+    "shaft_hz": Look("shaft speed at each instant", ACCENT, "Shaft speed", width=1.2),
     "reported_rate_hz": Look("reported by the firmware", "#c77b1e", "Stroke rate", width=1.0),
     "current_a": Look("motor current", "#4b5fa8", "Motor current"),
     "current_peak_a": Look("highest in a PWM period", "#a9b3da", "Motor current", width=1.0),
@@ -61,6 +62,7 @@ SIGNALS: Mapping[str, str] = {
     "WDT_EXPIRED": "external watchdog expired",
     "INDEX": "rotation, 4 per stroke",
     "INDEX_CLEAN": "rotation, debounced",
+    "TICK": "control tick at work",
     "TDC": "top dead centre, 1 per stroke",
     "OVERCURRENT": "comparator",
     "LATCH_BRAKE": "brake term of the latch",

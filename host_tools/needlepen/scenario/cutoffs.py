@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from needlepen import requirements
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.scenario.recording import TWO_PI, Recording
@@ -33,6 +35,9 @@ class Kind:
 
 
 _TURNING_HZ = 5.0
+STROKE_BEFORE_NS = 25e6
+"""Longer than a stroke at the lowest rate, so that the rate is known from the fault on."""
+
 _DRIVE = ("RUN_N", "SUPPLY", "BRAKE")
 KINDS = {
     "release": Kind(
@@ -48,8 +53,8 @@ KINDS = {
         ("INDEX", *_DRIVE), ("shaft_hz", "current_a"), 18e6,
     ),
     "bridge": Kind(
-        "Stuck bridge", "SR-06", "trip_ms", "the shaft passes 165 Hz", "supply open, then braked",
-        ("INDEX", "SUPPLY_EN", *_DRIVE), ("shaft_hz", "current_a"), 8e6, 50e6,
+        "Stuck bridge", "SR-06", "trip_ms", "the stroke rate passes 165 Hz", "supply open, then braked",
+        ("INDEX", "SUPPLY_EN", *_DRIVE), ("rate_hz", "shaft_hz", "current_a"), 8e6, 50e6,
     ),
     "halt": Kind(
         "CPU halted", "SR-10", "pio_brake_ms", "the CPU stops", "drive removed",
@@ -96,7 +101,7 @@ class Cut:
         if title == "Shorted winding":
             found = self.signals.first("OVERCURRENT", 1, self.stimulus_ns, self.end_ns)
         elif title == "Stuck bridge":
-            found = self.recording.first_time("shaft_hz", self.threshold_hz, self.stimulus_ns, self.end_ns)
+            found = self._crossing_ns()
         elif self.expected_ns is not None:
             found = self.expected_ns
         if found is None or (removed_ns is not None and found > removed_ns):
@@ -112,6 +117,14 @@ class Cut:
     def cause_text(self) -> str:
         """What that moment is."""
         return self._cause[1]
+
+    def _crossing_ns(self) -> float | None:
+        """When the stroke rate, the mean of the whole stroke around an instant, passes the overspeed threshold."""
+        rate = self.recording.stroke_series(
+            self.stimulus_ns - STROKE_BEFORE_NS, min(self.end_ns, self.stimulus_ns + 1e9)
+        )
+        above = np.flatnonzero((rate.values > self.threshold_hz) & (rate.t_s * 1e9 > self.stimulus_ns))
+        return float(rate.t_s[above[0]] * 1e9) if len(above) else None
 
     @property
     def braked_ns(self) -> float | None:
@@ -150,12 +163,12 @@ class Cut:
 
     @property
     def strokes(self) -> float | None:
-        """Revolutions from the cause to standstill; None while the shaft turns."""
-        still_ns = self.standstill_ns
-        if still_ns is None:
+        """Revolutions from the cause to the furthest point before standstill; None while the shaft turns."""
+        if self.standstill_ns is None:
             return None
-        turned_rad = self.recording.at("theta_rad", still_ns) - self.recording.at("theta_rad", self.cause_ns)
-        return max(turned_rad, 0.0) / TWO_PI
+        furthest_rad = self.recording.highest("theta_rad", self.cause_ns, self.end_ns)
+        begun_rad = self.recording.at("theta_rad", self.cause_ns)
+        return max((furthest_rad or begun_rad) - begun_rad, 0.0) / TWO_PI
 
     @property
     def tips_out_ns(self) -> float | None:

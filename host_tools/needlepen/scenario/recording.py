@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.evidence import FloatArray, Series
@@ -125,7 +126,7 @@ class Recording:
         return float(values.max()) if len(values) else None
 
     def last_time(
-        self, bad: Callable[[FloatArray], FloatArray], name: str, t0_ns: float, t1_ns: float
+        self, bad: Callable[[FloatArray], npt.NDArray[np.bool_]], name: str, t0_ns: float, t1_ns: float
     ) -> float | None:
         """The first sample after the last one in the window for which `bad` holds; infinity if it holds to the end.
 
@@ -150,6 +151,20 @@ class Recording:
             return float(t_ns[0])
         part = (above - values[i - 1]) / (values[i] - values[i - 1])
         return float(t_ns[i - 1] + part * (t_ns[i] - t_ns[i - 1]))
+
+    def stroke_series(self, t0_ns: float, t1_ns: float) -> Series:
+        """The mean rate over a whole stroke around each instant, so that the ripple inside a stroke does not count.
+
+        Up to the furthest point that the shaft reaches in the window; NaN where half a stroke is missing.
+        """
+        t_ns, theta_rad = self.column("t_ns", t0_ns, t1_ns), self.column("theta_rad", t0_ns, t1_ns)
+        if not len(t_ns):
+            return Series(t_ns, theta_rad, "Hz")
+        forward = int(theta_rad.argmax()) + 1
+        t_ns, theta_rad = t_ns[:forward], np.maximum.accumulate(theta_rad[:forward])
+        begun_ns = np.interp(theta_rad - math.pi, theta_rad, t_ns, left=np.nan)
+        ended_ns = np.interp(theta_rad + math.pi, theta_rad, t_ns, right=np.nan)
+        return Series(t_ns / 1e9, 1e9 / (ended_ns - begun_ns), "Hz")
 
     def series(self, name: str, t0_ns: float = 0.0, t1_ns: float = math.inf) -> Series:
         """A column for the report; `cell_v` is what `supply_v` is called there: the cell's terminals."""

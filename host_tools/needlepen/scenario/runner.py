@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from types import FrameType
 
+import numpy as np
+
 from needlepen import requirements
 from needlepen.emulator.bench import Bench, emulator_version
 from needlepen.errors import InfrastructureError, Refused
@@ -23,6 +25,7 @@ from needlepen.scenario.model import Scenario, Step
 from needlepen.scenario.progress import Progress, Silent
 from needlepen.scenario.signals import LANES
 from needlepen.scenario.situation import Situation
+from needlepen.scenario.trace import as_vcd, attach
 
 SLICE_NS = 5e6
 JUDGE_EVERY_NS = 1e6
@@ -32,7 +35,7 @@ _SERIES = ("rate_hz", "current_a", "needle_mm", "duty", "cell_v")
 INTERRUPTED = "interrupted with Ctrl-C"
 
 
-class _Stopped(Exception):  # noqa: N818  it is no error
+class _Stopped(Exception):
     """The run ends before the scenario does; the reason is its text."""
 
 
@@ -68,6 +71,7 @@ class Runner:
         default_hz = float(requirements.load().limit("PR-01", "rate_default_hz"))
         pen = bench.make(cell_v=self.cell_v, seed=self.seed, engine=engine)
         self.situation = Situation(pen, default_hz)
+        self._probe = attach(pen)
         self._interrupted = False
         self._limit_ns = header.duration_limit_s * 1e9
         self._done = 0
@@ -90,6 +94,10 @@ class Runner:
         self._finish()
         record.wall_s = time.monotonic() - began_s
         return record
+
+    def trace_vcd(self) -> bytes:
+        """The trace of the run so far, as a VCD file."""
+        return as_vcd(self._probe, self.situation.recording)
 
     # steps
 
@@ -268,14 +276,13 @@ class Runner:
         s = self.situation
         made = {name: s.recording.series(name) for name in _SERIES}
         if s.reported:
-            t_s = [each.t_ns / 1e9 for each in s.reported]
-            running = [each.telemetry.set_hz * (each.telemetry.state == "running") for each in s.reported]
-            made["set_rate_hz"] = Series(t_s, running, "Hz")  # type: ignore[arg-type]  # made arrays there
-            made["reported_rate_hz"] = Series(
-                t_s,
-                [each.telemetry.rate_hz * (each.telemetry.state == "running") for each in s.reported],
-                "Hz",
-            )  # type: ignore[arg-type]
+            t_s = np.array([each.t_ns / 1e9 for each in s.reported])
+            runs = np.array([each.telemetry.state == "running" for each in s.reported])
+            for name, values in (
+                ("set_rate_hz", [each.telemetry.set_hz for each in s.reported]),
+                ("reported_rate_hz", [each.telemetry.rate_hz for each in s.reported]),
+            ):
+                made[name] = Series(t_s, np.array(values) * runs, "Hz")
         return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.evidence import Digital
@@ -30,9 +31,10 @@ class Signals:
             self._add(0.0, name, level)
         for name in _PINS:
             if name in pen.board.pins:
-                pen.chip.on_output(
-                    pen.board.gpio(name), lambda t, level, name=name: self._add(t, name, level or 0)
-                )
+                pen.chip.on_output(pen.board.gpio(name), self._pin(name))
+
+    def _pin(self, name: str) -> Callable[[int, int | None], None]:
+        return lambda t_ns, level: self._add(t_ns, name, level or 0)
 
     def _add(self, t_ns: float, name: str, level: float) -> None:
         self._times.setdefault(name, []).append(t_ns)

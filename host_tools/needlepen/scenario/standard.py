@@ -9,7 +9,7 @@ from needlepen import requirements
 from needlepen.evidence import CutOff, Measurement, Relation, RunRecord, Series
 from needlepen.link.client import messages
 from needlepen.scenario import observe
-from needlepen.scenario.cutoffs import KINDS, Cut
+from needlepen.scenario.cutoffs import KINDS, STROKE_BEFORE_NS, Cut
 from needlepen.scenario.recording import TWO_PI
 from needlepen.scenario.situation import Boot, Situation, Start
 
@@ -131,6 +131,8 @@ def _card(cut: Cut, s: Situation) -> CutOff:
     t0_ns, t1_ns = _window(cut, s)
     names = cut.kind.series
     detail = {name: s.recording.series(name, t0_ns - 1e6, t1_ns + 1e6) for name in names}
+    if "rate_hz" in names:
+        detail["rate_hz"] = s.recording.stroke_series(t0_ns - STROKE_BEFORE_NS, t1_ns)
     return CutOff(
         name=cut.kind.title,
         requirement=cut.kind.requirement,
@@ -158,13 +160,13 @@ def _window(cut: Cut, s: Situation) -> tuple[float, float]:
     start_ns = min(cut.stimulus_ns, cut.cause_ns) - cut.kind.before_ns
     still_ns = cut.standstill_ns or cut.cause_ns
     after_ns = _AFTER_NS if cut.kind.longest_ns > 1e6 else cut.kind.longest_ns
-    latest_ns = max(still_ns, cut.reaction_ns or 0.0, cut.tips_out_ns if _has_tips(cut) else 0.0) + after_ns
+    moments = [still_ns, cut.reaction_ns or 0.0]
+    tips_ns = cut.tips_out_ns
+    if tips_ns is not None and math.isfinite(tips_ns):
+        moments.append(tips_ns)
+    latest_ns = max(moments) + after_ns
     end_ns = min(latest_ns, cut.cause_ns + cut.kind.longest_ns, s.pen.now_ns)
     return max(start_ns, 0.0), max(end_ns, start_ns + 1e3)
-
-
-def _has_tips(cut: Cut) -> bool:
-    return cut.tips_out_ns is not None and math.isfinite(cut.tips_out_ns)
 
 
 def _steps(cut: Cut, s: Situation) -> Iterator[tuple[float, str]]:
@@ -181,9 +183,9 @@ def _steps(cut: Cut, s: Situation) -> Iterator[tuple[float, str]]:
         ("BRAKE", 1, "braked at the gate"), ("LATCH_BRAKE", 1, "the latch brakes too"),
         ("WDT_EXPIRED", 1, "external watchdog expired"),
     ):  # fmt: skip
-        t_ns = s.signals.first(name, level, cut.stimulus_ns, end_ns)
-        if t_ns is not None:
-            yield t_ns, text
+        at_ns = s.signals.first(name, level, cut.stimulus_ns, end_ns)
+        if at_ns is not None:
+            yield at_ns, text
     if run_ns is not None:
         after = (
             f", {run_ns - trip_ns:.0f} ns after TRIP_N" if trip_ns is not None and run_ns >= trip_ns else ""

@@ -1,51 +1,46 @@
-"""The run as a VCD file for a waveform viewer: every signal at its exact device time, and the sampled quantities."""
+"""The trace of a run for a waveform viewer: pads and lines at exact device time, quantities as they were sampled."""
 
 from __future__ import annotations
 
-import io
-from typing import Any
+import tempfile
+from pathlib import Path
 
-from vcd import VCDWriter
+from needlepen.emulator.pen import EmulatedPen
+from needlepen.emulator.probe import Probe
+from needlepen.scenario.recording import UNITS, Recording
 
-from needlepen.scenario.signals import LANES, Signals
-from needlepen.scenario.situation import Situation
-
-_QUANTITIES = ("shaft_hz", "rate_hz", "current_a", "needle_mm", "supply_v", "duty")
-_EVERY_NS = 500_000
-
-
-def as_vcd(s: Situation) -> bytes:
-    """The trace with a time unit of 1 ns. Quantities every 0.5 ms, finer around the injected faults."""
-    text = io.StringIO()
-    with VCDWriter(
-        text, timescale="1 ns", comment="needlepen: times are device time since power-on"
-    ) as writer:
-        changes = [*_signals(writer, s.signals), *_quantities(writer, s)]
-        for t_ns, variable, value in sorted(changes, key=lambda change: change[0]):
-            writer.change(variable, t_ns, value)
-    return text.getvalue().encode()
+_PADS = (
+    *("TRIGGER_N", "RUN_N", "SUPPLY_EN", "TRIP_N", "LATCH_CLR", "WDT_KICK", "TICK"),
+    *("INDEX", "INDEX_CLEAN", "TDC", "LED"),
+)
+_INSIDE = ("SUPPLY", "BRAKE", "OVERCURRENT", "LATCH_BRAKE", "WDT_EXPIRED", "SHOOT_THROUGH")
 
 
-def _signals(writer: Any, signals: Signals) -> list[tuple[int, Any, int]]:
-    changes = []
-    lanes = signals.lanes()
-    for name in LANES:
-        if name in lanes:
-            lane = lanes[name]
-            variable = writer.register_var("pen", name, "wire", size=1, init=lane.levels[0])
-            changes += [(t, variable, v) for t, v in zip(lane.t_ns, lane.levels, strict=True)]
-    return changes
+def attach(pen: EmulatedPen) -> Probe:
+    """Record the pads that matter and what happens inside of the electronics, from now on."""
+    probe, board = Probe(pen.chip), pen.board
+    for name in _PADS:
+        if name in board.pins:
+            probe.pin(board.gpio(name), name)
+    probe.pwm(board.gpio("PWM_N"), "PWM_N_duty_high")
+    for name in _INSIDE:
+        channel = probe.channel(name)
+        channel.put(pen.now_ns, int(name in ("BRAKE", "WDT_EXPIRED")))
+        pen.electronics.on_output(name, lambda t_ns, level, put=channel.put: put(t_ns, int(level)))  # type: ignore[misc]
+    state = probe.channel("state", "string")
+    pen.link.on_telemetry(lambda telemetry: state.put(pen.now_ns, telemetry.state))
+    return probe
 
 
-def _quantities(writer: Any, s: Situation) -> list[tuple[int, Any, float]]:
-    changes = []
-    t_ns = s.recording.column("t_ns").round().astype(int).tolist()
-    for name in _QUANTITIES:
-        variable = writer.register_var("pen", name, "real", init=0.0)
-        values = s.recording.column(name).round(6).tolist()
-        before = None
-        for t, value in zip(t_ns, values, strict=True):
-            if value != before:
-                changes.append((t, variable, value))
-                before = value
-    return changes
+def as_vcd(probe: Probe, recording: Recording) -> bytes:
+    """The file's content; the time unit is 1 ns of device time since power-on."""
+    t_ns = recording.column("t_ns").tolist()
+    for name, unit in UNITS.items():
+        channel = probe.channel(name.rpartition("_")[0] or name, "real", unit if unit != "" else "")
+        column = "supply_v" if name == "cell_v" else name
+        for t, value in zip(t_ns, recording.column(column).round(6).tolist(), strict=True):
+            channel.put(t, value)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.vcd"
+        probe.write_vcd(path, "needlepen: device time since power-on")
+        return path.read_bytes()
