@@ -44,6 +44,11 @@ class Parser:
         self._used = -1  # -1: outside a frame
         self.dropped = 0
 
+    @property
+    def busy(self):
+        """True inside a frame."""
+        return self._used >= 0
+
     def feed(self, byte):
         """Take one byte (0-255); a frame (kind, sequence, body) when it completes one, else None."""
         if byte == 126:  # ~ always starts afresh: a torn frame costs only itself

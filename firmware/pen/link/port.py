@@ -12,7 +12,7 @@ from micropython import const
 from pen.link import frames, messages
 
 _QUEUE_MAX = const(4)
-_READ_MAX = const(96)  # bytes a pass, so that a flood cannot hold up the main loop
+_READ_MAX = const(160)  # bytes a pass, so that a flood cannot hold up the main loop
 
 
 class Port:
@@ -38,13 +38,14 @@ class Port:
 
     def receive(self):
         """The next frame (kind, sequence, body), or None when no complete one has arrived."""
-        ready, read, feed = self._poll.ipoll, self._read, self._parser.feed
+        ready, read, parser = self._poll.poll, self._read, self._parser
         for _ in range(_READ_MAX):
-            for _ in ready(0):
-                frame = feed(read(1)[0])
-                break
-            else:
+            if not ready(0):
                 return None
+            byte = read(1)
+            if byte != b"~" and not parser.busy:
+                continue  # outside a frame nothing matters but its start
+            frame = parser.feed(byte[0])
             if frame:
                 if frame[0] == messages.SEEN:
                     self._confirm(frame[2])
