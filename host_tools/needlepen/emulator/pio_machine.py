@@ -12,12 +12,21 @@ from __future__ import annotations
 
 from typing import Any
 
-NEVER_FP = 1 << 62
+WORD = 0xFFFFFFFF  # a named constant gets a C type in the .pxd, a literal of this size none
 NO_OPCODE = -1
 FIFO_DEPTH = 4
 CLKDIV, EXECCTRL, SHIFTCTRL, ADDR, INSTR, PINCTRL = range(0, 0x18, 4)
 EXEC_STALLED = 1 << 31
 DEBUG_TXSTALL, DEBUG_TXOVER, DEBUG_RXUNDER, DEBUG_RXSTALL = 1 << 24, 1 << 16, 1 << 8, 1 << 0
+
+
+def reversed_bits(value: int) -> int:
+    """A word with its bits in reverse order."""
+    value = ((value & 0x55555555) << 1) | ((value >> 1) & 0x55555555)
+    value = ((value & 0x33333333) << 2) | ((value >> 2) & 0x33333333)
+    value = ((value & 0x0F0F0F0F) << 4) | ((value >> 4) & 0x0F0F0F0F)
+    value = ((value & 0x00FF00FF) << 8) | ((value >> 8) & 0x00FF00FF)
+    return ((value << 16) | (value >> 16)) & WORD
 
 
 class PioShared:
@@ -47,11 +56,11 @@ class PioShared:
         self.irq_changed = True
 
     def write_pins(self, value: int, base: int, count: int, directions: bool) -> None:
-        mask = (1 << count) - 1 if count < 32 else 0xFFFFFFFF
+        mask = (1 << count) - 1 if count < 32 else WORD
         value &= mask
         if base:  # a rotation: pins beyond 31 wrap around
-            mask = ((mask << base) | (mask >> (32 - base))) & 0xFFFFFFFF
-            value = ((value << base) | (value >> (32 - base))) & 0xFFFFFFFF
+            mask = ((mask << base) | (mask >> (32 - base))) & WORD
+            value = ((value << base) | (value >> (32 - base))) & WORD
         if directions:
             self.pin_directions = ((self.pin_directions & ~mask) | value) & 0x3FFFFFFF
         else:
@@ -219,12 +228,12 @@ class PioMachine:
             taken = self.x == 0
         elif condition == 2:
             taken = self.x != 0
-            self.x = (self.x - 1) & 0xFFFFFFFF
+            self.x = (self.x - 1) & WORD
         elif condition == 3:
             taken = self.y == 0
         elif condition == 4:
             taken = self.y != 0
-            self.y = (self.y - 1) & 0xFFFFFFFF
+            self.y = (self.y - 1) & WORD
         elif condition == 5:
             taken = self.x != self.y
         elif condition == 6:
@@ -260,9 +269,9 @@ class PioMachine:
         if count == 32:
             self.isr = value
         elif self.in_right:
-            self.isr = (self.isr >> count) | ((value << (32 - count)) & 0xFFFFFFFF)
+            self.isr = (self.isr >> count) | ((value << (32 - count)) & WORD)
         else:
-            self.isr = ((self.isr << count) & 0xFFFFFFFF) | (value & ((1 << count) - 1))
+            self.isr = ((self.isr << count) & WORD) | (value & ((1 << count) - 1))
         self.isr_count = min(32, self.isr_count + count)
         if pushes:
             self.put_word(self.isr)
@@ -287,7 +296,7 @@ class PioMachine:
             self.osr >>= count
         else:
             value = self.osr >> (32 - count)
-            self.osr = (self.osr << count) & 0xFFFFFFFF
+            self.osr = (self.osr << count) & WORD
         self.osr_count = min(32, self.osr_count + count)
         self.store(argument >> 5, value, count, False)
         if self.autopull and self.osr_count >= self.pull_threshold and self.tx:
@@ -326,13 +335,9 @@ class PioMachine:
         value = self.value_of(argument & 7)
         operation = (argument >> 3) & 3
         if operation == 1:
-            value = ~value & 0xFFFFFFFF
+            value = ~value & WORD
         elif operation == 2:
-            value = ((value & 0x55555555) << 1) | ((value >> 1) & 0x55555555)
-            value = ((value & 0x33333333) << 2) | ((value >> 2) & 0x33333333)
-            value = ((value & 0x0F0F0F0F) << 4) | ((value >> 4) & 0x0F0F0F0F)
-            value = ((value & 0x00FF00FF) << 8) | ((value >> 8) & 0x00FF00FF)
-            value = ((value << 16) | (value >> 16)) & 0xFFFFFFFF
+            value = reversed_bits(value)
         self.store(argument >> 5, value, 32, True)
         return True
 
@@ -366,7 +371,7 @@ class PioMachine:
     def in_pins(self) -> int:
         """The pads as seen from the first input pin."""
         value, base = self.shared.inputs, self.in_base
-        return ((value >> base) | (value << (32 - base))) & 0xFFFFFFFF if base else value
+        return ((value >> base) | (value << (32 - base))) & WORD if base else value
 
     def value_of(self, source: int) -> int:
         if source == 0:
@@ -377,7 +382,7 @@ class PioMachine:
             return self.y
         if source == 5:
             level = len(self.rx) if self.exec_register & 0x10 else len(self.tx)
-            return 0xFFFFFFFF if level < self.exec_register & 0xF else 0
+            return WORD if level < self.exec_register & 0xF else 0
         if source == 6:
             return self.isr
         return self.osr if source == 7 else 0

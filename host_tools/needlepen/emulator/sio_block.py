@@ -15,6 +15,7 @@ CPUID, GPIO_IN, GPIO_HI_IN, GPIO_OUT, GPIO_OE = 0x00, 0x04, 0x08, 0x10, 0x20
 UDIVIDEND, UDIVISOR, SDIVIDEND, SDIVISOR, QUOTIENT, REMAINDER, DIV_CSR = range(0x60, 0x7C, 4)
 SPINLOCK_STATUS, SPINLOCK0, SPINLOCK_END = 0x5C, 0x100, 0x180
 GPIO_MASK = 0x3FFFFFFF
+SIGN, WORD = 0x80000000, 0xFFFFFFFF  # named, so that they get a C type
 
 
 class SioBlock:
@@ -36,7 +37,7 @@ class SioBlock:
         return self.read(offset)
 
     def write_uint32(self, offset: int, value: int) -> None:
-        self.write(offset, value & 0xFFFFFFFF)
+        self.write(offset, value & WORD)
 
     def read(self, offset: int) -> int:
         if offset == GPIO_IN:
@@ -64,7 +65,7 @@ class SioBlock:
             return self.spin_lock
         if offset == CPUID:
             return 0
-        return int(self.rare.read_uint32(offset)) & 0xFFFFFFFF
+        return int(self.rare.read_uint32(offset)) & WORD
 
     def write(self, offset: int, value: int) -> int:
         if GPIO_OUT <= offset < 0x30:
@@ -89,22 +90,22 @@ class SioBlock:
 
     def divide(self, signed: bool) -> None:
         """Results are there at once; firmware waits its 8 cycles anyway."""
-        dividend, divisor = int(self.dividend), int(self.divisor)
-        is_negative = signed and dividend >= 0x80000000
+        dividend, divisor = self.dividend, self.divisor
+        is_negative = signed and dividend >= SIGN
         if divisor == 0:
-            self.quotient = 1 if is_negative else 0xFFFFFFFF
+            self.quotient = 1 if is_negative else WORD
             self.remainder = dividend
             return
         differs = False
         if signed:
-            differs = (dividend ^ divisor) >= 0x80000000
+            differs = (dividend ^ divisor) >= SIGN
             if is_negative:
-                dividend = 0x100000000 - dividend
-            if divisor >= 0x80000000:
-                divisor = 0x100000000 - divisor
+                dividend = WORD + 1 - dividend
+            if divisor >= SIGN:
+                divisor = WORD + 1 - divisor
         quotient, remainder = dividend // divisor, dividend % divisor
-        self.quotient = (-quotient if differs else quotient) & 0xFFFFFFFF
-        self.remainder = (-remainder if is_negative else remainder) & 0xFFFFFFFF
+        self.quotient = (-quotient if differs else quotient) & WORD
+        self.remainder = (-remainder if is_negative else remainder) & WORD
 
     def write_gpio(self, offset: int, value: int) -> int:
         values, enables = self.gpio_value, self.gpio_output_enable
