@@ -34,8 +34,8 @@ class Electronics:
     `timeline` holds (t_ns, signal, level) of every change, in order. Signals: the pins RUN_N, SUPPLY_EN and
     LATCH_CLR; the lines INDEX, TDC, TRIP_N and TRIGGER_N; and what happens inside: DUTY (driven fraction of
     the PWM period that PWM_N asks for), BRAKE (IN2 held high by another term), SUPPLY (the switch),
-    OVERCURRENT (comparator), LATCH, LATCH_BRAKE, WDT_EXPIRED, STANDSTILL (each time the rotor comes to rest)
-    and SHOOT_THROUGH (damage).
+    OVERCURRENT (comparator), LATCH, LATCH_BRAKE, WDT_EXPIRED, REVERSAL (the rotor stops and turns back),
+    STANDSTILL (it comes to rest) and SHOOT_THROUGH (damage).
     """
 
     def __init__(self, scheduler: Scheduler, physics: PenPhysics) -> None:
@@ -89,6 +89,14 @@ class Electronics:
     def first(self, signal: str, level: float, after_ns: float) -> float | None:
         """When a signal first took a level at or after a time, or None."""
         return next((t for t, s, v in self.timeline if s == signal and v == level and t >= after_ns), None)
+
+    def stopped(self, after_ns: float) -> float | None:
+        """When the rotor first stopped at or after a time, or None: the standstill of the requirements.
+
+        The spring may swing the cam to and fro about top dead centre for some tens of ms more before it rests.
+        """
+        times = (t for t, s, _ in self.timeline if s in ("REVERSAL", "STANDSTILL") and t >= after_ns)
+        return next(times, None)
 
     # ------------------------------------------------------------------ pins
     def set_pin(self, name: str, t_ns: float, level: int | None) -> None:
@@ -324,7 +332,7 @@ class Electronics:
     def _happened(self, t_ns: float, what: str, level: int) -> None:
         if what == "OVERCURRENT":
             self._compare(t_ns, bool(level))
-        elif what == "STANDSTILL":
+        elif what in ("STANDSTILL", "REVERSAL"):
             self._record(t_ns, what, level)
         else:
             self._lines[what].set_true(t_ns, level)

@@ -236,8 +236,9 @@ class PenPhysics:
         """What the pen does next by itself under the present inputs, after `t_from_ns` up to `t_until_ns`.
 
         Returns (t_ns, what, level) with `what` one of INDEX and TDC (new level of the line), OVERCURRENT
-        (current peaks above the threshold: 1, no more: 0) and STANDSTILL (1), or None. At `t_ns` the crossing
-        has just happened, so that searching on from there finds the next one. Changes nothing.
+        (current peaks above the threshold: 1, no more: 0), STANDSTILL (1) and REVERSAL (1: the cam stops and
+        turns back), or None. At `t_ns` the crossing has just happened, so that searching on from there finds
+        the next one. Changes nothing.
         """
         t_ns = t_from_ns
         start = self._start
@@ -272,10 +273,10 @@ class PenPhysics:
                 if other_ns < best_ns:
                     best_ns = other_ns
                     found = (best_ns, "OVERCURRENT", 0 if over else 1)
-            if moving and b.omega_rad_s == 0.0 and self._rests_after(a):
+            if moving and b.omega_rad_s == 0.0:
                 other_ns = self._root(a, STOP, 0.0, t_ns, end_ns)
                 if other_ns < best_ns:
-                    found = (other_ns, "STANDSTILL", 1)
+                    found = (other_ns, "STANDSTILL" if self._rests_after(a) else "REVERSAL", 1)
             if found is not None:
                 return found
             moving = b.omega_rad_s != 0.0
