@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from needlepen.scenario import Scenario
     from needlepen.scenario.progress import Progress
 
+LOG_WIDTH = 132
 ENGINES = ("auto", "compiled", "python")
 
 
@@ -81,7 +82,8 @@ def _run(
 
     prepared = bench.prepare(scenario.header.board, runtime=runtime)
     with contextlib.ExitStack() as stack:
-        progress = _progress(Console(stderr=True), scenario, quiet, stack)
+        width = None if sys.stderr.isatty() else LOG_WIDTH
+        progress = _progress(Console(stderr=True, width=width), scenario, quiet, stack)
         runner = Runner(scenario, prepared, seed=seed, cell_v=cell_v, engine=engine, progress=progress)
         record = runner.run()
     return record, runner.trace_vcd()
@@ -120,7 +122,7 @@ def _show(record: RunRecord, page: Path | None, quiet: bool, as_json: bool) -> N
 
         from needlepen.report import summary
 
-        console = Console(width=None if sys.stdout.isatty() else 132)
+        console = Console(width=None if sys.stdout.isatty() else LOG_WIDTH)
         console.print(summary(record))
         if page is not None:
             console.print(f"report: {page}", highlight=False, markup=False, soft_wrap=True)

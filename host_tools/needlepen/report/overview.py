@@ -55,7 +55,7 @@ def _add_panel(
     unit = words.unit(next(iter(series.values())).unit)
     looks = {name: theme.look(name) for name in names}
     legend = [(look.label, look.colour) for look in looks.values()] if len(looks) > 1 else []
-    stack.label(axis, [(f"<b>{panel}</b>, {unit}", theme.INK), *legend])
+    stack.label(axis, [(f"<b>{panel}</b>, {unit}".rstrip(", "), theme.INK), *legend])
     if panel == "Stroke rate" and "set_rate_hz" in series:
         _add_tolerance_band(stack, axis, series["set_rate_hz"], requirements)
     for name, one in series.items():
@@ -190,7 +190,8 @@ def _upright(t_s: float, colour: str, dash: str) -> dict[str, Any]:
 def _badge(number: int, t_s: float) -> dict[str, Any]:
     """The number of a cut-off, as on its card."""
     return {
-        "x": t_s, "y": 1, "yref": "paper", "yshift": 11, "text": f"<b>{number}</b>", "showarrow": False,
+        "x": t_s, "y": 1, "yref": "paper", "yanchor": "bottom", "yshift": 2, "showarrow": False,
+        "text": f"<b>{number}</b>",
         "font": {"size": 10, "color": "#ffffff"}, "bgcolor": theme.FAIL, "borderpad": 3,
     }  # fmt: skip
 
@@ -204,7 +205,15 @@ def _mark_labels(marks: list[tuple[float, str]], end_s: float) -> list[dict[str,
         row = 0 if left_px >= free_px[0] else 1
         free_px[row] = left_px + len(text) * _PIXELS_PER_LETTER + 10
         font = {"size": 11, "color": theme.INK}
-        place = {"x": t_s, "xanchor": "left", "xshift": 2, "y": 1, "yref": "paper", "yshift": 28 + 15 * row}
+        place = {
+            "x": t_s,
+            "xanchor": "left",
+            "xshift": 2,
+            "y": 1,
+            "yref": "paper",
+            "yanchor": "bottom",
+            "yshift": 22 + 15 * row,
+        }
         labels.append({**place, "text": text, "font": font, "showarrow": False})
     return labels
 

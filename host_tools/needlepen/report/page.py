@@ -49,6 +49,15 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """One line below a cut-off's plot. `verdict` is set for the reaction only."""
+
+    time: str
+    text: str
+    verdict: str
+
+
+@dataclass(frozen=True)
 class Card:
     """One cut-off with its plot."""
 
@@ -58,8 +67,25 @@ class Card:
     figure: Markup
 
     @property
-    def ns_per_unit(self) -> float:
-        return NS_PER[self.cutoff.unit]
+    def moments(self) -> list[Moment]:
+        """Cause, what came between, and reaction, in order of time; a reaction that never came is last."""
+        cut = self.cutoff
+        found = [(cut.cause_t_ns, 0, cut.cause_text, "")]
+        found += [(t_ns, 1, text, "") for t_ns, text in cut.steps]
+        if cut.reaction_t_ns is not None:
+            found.append((cut.reaction_t_ns, 2, cut.reaction_text, self.row.verdict))
+        moments = [Moment(self._after(t_ns), text, verdict) for t_ns, _, text, verdict in sorted(found)]
+        if cut.reaction_t_ns is None:
+            moments.append(Moment(self.row.value, cut.reaction_text, self.row.verdict))
+        return moments
+
+    def _after(self, t_ns: int) -> str:
+        """Time after the cause, in the unit in which it reads best."""
+        after_ns = t_ns - self.cutoff.cause_t_ns
+        if not after_ns:
+            return "0"
+        unit = "ms" if abs(after_ns) >= 1e6 else "us"
+        return words.amount(after_ns / NS_PER[unit], unit)
 
 
 def render(record: RunRecord) -> str:

@@ -42,11 +42,11 @@ SERIES: Mapping[str, Look] = {
     "shaft_hz": Look("shaft speed at each instant", ACCENT, "Shaft speed", width=1.2),
     "reported_rate_hz": Look("reported by the firmware", "#c77b1e", "Stroke rate", width=1.0),
     "current_a": Look("motor current", "#4b5fa8", "Motor current"),
-    "current_peak_a": Look("highest in a PWM period", "#a9b3da", "Motor current", width=1.0),
+    "current_peak_a": Look("highest in a PWM period", "#7282c4", "Motor current", width=1.2),
     "needle_mm": Look("needle protrusion", "#8a4f7d", "Needle protrusion", width=0.9),
-    "duty": Look("driven part of the PWM period", "#5b6876", "Duty", step=True),
+    "duty": Look("driven part of the PWM period", "#5b6876", "Driven part of the PWM period", step=True),
     "supply_v": Look("bridge supply", "#5d7a3a", "Voltages"),
-    "cell_v": Look("cell", "#a5842c", "Voltages"),
+    "cell_v": Look("cell", "#a5842c", "Cell voltage"),
 }
 """Well-known names; any other series gets a panel of its own."""
 

@@ -79,12 +79,14 @@ def _release(_: actions.ReleaseTrigger, s: Situation) -> None:
 
 
 def _touch(a: actions.TouchSkin, s: Situation) -> None:
-    s.pen.touch_skin(a.needles, a.protrusion_mm)
+    s.cartridge = a.needles, a.protrusion_mm
+    s.pen.touch_skin(*s.cartridge)
     s.span("skin", f"{a.needles} needles, {a.protrusion_mm:g} mm")
 
 
 def _lift(_: actions.Lift, s: Situation) -> None:
-    s.pen.lift()
+    """The depth stays as it was set: the needles stroke on in air."""
+    s.pen.electronics.set_skin(s.pen.now_ns, *s.cartridge, False)
     s.end_span("skin")
 
 

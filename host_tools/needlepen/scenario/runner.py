@@ -29,6 +29,7 @@ from needlepen.scenario.trace import as_vcd, attach
 
 SLICE_NS = 5e6
 JUDGE_EVERY_NS = 1e6
+SILENT_S = standard.SILENT_NS / 1e9
 STATISTICS_LEAD_NS = 60e6
 _HARD_ACTIONS = (actions.HaltCpu, actions.SpinCpu, actions.PowerCycle, actions.ResetChip)
 _SERIES = ("rate_hz", "current_a", "needle_mm", "duty", "cell_v")
@@ -113,8 +114,7 @@ class Runner:
             self._do(step)
             s.step_ns = began_ns
         self._done = len(self.scenario.steps)
-        if s.host.is_up:
-            standard.read_statistics(s)
+        standard.read_statistics(s)
 
     def _announce(self, step: Step) -> None:
         text = apply.describe(step.action)
@@ -131,8 +131,7 @@ class Runner:
         if isinstance(step.action, _HARD_ACTIONS) and due_ns - now_ns > STATISTICS_LEAD_NS:
             # The firmware's counters end with the chip's reset, so they are read just before.
             self._advance_to(due_ns - STATISTICS_LEAD_NS)
-            if self.situation.host.is_up:
-                standard.read_statistics(self.situation)
+            standard.read_statistics(self.situation)
         self._advance_to(due_ns)
 
     def _wait_for(self, name: str, timeout_ns: float, step: Step) -> None:
@@ -278,11 +277,18 @@ class Runner:
         if s.reported:
             t_s = np.array([each.t_ns / 1e9 for each in s.reported])
             runs = np.array([each.telemetry.state == "running" for each in s.reported])
+            silent = np.flatnonzero(np.diff(t_s) > SILENT_S)
             for name, values in (
                 ("set_rate_hz", [each.telemetry.set_hz for each in s.reported]),
                 ("reported_rate_hz", [each.telemetry.rate_hz for each in s.reported]),
             ):
-                made[name] = Series(t_s, np.array(values) * runs, "Hz")
+                known = np.array(values) * runs
+                # A pen that says nothing is not known to run.
+                made[name] = Series(
+                    np.insert(t_s, silent + 1, t_s[silent] + SILENT_S),
+                    np.insert(known, silent + 1, 0.0),
+                    "Hz",
+                )
         return made
 
 

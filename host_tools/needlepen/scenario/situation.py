@@ -56,6 +56,8 @@ class Situation:
     stimulus_ns: float = 0.0
     step_ns: float = 0.0
     powered: bool = True
+    cartridge: tuple[int, float] = (0, 0.0)
+    """Needles, and their protrusion in mm, of the last touch."""
 
     def __post_init__(self) -> None:
         pen = self.pen

@@ -14,6 +14,7 @@ from needlepen.scenario.recording import TWO_PI
 from needlepen.scenario.situation import Boot, Situation, Start
 
 START_WINDOW_NS = 500e6
+SILENT_NS = 50e6
 _AFTER_NS = 12e6
 
 
@@ -27,7 +28,9 @@ def measure(record: RunRecord, s: Situation) -> None:
 
 
 def read_statistics(s: Situation) -> None:
-    """Ask the firmware what its control tick cost since it booted."""
+    """Ask the firmware what its control tick cost since it booted; a pen that is silent is not asked."""
+    if not s.host.is_up or not s.reported or s.pen.now_ns - s.reported[-1].t_ns > SILENT_NS:
+        return
     reply = s.host.request(messages.GET_STATISTICS)
     if reply.refused is None:
         s.statistics.append((s.pen.now_ns, reply.fields))
@@ -178,9 +181,12 @@ def _steps(cut: Cut, s: Situation) -> Iterator[tuple[float, str]]:
         yield t_ns, f"also: {text}"
     trip_ns = s.signals.first("TRIP_N", 0, cut.stimulus_ns, end_ns)
     run_ns = s.signals.first("RUN_N", 1, cut.stimulus_ns, end_ns)
+    if cut.supply_off_ns != cut.reaction_ns and cut.supply_off_ns is not None:
+        yield cut.supply_off_ns, "supply switch open"
+    if cut.braked_ns != cut.reaction_ns and cut.braked_ns is not None:
+        yield cut.braked_ns, "braked at the gate"
     for name, level, text in (
-        ("TRIP_N", 0, "overcurrent latch set"), ("SUPPLY", 0, "supply switch open"),
-        ("BRAKE", 1, "braked at the gate"), ("LATCH_BRAKE", 1, "the latch brakes too"),
+        ("TRIP_N", 0, "overcurrent latch set"), ("LATCH_BRAKE", 1, "the latch brakes too"),
         ("WDT_EXPIRED", 1, "external watchdog expired"),
     ):  # fmt: skip
         at_ns = s.signals.first(name, level, cut.stimulus_ns, end_ns)
@@ -202,7 +208,7 @@ def _steps(cut: Cut, s: Situation) -> Iterator[tuple[float, str]]:
 def _note(cut: Cut) -> str:
     if cut.kind is KINDS["release"]:
         return "wired into the gate: no delay but that of the logic, which the model takes as none"
-    return f"from: {cut.cause_text}"
+    return ""
 
 
 def _consequences(cut: Cut, s: Situation) -> Iterator[Measurement]:
