@@ -1,0 +1,107 @@
+"""SR-12: letting go of the trigger stops the motor, with the needles retracted, at any cam angle and without the CPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.bench import MS, RATES_HZ, Pens, hang, minimum_rate_hz, observe, start, to_angle
+from support.forks import each_in_fork, in_fork
+from support.measuring import Measure
+
+from needlepen.emulator.pen import EmulatedPen
+
+ANGLES = [k / 24 for k in range(24)]
+FREE = [(hz, 0) for hz in RATES_HZ]
+IN_SKIN = [(100, 12), (100, 24), (100, 36), (150, 36)]
+Outcomes = dict[str, dict[str, Any]]
+CPU = pytest.mark.parametrize("cpu", ["running", "halted"])
+LOADS = pytest.mark.parametrize(("rate_hz", "needles"), [*FREE, *IN_SKIN])
+
+
+def _release(pen: EmulatedPen, case: tuple[float, str]) -> dict[str, Any]:
+    hang(pen, case[1])
+    released_ns = float(pen.now_ns)
+    pen.release()
+    return observe(pen, released_ns, ms=250)
+
+
+def _sweep(pen: EmulatedPen, rate_hz: int, needles: int, cpu: str) -> list[dict[str, Any]]:
+    start(pen, rate_hz, needles=needles)
+    cases = [(turn, cpu) for turn in ANGLES]
+    return each_in_fork(pen, _release, cases, prepare=lambda p, case: to_angle(p, case[0]))
+
+
+@pytest.fixture(scope="module")
+def released(pens: Pens) -> Callable[[int, int, str], Outcomes]:
+    """released(rate_hz, needles, cpu) tells what followed a release at each of 24 cam angles; each run made once."""
+    done: dict[tuple[int, int, str], Outcomes] = {}
+
+    def outcomes(rate_hz: int, needles: int, cpu: str) -> Outcomes:
+        assert rate_hz >= minimum_rate_hz(needles)
+        key = (rate_hz, needles, cpu)
+        if key not in done:
+            names = [f"released at {360 * turn:.0f} deg" for turn in ANGLES]
+            done[key] = dict(zip(names, in_fork(_sweep, pens.ready(), *key), strict=True))
+        return done[key]
+
+    return outcomes
+
+
+@CPU
+@LOADS
+def test_release_brakes_within_10_ms_and_stops_within_four_strokes(
+    released: Callable[..., Outcomes], measure: Measure, rate_hz: int, needles: int, cpu: str
+) -> None:
+    outcomes = released(rate_hz, needles, cpu)
+    what = f"release at {rate_hz} Hz, {needles} needles, CPU {cpu}"
+    measure.worst("SR-12", "brake_ms", {a: o["braked_ns"] / MS for a, o in outcomes.items()}, what)
+    measure.worst("SR-12", "strokes", {a: o["strokes"] for a, o in outcomes.items()}, what)
+    assert not any(o["damage"] for o in outcomes.values())
+    if cpu == "running":
+        assert {(o["telemetry"].state, o["telemetry"].fault) for o in outcomes.values()} == {
+            ("ready", "none")
+        }
+
+
+@CPU
+@LOADS
+def test_release_leads_to_standstill_within_90_ms(
+    released: Callable[..., Outcomes], measure: Measure, rate_hz: int, needles: int, cpu: str
+) -> None:
+    outcomes = released(rate_hz, needles, cpu)
+    what = f"release at {rate_hz} Hz, {needles} needles, CPU {cpu}"
+    measure.worst("SR-12", "standstill_ms", {a: o["standstill_ns"] / MS for a, o in outcomes.items()}, what)
+
+
+@CPU
+@LOADS
+def test_release_leaves_the_needles_retracted_at_top_dead_centre(
+    released: Callable[..., Outcomes], rate_hz: int, needles: int, cpu: str
+) -> None:
+    elsewhere = {
+        angle: f"rests at {360 * o['end_turn']:.0f} deg, tips at {o['needle_mm']:.2f} mm"
+        for angle, o in released(rate_hz, needles, cpu).items()
+        if o["tdc"] != 1
+    }
+    assert not elsewhere, (
+        f"{len(elsewhere)} of {len(ANGLES)} angles, {rate_hz} Hz, {needles} needles: {elsewhere}"
+    )
+
+
+def test_a_pen_that_stops_short_of_top_dead_centre_is_noticed(pens: Pens) -> None:
+    """A test of the tests: jammed while it stops, the pen does not end at top dead centre."""
+
+    def jammed(pen: EmulatedPen) -> dict[str, Any]:
+        start(pen, 100)
+        to_angle(pen, 0.9)
+        pen.release()
+        pen.run_until(
+            lambda: math.cos(2 * math.pi * pen.physics.peek(pen.now_ns).strokes) > 0.9, 50 * MS, 50e3
+        )
+        pen.electronics.jam(pen.now_ns, True)
+        return observe(pen, float(pen.now_ns), ms=50)
+
+    assert in_fork(jammed, pens.ready())["tdc"] == 0

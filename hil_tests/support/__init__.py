@@ -1,0 +1,1 @@
+"""What the requirement tests share: forked snapshots of a pen, bench actions, traces, and recorded measurements."""
