@@ -3,4 +3,4 @@ pins."""
 
 from needlepen.emulator import engine as _engine
 
-_engine.activate_if_built()  # before anything imports rp2040py or one of our compiled modules
+_engine.activate()  # before anything imports rp2040py or one of our compiled modules

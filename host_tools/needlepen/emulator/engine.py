@@ -1,7 +1,7 @@
 """Choosing and loading the engine: compiled where possible, plain Python otherwise, with identical results.
 
 NEEDLEPEN_ENGINE = auto (default) | compiled | python. One process uses one set of compiled modules, so the
-choice is made once, before rp2040py is imported.
+choice is made once, when the first of them is imported; what has to be compiled is compiled then.
 """
 
 from __future__ import annotations
@@ -29,16 +29,40 @@ _UNUSED_UPSTREAM = tuple(f"rp2040py.native.{name}" for name in ("_simulator", "_
 class _EngineFinder(importlib.abc.MetaPathFinder):
     """Finds the modules of the compiled engine in the cache, ahead of the installed ones of the same name."""
 
-    def __init__(self, files: dict[str, Path]) -> None:
-        self.files = files
+    def __init__(self) -> None:
+        self._names = {module.name for module in native_build.modules()}
+        self._files: dict[str, Path] | None = None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The compiled modules, made now if they are not in the cache; empty if they cannot be made."""
+        if self._files is None:
+            self._files = {}  # while compiling, and for good if that fails
+            self._files = native_build.built() or _build_with_note()
+        return self._files
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname in _UNUSED_UPSTREAM:
+        if fullname in _UNUSED_UPSTREAM and self.files:
             raise ModuleNotFoundError(f"{fullname} is replaced by a module of needlepen", name=fullname)
-        file = self.files.get(fullname)
-        return None if file is None else importlib.util.spec_from_file_location(fullname, file)
+        if fullname not in self._names or fullname not in self.files:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self.files[fullname])
+
+
+def _build_with_note() -> dict[str, Path]:
+    if native_build.compiler() is None and wanted() != "compiled":
+        print("needlepen: no C compiler, so the emulation is exact but slow", file=sys.stderr)
+        return {}
+    print("needlepen: compiling the fast engine, once (up to a minute)", file=sys.stderr)
+    try:
+        return native_build.build()
+    except InfrastructureError as error:
+        if wanted() == "compiled":
+            raise
+        print(f"needlepen: {error}", file=sys.stderr)
+        return {}
 
 
 def wanted() -> str:
@@ -49,45 +73,15 @@ def wanted() -> str:
     return choice
 
 
-def _installed_finder() -> _EngineFinder | None:
+def _finder() -> _EngineFinder | None:
     return next((finder for finder in sys.meta_path if isinstance(finder, _EngineFinder)), None)
 
 
-def activate(files: dict[str, Path]) -> None:
-    """Make these modules the ones that later imports find."""
-    if _installed_finder() is not None:
-        return
-    if "rp2040py.native" in sys.modules:
-        raise InfrastructureError(
-            "rp2040py was imported before the compiled engine was chosen, so its slow modules are in use. "
-            "Import needlepen.emulator first, or set NEEDLEPEN_ENGINE=python."
-        )
-    sys.meta_path.insert(0, _EngineFinder(files))
-
-
-def activate_if_built() -> None:
-    """Called when the package is imported: use a ready compiled engine, but never build one here."""
-    if (
-        os.environ.get("NEEDLEPEN_ENGINE", "auto") in ("auto", "compiled")
-        and "rp2040py.native" not in sys.modules
-    ):
-        files = native_build.built()
-        if files is not None:
-            activate(files)
-
-
-def _compiled(required: bool) -> Any | None:
-    if _installed_finder() is None:
-        if not required and ("rp2040py.native" in sys.modules or native_build.compiler() is None):
-            return None
-        try:
-            activate(native_build.build())
-        except InfrastructureError as error:
-            if required:
-                raise
-            print(f"needlepen: {error}", file=sys.stderr)
-            return None
-    return importlib.import_module("needlepen.emulator.lockstep")
+def activate() -> None:
+    """Make later imports find the compiled engine, unless NEEDLEPEN_ENGINE is python. Builds nothing yet."""
+    is_too_late = "rp2040py.native" in sys.modules
+    if os.environ.get("NEEDLEPEN_ENGINE", "auto") != "python" and not is_too_late and _finder() is None:
+        sys.meta_path.insert(0, _EngineFinder())
 
 
 def load(choice: str | None = None) -> Any:
@@ -99,15 +93,12 @@ def load(choice: str | None = None) -> Any:
     choice = wanted() if choice in (None, "auto") else choice
     if choice not in CHOICES:
         raise UsageError(f"Engine {choice!r} is unknown; use one of {', '.join(CHOICES)}.")
-    if choice != "python":
-        module = _compiled(required=choice == "compiled")
-        if module is not None:
-            return module
-        global _noted
-        if not _noted:
-            _noted = True
-            print("needlepen: no compiled engine, so the emulation is exact but slow", file=sys.stderr)
+    finder = _finder()
+    if choice != "python" and finder is not None and finder.files:
+        return importlib.import_module("needlepen.emulator.lockstep")
+    if choice == "compiled":
+        raise InfrastructureError(
+            "The compiled engine cannot be used: there is no C compiler, or rp2040py was imported before "
+            "needlepen.emulator. Install gcc and Python's headers, or set NEEDLEPEN_ENGINE=python."
+        )
     return importlib.import_module("needlepen.emulator.engine_python")
-
-
-_noted = False

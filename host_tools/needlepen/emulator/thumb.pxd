@@ -1,6 +1,7 @@
 # C types for thumb.pyx.
 cimport cython
 from needlepen.emulator.sio_block cimport SioBlock
+from needlepen.emulator.timer_block cimport TimerBlock
 from rp2040py.native._cortex_m0_core cimport CortexM0Core
 from rp2040py.native._rp2040 cimport RP2040
 from rp2040py.native._simulation_clock cimport SimulationClock
@@ -12,6 +13,7 @@ cdef class ThumbCpu:
     cdef RP2040 mcu
     cdef SimulationClock clock
     cdef SioBlock sio
+    cdef TimerBlock timer
     cdef unsigned char* sram
     cdef unsigned char* flash
     cdef unsigned char* rom

@@ -86,6 +86,7 @@ cdef class ThumbCpu:
         self.core = mcu.core
         self.clock = mcu.clock
         self.sio = mcu.sio
+        self.timer = mcu.timer
         self.sram = &self.mcu._sram[0]
         self.flash = &self.mcu._flash[0]
         self.rom = <unsigned char*>&self.mcu._bootrom[0]
@@ -100,6 +101,8 @@ cdef class ThumbCpu:
             self.clock._nanos_counter = t_ns
         if size == 4 and address >> 28 == 0xD:
             return self.sio.read(address & 0x0FFFFFFF)  # has no effect on others
+        if size == 4 and address >> 12 == 0x40054:
+            return self.timer.read(address & 0xFFF)  # neither has this
         self.has_reached_out = True
         if size == 4:
             return self.mcu.read_uint32(address)
@@ -174,6 +177,9 @@ cdef class ThumbCpu:
     cdef int run(self, long long stop_cycle) except -1:
         """Run instructions that start before stop_cycle, until the core sleeps or has reached beyond memory."""
         cdef CortexM0Core core = self.core
+        cdef unsigned int* r = self.r
+        cdef unsigned char* flash = self.flash
+        cdef unsigned char* sram = self.sram
         cdef unsigned int pc, opcode
         self.has_reached_out = False
         while self.ready < stop_cycle:
@@ -183,9 +189,14 @@ cdef class ThumbCpu:
                 if core.check_for_interrupts():
                     self.ready += ENTRY_CYCLES
                     continue
-            pc = self.r[15] & ~1U
-            opcode = self.read16(pc)
-            self.r[15] += 2
+            pc = r[15] & ~1U
+            if pc >> 24 == 0x10:
+                opcode = load16(flash + (pc & 0xFFFFFF))
+            elif pc - SRAM_BASE < SRAM_SIZE:
+                opcode = load16(sram + (pc - SRAM_BASE))
+            else:
+                opcode = self.read16(pc)
+            r[15] += 2
             self.instructions += 1
             self.ready += self.execute(opcode, pc)
             if self.has_reached_out or core.waiting:

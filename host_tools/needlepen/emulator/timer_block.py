@@ -1,7 +1,8 @@
+# cython: infer_types=True, annotation_typing=False
 """The microsecond timer with its four alarms (RP2040 datasheet 4.6).
 
-Runs plain and compiled. An alarm fires exactly when the lower half of the counter becomes equal to it;
-rp2040py's fires up to a microsecond early.
+Runs plain and compiled (with timer_block.pxd). An alarm fires exactly when the lower half of the counter
+becomes equal to it; rp2040py's fires up to a microsecond early.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from rp2040py.peripherals.peripheral import ATOMIC_NORMAL, atomic_update
 TIMEHR, TIMELR, ALARM0, ALARM3, ARMED = 0x08, 0x0C, 0x10, 0x1C, 0x20
 TIMERAWH, TIMERAWL, PAUSE, INTR, INTE, INTF, INTS = 0x24, 0x28, 0x30, 0x34, 0x38, 0x3C, 0x40
 TIMER_IRQ0 = int(IRQ.TIMER_0)
+WORD = 0xFFFFFFFF
 
 
 class TimerBlock:
@@ -39,7 +41,7 @@ class TimerBlock:
         self.latched_high = self.int_raw = self.int_enable = self.int_force = 0
         self._check_interrupts()
 
-    def _count_us(self) -> int:
+    def count_us(self) -> int:
         return int((self.clock.nanos - self.epoch_ns) // 1000.0)
 
     def _firing(self, index: int) -> Callable[[], None]:
@@ -58,18 +60,21 @@ class TimerBlock:
         return sum(alarm.is_scheduled << index for index, alarm in enumerate(self.alarms))
 
     def read_uint32(self, offset: int) -> int:
+        return self.read(offset)
+
+    def read(self, offset: int) -> int:
         if offset == TIMERAWL:
-            return self._count_us() & 0xFFFFFFFF
+            return self.count_us() & WORD
         if offset == TIMERAWH:
-            return self._count_us() >> 32
+            return self.count_us() >> 32
         if offset == TIMELR:
-            count_us = self._count_us()
+            count_us = self.count_us()
             self.latched_high = count_us >> 32
-            return count_us & 0xFFFFFFFF
+            return count_us & WORD
         if offset == TIMEHR:
             return self.latched_high
         if ALARM0 <= offset <= ALARM3:
-            return self.targets[(offset - ALARM0) >> 2]
+            return int(self.targets[(offset - ALARM0) >> 2])
         if offset == ARMED:
             return self._armed()
         if offset == INTR:
@@ -82,7 +87,7 @@ class TimerBlock:
 
     def write_uint32(self, offset: int, value: int) -> None:
         if ALARM0 <= offset <= ALARM3:
-            self._arm((offset - ALARM0) >> 2, value & 0xFFFFFFFF)
+            self._arm((offset - ALARM0) >> 2, value & WORD)
         elif offset == ARMED:
             for index, alarm in enumerate(self.alarms):
                 if self.raw_write_value & (1 << index):
@@ -96,10 +101,10 @@ class TimerBlock:
         self._check_interrupts()
 
     def _arm(self, index: int, target: int) -> None:
-        count_us = self._count_us()
+        count_us = self.count_us()
         self.targets[index] = target
         # A target that is the present count fires at once; one that has passed, after the lower half wraps.
-        due_us = count_us + ((target - count_us) & 0xFFFFFFFF)
+        due_us = count_us + ((target - count_us) & WORD)
         self.alarms[index].schedule_at(self.epoch_ns + due_us * 1000.0)
 
     def write_uint32_atomic(self, offset: int, value: int, atomic_type: int) -> None:
