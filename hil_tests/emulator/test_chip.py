@@ -379,3 +379,51 @@ def test_what_is_not_a_uf2_is_refused(tmp_path: Path) -> None:
 def test_a_filesystem_that_does_not_fit_is_refused(runtime: Path) -> None:
     with pytest.raises(UsageError, match="exceeds the flash"):
         Chip(runtime, filesystem=bytes(2 * 1024 * 1024))
+
+
+@pytest.mark.parametrize(
+    ("crash", "reason"),
+    [
+        ("machine.mem32[0x90000000]", "Read from invalid memory address: 90000000"),
+        ("machine.mem32[0x90000000] = 1", "Write to undefined address: 90000000"),
+    ],
+)
+def test_a_crashed_core_stays_locked_up_until_the_watchdog_resets_it(
+    chip: Chip, crash: str, reason: str
+) -> None:
+    edges = record(chip, 3)
+    run(chip, BLINK + "import machine\n")
+    chip.console.write(f"w = machine.WDT(timeout=200); {crash}\r".encode())
+    chip.run_for(50e6)
+    assert chip.cpu_state == "locked up" and chip.fault is not None and chip.fault.reason == reason
+    edges.clear()
+    chip.run_for(50e6)
+    assert len(edges) > 3000  # PIO goes on
+    with pytest.raises(InfrastructureError, match=f"CPU locked up.*{reason}"):
+        chip.require(lambda: False, "an answer", 1e6)
+    chip.run_for(300e6)
+    assert chip.fault is None and chip.console.is_connected
+    assert run(chip, "import machine\nprint(machine.reset_cause() == machine.WDT_RESET)") == "True"
+
+
+def test_dma_feeds_a_pio_machine_without_a_gap(chip: Chip) -> None:
+    edges = record(chip, 3)
+    run(
+        chip,
+        """
+import rp2, array
+from machine import Pin
+@rp2.asm_pio(out_init=rp2.PIO.OUT_LOW, out_shiftdir=rp2.PIO.SHIFT_RIGHT, autopull=True, pull_thresh=32)
+def bits():
+    out(pins, 1)
+sm = rp2.StateMachine(0, bits, freq=1_000_000, out_base=Pin(3))
+words = array.array('I', [0x55555555] * 16)
+d = rp2.DMA()
+d.config(read=words, write=0x50200010, count=16, ctrl=d.pack_ctrl(size=2, inc_write=False, treq_sel=0), trigger=True)
+sm.active(1)
+import time
+time.sleep_ms(2)
+""",
+    )
+    gaps = [b[0] - a[0] for a, b in itertools.pairwise(edges[1:])]
+    assert gaps == [1000] * (16 * 32 - 1)

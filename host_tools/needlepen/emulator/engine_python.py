@@ -98,14 +98,14 @@ class Lockstep:
         self._ready = math.ceil(self._clock.t_ns / CYCLE_NS)
         self._asleep = False
         self._sleep_pc = 0
-        self.stopped = self.halted = self.spinning = False
+        self.stopped = self.halted = self.locked = self.spinning = False
         self.stall_cycle = 0
         self.input_due_ns = math.inf
         self.instructions = self.pio_steps = self.alarms = 0
 
     def _cpu_due_ns(self) -> float:
         core = self._core
-        if self.halted or core.waiting:
+        if self.halted or self.locked or core.waiting:
             if not self._asleep:
                 self._asleep = True
                 self._sleep_pc = core.pc

@@ -83,7 +83,7 @@ cdef class Lockstep:
     cdef PioBlock pio0, pio1
     cdef bint asleep
     cdef unsigned int sleep_pc
-    cdef public bint stopped, halted, spinning
+    cdef public bint stopped, halted, locked, spinning
     cdef public long long stall_cycle
     cdef public double input_due_ns
     cdef object apply_inputs
@@ -96,7 +96,7 @@ cdef class Lockstep:
         self.pio0, self.pio1 = mcu.pio
         self.apply_inputs = apply_inputs
         self.cpu.ready = <long long>ceil(self.clock._nanos_counter / CYCLE_NS)
-        self.asleep = self.stopped = self.halted = self.spinning = False
+        self.asleep = self.stopped = self.halted = self.locked = self.spinning = False
         self.stall_cycle = 0
         self.input_due_ns = INFINITY
         self.pio_steps = self.alarms = 0
@@ -106,7 +106,7 @@ cdef class Lockstep:
         return self.cpu.instructions
 
     cdef double cpu_due_ns(self) noexcept:
-        if self.halted or self.core.waiting:
+        if self.halted or self.locked or self.core.waiting:
             if not self.asleep:
                 self.asleep = True
                 self.sleep_pc = self.core.registers[15]
