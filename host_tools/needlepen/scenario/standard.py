@@ -238,7 +238,8 @@ def _consequences(cut: Cut, s: Situation) -> Iterator[Measurement]:
         yield _made(
             f"{title}: standstill", _since(cut, cut.standstill_ns), requirement, "standstill_ms", "ms"
         )
-    if wanted("tips_out_ms", "tips_out_ms") and cut.kind is KINDS["jam"]:
+    # Tips of a cam that stays locked can not move, whatever the pen does.
+    if wanted("tips_out_ms", "tips_out_ms") and cut.kind is KINDS["jam"] and cut.freed_ns is not None:
         yield _tips_out(cut, s)
     if wanted("reset_ms", "reset_ms"):
         yield _made(f"{title}: chip reset", _since(cut, cut.reset_ns), requirement, "reset_ms", "ms")
