@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from needlepen import board, paths
 from needlepen.build import app_image
 from needlepen.emulator.chip import Chip

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from needlepen.evidence import CutOff, Digital, Event, Measurement, RunRecord, Series, Span
 
 STEP_S = 1e-4

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+
 from needlepen import board, paths, requirements
 from needlepen.board.codegen import board_constants, board_module
 from needlepen.board.lines import key_lines

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from littlefs import LittleFS
 from littlefs.context import UserContext
+
 from needlepen import board, paths, requirements
 from needlepen.board.codegen import board_constants
 from needlepen.build import AppImage, app_image, compiler, export, image, stage

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable
 
 import pytest
+
 from needlepen.emulator.electronics import Electronics
 from needlepen.emulator.front_end import JUMP_CODES, AdcModel, CurrentAmplifier, battery_adc_volts
 from needlepen.emulator.parameters import PenParameters

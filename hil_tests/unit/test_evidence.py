@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+
 from needlepen.evidence import CutOff, Digital, Measurement, RunRecord, Series
 
 

@@ -11,6 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import recording
+from rich.console import Console
+
 from needlepen import report, requirements
 from needlepen.errors import InfrastructureError, UsageError
 from needlepen.evidence import Digital, Event, Measurement, RunRecord, Series
@@ -18,7 +20,6 @@ from needlepen.report import words
 from needlepen.report.decimate import keep_extremes
 from needlepen.report.overview import overview
 from needlepen.report.zoom import zoom
-from rich.console import Console
 
 LARGEST_PAGE_BYTES = 8_000_000
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from needlepen import requirements
 from needlepen.errors import UsageError
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from steps import Steps
+
 from needlepen import runtime as runtime_package
 from needlepen.build import uf2
 from needlepen.cli.runtime import runtime as runtime_command
@@ -21,7 +23,6 @@ from needlepen.errors import InfrastructureError, UsageError
 from needlepen.runtime import provide, verification
 from needlepen.runtime.cache import RuntimeCache
 from needlepen.runtime.model import Runtime, Wanted, WayFailedError
-from steps import Steps
 
 WANTED = Wanted("1.25.0", "RPI_PICO")
 TELLS = {"version": "v1.25.0 on 2025-04-15", "board": "RPI_PICO"}

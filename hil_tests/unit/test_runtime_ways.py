@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from steps import Steps
+
 from needlepen.runtime import apt_sources, debian_packages, download
 from needlepen.runtime.model import Wanted, WayFailedError
 from needlepen.runtime.process import LoggedCommands
-from steps import Steps
 
 IMAGE = bytes(range(256)) * 8
 

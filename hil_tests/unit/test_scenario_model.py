@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from needlepen import requirements, scenario
 from needlepen.errors import UsageError
 from needlepen.scenario import actions, loader, quantities, reference

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from needlepen.build import uf2
 from rp2040py.device.load_flash import decode_block
+
+from needlepen.build import uf2
 
 PAGE = uf2.PAYLOAD_BYTES
 FLASH_END = uf2.FLASH_BASE + uf2.FLASH_BYTES
