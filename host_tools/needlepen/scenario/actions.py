@@ -141,13 +141,6 @@ class SpinCpu(ActionBase):
     do: Literal["spin_cpu"]
 
 
-class CollectGarbage(ActionBase):
-    """The main loop collects garbage without a pause."""
-
-    do: Literal["collect_garbage"]
-    duration_s: DurationS = Field(default=1.0, description="how long")
-
-
 class SilenceHost(ActionBase):
     """The host stops reading and polling the USB port."""
 
@@ -215,7 +208,7 @@ class Mark(PassiveAction):
 
 Action = Annotated[
     SetRate | PressTrigger | ReleaseTrigger | TouchSkin | Lift | ShortWinding | Jam | StickBridge | StickRunN
-    | GlitchIndex | StickIndex | HaltCpu | SpinCpu | CollectGarbage | SilenceHost | FloodHost | SetCell
+    | GlitchIndex | StickIndex | HaltCpu | SpinCpu | SilenceHost | FloodHost | SetCell
     | PowerCycle | ResetChip | Repair | Acknowledge | Wait | Mark | Assert,
     Field(discriminator="do"),
 ]  # fmt: skip

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from needlepen.errors import Refused, UsageError
+from needlepen.errors import Refused
 from needlepen.evidence import Measurement
 from needlepen.firmware_modules import firmware_module
 from needlepen.link.client import messages
 from needlepen.scenario import actions
 from needlepen.scenario.base import ActionBase
-from needlepen.scenario.model import Scenario
 from needlepen.scenario.situation import Situation, Start
 
 FLOOD_BYTES_S = 1.0e6
@@ -26,17 +25,7 @@ _faults = firmware_module("pen.faults")
 def apply(action: ActionBase, s: Situation) -> Measurement | None:
     """Do it now. Returns the evidence of an action that has an outcome. Raises InfrastructureError if the pen does
     not answer, Refused for what the pen rejects."""
-    return _APPLY[type(action)](action, s)
-
-
-def check(scenario: Scenario) -> None:
-    """Refuse a scenario with an action that the emulated pen can not do. Raises UsageError with its line."""
-    for step in scenario.steps:
-        if type(step.action) not in _APPLY:
-            raise UsageError(
-                f"{scenario.path}, line {step.line}, step {step.number}: the emulated pen can not "
-                f"{describe(step.action)} yet, so the run would show nothing; take the step out"
-            )
+    return APPLY[type(action)](action, s)
 
 
 def describe(action: ActionBase) -> str:
@@ -224,7 +213,7 @@ def _nothing(_: ActionBase, __: Situation) -> None:
     """Time passes, or the runner itself does what there is to do."""
 
 
-_APPLY: Mapping[type[ActionBase], Callable[[Any, Situation], Measurement | None]] = {
+APPLY: Mapping[type[ActionBase], Callable[[Any, Situation], Measurement | None]] = {
     actions.SetRate: _set_rate,
     actions.PressTrigger: _press,
     actions.ReleaseTrigger: _release,

@@ -49,8 +49,6 @@ class Runner:
         seed, cell_v: in place of the scenario's own.
         engine: "auto", "compiled" or "python".
         progress: told what goes on.
-
-    Raises UsageError for a scenario that the emulated pen can not do.
     """
 
     def __init__(
@@ -63,7 +61,6 @@ class Runner:
         engine: str = "auto",
         progress: Progress | None = None,
     ) -> None:
-        apply.check(scenario)
         header = scenario.header
         self.scenario, self.bench = scenario, bench
         self.seed = header.seed if seed is None else seed
