@@ -165,11 +165,11 @@ def undriven_ns(pen: EmulatedPen, after_ns: float) -> float:
 
 
 def standstill_ns(pen: EmulatedPen, after_ns: float) -> float:
-    """Until the rotor came to rest for the last time; infinity if it still turns."""
-    if pen.physics.peek(pen.now_ns).omega_rad_s != 0.0:
-        return math.inf
-    times = [t for t, signal, _ in pen.electronics.timeline if signal == "STANDSTILL" and t >= after_ns]
-    return times[-1] - after_ns if times else 0.0
+    """Until the rotor first stopped; infinity if it still turns, 0 if it did not turn."""
+    stopped_ns = pen.electronics.stopped(after_ns)
+    if stopped_ns is not None:
+        return stopped_ns - after_ns
+    return math.inf if pen.physics.peek(pen.now_ns).omega_rad_s != 0.0 else 0.0
 
 
 def never_driven(pen: EmulatedPen, from_ns: float = 0.0) -> bool:

@@ -158,13 +158,19 @@ class Cut:
 
     @property
     def standstill_ns(self) -> float | None:
+        """When the shaft first stopped: it reversed or came to rest. The spring may swing the cam a little longer."""
+        times = (self.signals.first(name, 1, self.stimulus_ns, self.end_ns) for name in ("REVERSAL", "STANDSTILL"))
+        return min((t_ns for t_ns in times if t_ns is not None), default=None)
+
+    @property
+    def rest_ns(self) -> float | None:
         """When the shaft came to rest for good before it was driven again."""
         return self.signals.last("STANDSTILL", 1, self.stimulus_ns, self.end_ns)
 
     @property
     def strokes(self) -> float | None:
-        """Revolutions from the cause to the furthest point before standstill; None while the shaft turns."""
-        if self.standstill_ns is None:
+        """Revolutions from the cause to the furthest point; None while the shaft turns."""
+        if self.rest_ns is None:
             return None
         furthest_rad = self.recording.highest("theta_rad", self.cause_ns, self.end_ns)
         begun_rad = self.recording.at("theta_rad", self.cause_ns)

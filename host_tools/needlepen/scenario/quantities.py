@@ -61,7 +61,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         "reaction_us": "from the cause of the last cut-off to the drive removed",
         "reaction_ms": "the same in milliseconds",
         "supply_off_ms": "from the cause of the last cut-off to the supply switch open",
-        "standstill_ms": "from the cause of the last cut-off to standstill",
+        "standstill_ms": "from the cause of the last cut-off to the first stop of the shaft",
         "standstill_strokes": "revolutions from the cause of the last cut-off to standstill",
         "tips_out_ms": "from the cause of the last cut-off until the tips are out of the skin for good",
         "reset_ms": "from the cause of the last cut-off to the chip's reset",

@@ -200,7 +200,9 @@ def _steps(cut: Cut, s: Situation) -> Iterator[tuple[float, str]]:
     if cut.freed_ns is not None and cut.freed_ns < end_ns:
         yield cut.freed_ns, "the rotor is free again"
     if cut.standstill_ns is not None:
-        yield cut.standstill_ns, "standstill"
+        yield cut.standstill_ns, "standstill: the first stop"
+    if cut.rest_ns is not None:
+        yield cut.rest_ns, "at rest"
     if cut.reset_ns is not None:
         yield cut.reset_ns, "chip reset"
 
