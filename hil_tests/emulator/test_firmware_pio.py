@@ -15,12 +15,13 @@ from pathlib import Path
 
 import pioemu
 import pytest
+from pio_rig import CYCLE_NS, PIO0, connect_pins, start, write
+from support.forks import in_fork
+
 from needlepen import board, requirements
 from needlepen.build import app_image
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.pen import EmulatedPen
-from pio_rig import CYCLE_NS, PIO0, connect_pins, start, write
-from support.forks import in_fork
 
 PEN = board.load()
 LIMIT = requirements.load().limit
@@ -84,10 +85,14 @@ def _read_machines(runtime: Path) -> dict[str, Loaded]:
     for name, pio in PEN.pio.items():
         block = pen.chip.mcu.pio[pio.block]
         base = PIO0 + 0x100000 * pio.block + SM0 + SM_SIZE * pio.machine
-        registers = [pen.chip.mcu.read_uint32(base + offset) for offset in (CLKDIV, EXECCTRL, SHIFTCTRL, PINCTRL)]
+        registers = [
+            pen.chip.mcu.read_uint32(base + offset) for offset in (CLKDIV, EXECCTRL, SHIFTCTRL, PINCTRL)
+        ]
         assert registers[0] & 0xFFFF == 0, f"{name} runs at a fraction of the clock"
         word = int(block.machines[pio.machine].isr)
-        found[name] = Loaded(tuple(map(int, block.shared.instructions)), registers[0] >> 16, *registers[1:], word)
+        found[name] = Loaded(
+            tuple(map(int, block.shared.instructions)), registers[0] >> 16, *registers[1:], word
+        )
     return found
 
 
@@ -307,7 +312,9 @@ def test_debounce_runs_alike_on_both_emulators(machines: dict[str, Loaded], runt
 
 
 @pytest.mark.parametrize("level", [1, 0])
-def test_debounce_ignores_just_under_200_us_and_passes_real_marks(machines: dict[str, Loaded], level: int) -> None:
+def test_debounce_ignores_just_under_200_us_and_passes_real_marks(
+    machines: dict[str, Loaded], level: int
+) -> None:
     m = machines["index_debounce"]
     glitch_us = float(LIMIT("SR-27", "glitch_us"))
     mark_us = 1e6 / float(LIMIT("SR-06", "peak_hz")) / PEN.mechanics.index_pulses_per_rev / 2

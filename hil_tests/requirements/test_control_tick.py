@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from needlepen.emulator.pen import EmulatedPen
-from needlepen.link.client import frames, messages
 from support.bench import LIMIT, MS, Pens, rate, record_pin, start
 from support.forks import in_fork
 from support.measuring import Measure
+
+from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import frames, messages
 
 PERIOD_US = float(LIMIT("PR-07", "period_us"))
 RUN_MS = 800

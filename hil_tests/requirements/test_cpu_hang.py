@@ -7,11 +7,12 @@ import random
 from typing import Any
 
 import pytest
-from needlepen.emulator.pen import EmulatedPen
-from needlepen.link.client import messages
 from support.bench import LIMIT, MS, Pens, hang, never_driven, observe, start
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+
+from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import messages
 
 SEED = 10
 MOMENTS = 24
@@ -25,7 +26,9 @@ def _hang(pen: EmulatedPen, cpu: str) -> dict[str, Any]:
     return observe(pen, hang_ns, ms=160)
 
 
-def _at_random_moments(pen: EmulatedPen, rate_hz: int, needles: int, case: Any, cases: list[Any]) -> list[Any]:
+def _at_random_moments(
+    pen: EmulatedPen, rate_hz: int, needles: int, case: Any, cases: list[Any]
+) -> list[Any]:
     moments = random.Random(SEED)
     start(pen, rate_hz, needles=needles)
     return each_in_fork(pen, case, cases, lambda p, _: p.run_for(moments.uniform(0.2, 12.0) * MS))
@@ -110,7 +113,9 @@ def _until_acknowledged(pen: EmulatedPen, held: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["trigger held", "trigger released"])
-def test_a_hung_cpu_is_reset_and_stays_safe_until_acknowledged(pens: Pens, measure: Measure, held: bool) -> None:
+def test_a_hung_cpu_is_reset_and_stays_safe_until_acknowledged(
+    pens: Pens, measure: Measure, held: bool
+) -> None:
     outcomes = in_fork(_at_random_moments, pens.ready(), 150, 0, _until_acknowledged, [held] * 6)
     resets = {f"moment {k}": o["reset_ms"] for k, o in enumerate(outcomes)}
     measure.worst("SR-10", "reset_ms", resets, "CPU spinning")
@@ -153,6 +158,8 @@ def test_a_main_loop_that_hangs_alone_ends_the_run_too(pens: Pens, measure: Meas
 
 def test_a_pen_without_heartbeat_limit_is_noticed(pens: Pens) -> None:
     """A test of the test: a long time to live brakes too late."""
-    firmware = pens.variant("long_life", {"pen/control.py": ("_BEAT_COUNTS = const(62)", "_BEAT_COUNTS = const(400)")})
+    firmware = pens.variant(
+        "long_life", {"pen/control.py": ("_BEAT_COUNTS = const(62)", "_BEAT_COUNTS = const(400)")}
+    )
     outcomes = in_fork(_at_random_moments, pens.ready(firmware=firmware), 150, 0, _hang, ["halted"])
     assert outcomes[0]["gated_ns"] / MS > float(LIMIT("SR-10", "pio_brake_ms"))

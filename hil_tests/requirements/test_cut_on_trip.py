@@ -7,11 +7,12 @@ import random
 from pathlib import Path
 
 import pytest
-from needlepen.emulator.pen import EmulatedPen
-from needlepen.link.client import frames, messages
 from support.bench import MS, Pens, record_pin, start
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+
+from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import frames, messages
 
 LOADS = ("running", "halted", "spinning", "collecting garbage", "USB flooded")
 PHASES = 16
@@ -62,7 +63,9 @@ def test_trip_withdraws_permission_within_100_ns(pens: Pens, measure: Measure, l
 
     phases_ns = [8.0 * k / PHASES for k in range(PHASES)]
     firmware = lamp_while_collecting(pens) if load == "collecting garbage" else None
-    for phase_ns, (run_n_ns, supply_ns) in zip(phases_ns, in_fork(sweep, pens.ready(firmware=firmware)), strict=True):
+    for phase_ns, (run_n_ns, supply_ns) in zip(
+        phases_ns, in_fork(sweep, pens.ready(firmware=firmware)), strict=True
+    ):
         what = f"TRIP_N to RUN_N, CPU {load}, phase {phase_ns} ns"
         measure.figure("SR-09", "trip_to_run_n_ns", run_n_ns, what)
         assert supply_ns == run_n_ns, "supply and permission leave in one instruction"

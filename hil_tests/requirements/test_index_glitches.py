@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from needlepen.emulator.pen import EmulatedPen
 from support.bench import LIMIT, MS, RATES_HZ, US, Pens, observe, record_pin, start, to_angle
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.trace import Trace, record
+
+from needlepen.emulator.pen import EmulatedPen
 
 GLITCH_US = float(LIMIT("SR-27", "glitch_us"))
 PULSES = 4
@@ -74,7 +75,9 @@ def test_pulses_shorter_than_200_us_are_ignored_and_marks_are_counted(pens: Pens
     ignored = [w for w, counts in seen.items() if not any(counts)]
     print(f"always ignored up to {max(ignored):g} us, always counted from {min(counted):g} us on")
     for width in short_us:
-        assert not any(seen[width]), f"a pulse of {width} us passed: {seen[width]} edges at phases {PHASES_US} us"
+        assert not any(seen[width]), (
+            f"a pulse of {width} us passed: {seen[width]} edges at phases {PHASES_US} us"
+        )
     for width in long_us:
         assert set(seen[width]) == {2}, f"a pulse of {width} us: {seen[width]} edges at phases {PHASES_US} us"
 
@@ -157,7 +160,10 @@ def test_a_10_khz_burst_does_not_hide_a_jam(pens: Pens, measure: Measure, rate_h
         return each_in_fork(pen, _jam_in_burst, cases, lambda p, case: to_angle(p, case[2]))
 
     outcomes = in_fork(sweep, pens.ready())
-    late = {f"{w} us at {360 * t:.0f} deg": o["after_mark_ms"] for (w, _, t), o in zip(cases, outcomes, strict=True)}
+    late = {
+        f"{w} us at {360 * t:.0f} deg": o["after_mark_ms"]
+        for (w, _, t), o in zip(cases, outcomes, strict=True)
+    }
     measure.worst("SR-08", "brake_ms", late, f"jam in a 10 kHz {mode} burst at {rate_hz} Hz")
     assert all(o["telemetry"].state == "safe" for o in outcomes)
 

@@ -7,8 +7,6 @@ import random
 from typing import Any
 
 import pytest
-from needlepen.emulator.pen import EmulatedPen
-from needlepen.link.client import messages
 from support.bench import (
     CPU_STATES,
     LIMIT,
@@ -24,6 +22,9 @@ from support.bench import (
 )
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+
+from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import messages
 
 LATCHED_MS = float(LIMIT("SR-09", "latched_s")) * 1e3
 SEED = 9
@@ -46,7 +47,9 @@ def _short(pen: EmulatedPen, cpu: str) -> tuple[float, float, bool]:
 
 @pytest.mark.parametrize("cpu", CPU_STATES)
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
-def test_a_winding_short_loses_its_drive_within_50_us(pens: Pens, measure: Measure, rate_hz: int, cpu: str) -> None:
+def test_a_winding_short_loses_its_drive_within_50_us(
+    pens: Pens, measure: Measure, rate_hz: int, cpu: str
+) -> None:
     moments = random.Random(SEED)
     print(f"moments drawn with seed {SEED}")
 
@@ -96,7 +99,9 @@ def test_overcurrent_stays_latched_for_10_s_whoever_acknowledges(pens: Pens, mea
     measure("SR-09", "latched_s", latched_s, "latch set", relation=">=")
 
 
-def test_overcurrent_stays_latched_for_10_s_also_when_the_cpu_hangs_and_is_reset(pens: Pens, measure: Measure) -> None:
+def test_overcurrent_stays_latched_for_10_s_also_when_the_cpu_hangs_and_is_reset(
+    pens: Pens, measure: Measure
+) -> None:
     """The reset must not be a way round the 10 s: the board's latch is still set when the pen boots again."""
 
     def run(pen: EmulatedPen) -> float:
@@ -119,7 +124,9 @@ def test_overcurrent_stays_latched_for_10_s_also_when_the_cpu_hangs_and_is_reset
             0.1 if cleared_ns is None else 0.0
         )
 
-    measure("SR-09", "latched_s", in_fork(run, pens.ready()), "latch set, CPU spinning then reset", relation=">=")
+    measure(
+        "SR-09", "latched_s", in_fork(run, pens.ready()), "latch set, CPU spinning then reset", relation=">="
+    )
 
 
 def test_a_latch_that_is_cleared_early_is_noticed(pens: Pens) -> None:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from needlepen.emulator.pen import EmulatedPen
-from needlepen.link.client import messages
 from support.bench import (
     CELLS_V,
     CPU_STATES,
@@ -30,6 +28,9 @@ from support.bench import (
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.trace import Trace, record
+
+from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import messages
 
 THRESHOLD_HZ = float(LIMIT("SR-06", "threshold_hz"))
 PULSES = 4
@@ -93,10 +94,14 @@ def test_a_stuck_bridge_is_cut_off_in_time_supply_first(
         start(pen, rate_hz)
         return each_in_fork(pen, _run_away, [Case(t, cpu) for t in TURNS], lambda p, c: to_angle(p, c.turn))
 
-    outcomes = dict(zip((f"{360 * t:.0f} deg" for t in TURNS), in_fork(sweep, pens.ready(cell_v)), strict=True))
+    outcomes = dict(
+        zip((f"{360 * t:.0f} deg" for t in TURNS), in_fork(sweep, pens.ready(cell_v)), strict=True)
+    )
     _judge(measure, f"stuck bridge at {rate_hz} Hz, {cell_v} V, CPU {cpu}", outcomes)
     if cpu == "running":
-        assert {(o["telemetry"].state, o["telemetry"].fault) for o in outcomes.values()} == {("safe", "overspeed")}
+        assert {(o["telemetry"].state, o["telemetry"].fault) for o in outcomes.values()} == {
+            ("safe", "overspeed")
+        }
 
 
 @pytest.mark.parametrize("needles", [12, 24])
@@ -108,9 +113,13 @@ def test_a_runaway_that_skin_slows_down_is_cut_off_in_time(
 
     def sweep(pen: EmulatedPen) -> list[dict[str, Any]]:
         start(pen, 150, needles=needles)
-        return each_in_fork(pen, _run_away, [Case(t, "running") for t in TURNS], lambda p, c: to_angle(p, c.turn))
+        return each_in_fork(
+            pen, _run_away, [Case(t, "running") for t in TURNS], lambda p, c: to_angle(p, c.turn)
+        )
 
-    outcomes = dict(zip((f"{360 * t:.0f} deg" for t in TURNS), in_fork(sweep, pens.ready(cell_v)), strict=True))
+    outcomes = dict(
+        zip((f"{360 * t:.0f} deg" for t in TURNS), in_fork(sweep, pens.ready(cell_v)), strict=True)
+    )
     if all(o["crossed_ns"] == math.inf for o in outcomes.values()):
         pytest.skip(f"the {cell_v} V cell does not reach {THRESHOLD_HZ} Hz against {needles} needles")
     _judge(measure, f"stuck bridge on skin, {needles} needles, {cell_v} V", outcomes)
@@ -224,7 +233,9 @@ def test_a_rising_rate_trips_soon_after_it_crosses_the_threshold(
             while True:
                 rise_hz = slope_hz_per_ms * (pen.now_ns - begun_ns) / MS
                 now_hz = min(start_hz + rise_hz, 260.0)
-                yield math.sqrt(now_hz**2 + 0.5 * slope_hz_per_ms * 1e3 / PULSES)  # mean over the coming period
+                yield math.sqrt(
+                    now_hz**2 + 0.5 * slope_hz_per_ms * 1e3 / PULSES
+                )  # mean over the coming period
 
         _generate(pen, rising())
         crossed_ns = (THRESHOLD_HZ - start_hz) / slope_hz_per_ms * MS

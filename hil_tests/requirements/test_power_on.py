@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 
 import pytest
-from needlepen.emulator.pen import EmulatedPen
-from needlepen.link.client import messages
 from support.bench import CELLS_V, LIMIT, MS, Pens, held_since, never_driven, press, record_pin
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+
+from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import messages
 
 QUIET_MS = float(LIMIT("SR-11", "quiet_ms"))
 RELEASE_MS = float(LIMIT("SR-11", "release_ms"))
@@ -70,7 +71,9 @@ def _after_reset(pen: EmulatedPen, cause: str, trigger: str) -> Quiet:
 
 @pytest.mark.parametrize("trigger", ["released", "held", "pressed as soon as that counts"])
 @pytest.mark.parametrize("cause", RESETS)
-def test_no_drive_in_the_first_500_ms_after_any_reset(pens: Pens, measure: Measure, cause: str, trigger: str) -> None:
+def test_no_drive_in_the_first_500_ms_after_any_reset(
+    pens: Pens, measure: Measure, cause: str, trigger: str
+) -> None:
     pen = pens.new() if cause == "power_on" else pens.ready()
     seen = in_fork(_after_reset, pen, cause, trigger)
     what = f"after {cause}, trigger {trigger}"
@@ -107,7 +110,9 @@ def test_a_trigger_held_at_boot_counts_only_after_200_ms_of_release(pens: Pens) 
     widths_ms = [1.0, RELEASE_MS / 2, RELEASE_MS - 10, RELEASE_MS - 1, 1.25 * RELEASE_MS]
     cases = [(phase, width) for width in widths_ms for phase in phases_ms]
     for case, driven in zip(cases, in_fork(_held_at_boot, pens, cases), strict=True):
-        assert driven == (case[1] >= RELEASE_MS), f"released for {case[1]} ms, {case[0]} ms into the loop: {driven}"
+        assert driven == (case[1] >= RELEASE_MS), (
+            f"released for {case[1]} ms, {case[0]} ms into the loop: {driven}"
+        )
 
 
 def test_a_bouncing_contact_is_no_release(pens: Pens) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from needlepen.emulator.pen import EmulatedPen
-from needlepen.link.client import messages
 from support.bench import (
     LIMIT,
     MS,
@@ -26,9 +24,14 @@ from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.trace import record
 
+from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import messages
+
 TURNS = [k / 16 for k in range(16)]
 HELD_MS = 100.0
-LOADS = pytest.mark.parametrize(("rate_hz", "needles"), [*((hz, 0) for hz in RATES_HZ), (100, 24), (150, 24), (150, 36)])
+LOADS = pytest.mark.parametrize(
+    ("rate_hz", "needles"), [*((hz, 0) for hz in RATES_HZ), (100, 24), (150, 24), (150, 36)]
+)
 Outcomes = dict[str, dict[str, Any]]
 
 
@@ -71,7 +74,9 @@ def jammed(pens: Pens) -> Callable[[int, int], Outcomes]:
     def outcomes(rate_hz: int, needles: int) -> Outcomes:
         if (rate_hz, needles) not in done:
             names = [f"jammed at {360 * turn:.0f} deg" for turn in TURNS]
-            done[rate_hz, needles] = dict(zip(names, in_fork(_sweep, pens.ready(), rate_hz, needles), strict=True))
+            done[rate_hz, needles] = dict(
+                zip(names, in_fork(_sweep, pens.ready(), rate_hz, needles), strict=True)
+            )
         return done[rate_hz, needles]
 
     return outcomes
@@ -129,7 +134,9 @@ def stalled(pens: Pens) -> Outcomes:
     return dict(zip(names, in_fork(sweep, pens.ready()), strict=True))
 
 
-def test_a_stall_on_skin_brakes_within_15_ms_of_the_last_index_edge(stalled: Outcomes, measure: Measure) -> None:
+def test_a_stall_on_skin_brakes_within_15_ms_of_the_last_index_edge(
+    stalled: Outcomes, measure: Measure
+) -> None:
     late = {name: o["after_edge_ms"] for name, o in stalled.items()}
     measure.worst("SR-08", "brake_ms", late, f"36 needles at {RATES_HZ[0]} Hz, stalled by the skin")
     for name, o in stalled.items():
@@ -146,7 +153,11 @@ def test_a_motor_that_cannot_start_is_braked(pens: Pens) -> None:
         pen.electronics.jam(pen.now_ns, True)
         pressed_ns = press(pen, 100)
         trace = record(pen, 300)
-        return braked_ns(pen, pressed_ns), pen.telemetry.fault if pen.telemetry else "", float(trace.current_a.max())
+        return (
+            braked_ns(pen, pressed_ns),
+            pen.telemetry.fault if pen.telemetry else "",
+            float(trace.current_a.max()),
+        )
 
     stopped_ns, fault, current_a = in_fork(start_jammed, pens.ready())
     assert stopped_ns < math.inf and fault in ("stall", "overcurrent")
@@ -183,7 +194,10 @@ def test_a_pen_without_stall_limit_is_noticed(pens: Pens) -> None:
     """A test of the test: without both stall limits a jam goes on."""
     changes = {
         "pen/control.py": ("_STALL_US = const(13_800)", "_STALL_US = const(500_000)"),
-        "pen/drive.py": ("PIO_INDEX_WINDOW_HZ // 3 // edges_hz", "PIO_INDEX_WINDOW_HZ // 3 // edges_hz + 8_000"),
+        "pen/drive.py": (
+            "PIO_INDEX_WINDOW_HZ // 3 // edges_hz",
+            "PIO_INDEX_WINDOW_HZ // 3 // edges_hz + 8_000",
+        ),
     }
     firmware = pens.variant("no_stall_limit", changes)
 

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import needlepen.emulator  # noqa: F401  (chooses the compiled physics first)
 import numpy as np
-from needlepen import board
+
+import needlepen.emulator  # noqa: F401  (chooses the compiled physics first)
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.physics import DRIVE, PenPhysics
 from needlepen.firmware_modules import firmware_module
-
 from support.trace import Trace
 
 control = firmware_module("pen.control")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from needlepen import requirements
 from support.loop import Int32, Loop, board_constants, control
+
+from needlepen import requirements
 
 LIMIT = requirements.load().limit
 PERIOD = board_constants.PWM_N_PERIOD_CLOCKS
@@ -20,7 +21,9 @@ LOADS = [(hz, n) for hz in (50, 75, 100, 125, 150) for n in (0, 12, 24, 36)
 
 @pytest.mark.parametrize("cell_v", [3.5, 3.7, 4.2])
 @pytest.mark.parametrize(("set_hz", "needles"), LOADS)
-def test_the_loop_starts_holds_and_recovers_within_its_limits(set_hz: int, needles: int, cell_v: float) -> None:
+def test_the_loop_starts_holds_and_recovers_within_its_limits(
+    set_hz: int, needles: int, cell_v: float
+) -> None:
     trace, _ = Loop(set_hz, cell_v, seed=set_hz + needles, skin={TOUCH: needles, LIFT: 0}).run(END)
     turn_pct = (trace.turn_hz / set_hz - 1) * 100
     t_ms = trace.t_ms
@@ -155,11 +158,17 @@ def test_a_step_never_needs_more_than_32_bits_nor_leaves_its_range(values: dict[
 
 @settings(max_examples=300, deadline=None)
 @given(STATES, st.integers(1, 2_000_000), st.integers(0, 5), st.integers(0, 100))
-def test_an_edge_never_needs_more_than_32_bits(values: dict[str, int], after_us: int, rejected: int, edges: int) -> None:
+def test_an_edge_never_needs_more_than_32_bits(
+    values: dict[str, int], after_us: int, rejected: int, edges: int
+) -> None:
     state = [Int32(0)] * control.SIZE
     for name, value in values.items():
         state[getattr(control, name)] = Int32(value)
-    state[control.EDGE_US], state[control.REJECTED], state[control.EDGES] = Int32(1_000), Int32(rejected), Int32(edges)
+    state[control.EDGE_US], state[control.REJECTED], state[control.EDGES] = (
+        Int32(1_000),
+        Int32(rejected),
+        Int32(edges),
+    )
     control.edge(state, Int32(1_000 + after_us), Int32(0))
     assert state[control.EDGES] == edges + 1
 

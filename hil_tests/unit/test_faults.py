@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+
 from needlepen import requirements
 from needlepen.firmware_modules import firmware_module
 

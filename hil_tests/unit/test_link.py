@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from needlepen.firmware_modules import firmware_module
 from needlepen.link import LinkClient
 
@@ -44,9 +45,9 @@ def test_any_changed_bit_is_noticed(body: bytes, data: st.DataObject) -> None:
     line = bytearray(frames.encode(7, 1, body))
     place = data.draw(st.integers(1, len(line) - 2))
     line[place] ^= 1 << data.draw(st.integers(0, 7))
-    assert (7, 1, body) not in _parse(bytes(line))[0] or binascii.a2b_base64(bytes(line[1:])) == binascii.a2b_base64(
-        frames.encode(7, 1, body)[1:]
-    )
+    assert (7, 1, body) not in _parse(bytes(line))[0] or binascii.a2b_base64(
+        bytes(line[1:])
+    ) == binascii.a2b_base64(frames.encode(7, 1, body)[1:])
 
 
 @given(st.binary(max_size=2000), BODIES)
@@ -199,7 +200,12 @@ def test_a_flood_cannot_hold_up_a_pass(port: Any, wire: Wire) -> None:
     assert port.receive() is None and len(wire.to_pen) > 9_000
 
 
-@given(st.lists(st.one_of(st.binary(max_size=40), st.just(frames.encode(messages.GET_STATISTICS, 5, b""))), max_size=20))
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=40), st.just(frames.encode(messages.GET_STATISTICS, 5, b""))),
+        max_size=20,
+    )
+)
 def test_requests_in_noise_are_found(parts: list[bytes]) -> None:
     wanted = sum(part.startswith(b"~") and part.endswith(b"\n") and len(part) > 5 for part in parts)
     stream = io.BytesIO(b"\n".join(parts)).read()

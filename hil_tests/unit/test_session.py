@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from needlepen import requirements
 from needlepen.firmware_modules import firmware_module
 

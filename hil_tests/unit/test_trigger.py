@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from needlepen import requirements
 from needlepen.firmware_modules import firmware_module
 
@@ -34,7 +35,9 @@ def test_a_trigger_held_since_boot_never_counts() -> None:
     assert not any(_counts([(True, 60_000)]))
 
 
-@pytest.mark.parametrize("released_ms", [LOOP_MS, RELEASE_MS // 2, RELEASE_MS - LOOP_MS, RELEASE_MS, RELEASE_MS + LOOP_MS])
+@pytest.mark.parametrize(
+    "released_ms", [LOOP_MS, RELEASE_MS // 2, RELEASE_MS - LOOP_MS, RELEASE_MS, RELEASE_MS + LOOP_MS]
+)
 def test_it_counts_only_after_200_ms_of_release(released_ms: int) -> None:
     counted = any(_counts([(True, 500), (False, released_ms), (True, 500)]))
     # A pass has to see it released for 200 ms, so the pass at 200 ms itself has to find it up.
