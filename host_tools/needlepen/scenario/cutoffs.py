@@ -169,8 +169,8 @@ class Cut:
 
     @property
     def strokes(self) -> float | None:
-        """Revolutions from the cause to the furthest point; None while the shaft turns."""
-        if self.rest_ns is None:
+        """Revolutions from the cause to the furthest point; None before the first stop."""
+        if self.standstill_ns is None:
             return None
         furthest_rad = self.recording.highest("theta_rad", self.cause_ns, self.end_ns)
         begun_rad = self.recording.at("theta_rad", self.cause_ns)
