@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_tick_keeps_its_grid_and_its_budget_under_any_load(pens: Pens, measure: 
     pen = pens.ready(firmware=_collecting(pens) if collecting else None)
     starts, costs, rate_hz = in_fork(_tick_times, pen, load)
     assert len(starts) >= RUN_MS - 1 and rate_hz > 140
-    periods = [b - a for a, b in zip(starts, starts[1:], strict=False)]
+    periods = [b - a for a, b in itertools.pairwise(starts)]
     grid = sorted(t - index * PERIOD_US for index, t in enumerate(starts))
     off_grid_us = max(grid[-1] - grid[len(grid) // 2], grid[len(grid) // 2] - grid[0])
     measure("PR-07", "period_us", round(sum(periods) / len(periods), 1), f"mean, {load}", relation="==")

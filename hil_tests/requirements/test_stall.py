@@ -1,4 +1,4 @@
-"""SR-08: a motor that stands still with its drive on is braked, at any cam angle, and does not start again by itself."""
+"""SR-08: a motor that stands still while driven is braked, at any cam angle, and does not start again by itself."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -99,15 +101,13 @@ def test_measures(measure):
 
 @pytest.mark.parametrize(("value", "outcome"), [("9.0", 0), ("11.0", 1), ("None", 1)])
 def test_a_test_fails_by_its_measurements_alone(tmp_path: Path, value: str, outcome: int) -> None:
-    import subprocess
-    import sys
-
+    path = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     (tmp_path / "test_inner.py").write_text(INNER.format(value=value))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "support.measuring", "--measurements", "out.json", "-p",
          "no:cacheprovider", "test_inner.py"],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     assert done.returncode == outcome, done.stdout
     assert "worst value of each limit" in done.stdout and (tmp_path / "out.json").exists()
