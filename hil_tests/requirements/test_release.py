@@ -97,6 +97,27 @@ def test_release_leaves_the_needles_retracted_at_top_dead_centre(
     )
 
 
+def _fine_sweep(pen: EmulatedPen, rate_hz: int, needles: int, degrees: range) -> list[dict[str, Any]]:
+    start(pen, rate_hz, needles=needles)
+    cases = [(degree / 360, "running") for degree in degrees]
+    return each_in_fork(pen, _release, cases, prepare=lambda p, case: to_angle(p, case[0]))
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "needles", "degrees"),
+    [(100, 12, range(100, 116)), (100, 24, range(146, 162)), (150, 24, range(306, 322))],
+)
+def test_release_where_the_needles_only_just_pass_their_deepest_point_stops_within_90_ms(
+    pens: Pens, measure: Measure, rate_hz: int, needles: int, degrees: range
+) -> None:
+    """Every load has such an angle, a degree wide: the needles creep through the skin before they come out."""
+    seen = in_fork(_fine_sweep, pens.ready(), rate_hz, needles, degrees)
+    late = {f"released at {d} deg": o["standstill_ns"] / MS for d, o in zip(degrees, seen, strict=True)}
+    measure.worst(
+        "SR-12", "standstill_ms", late, f"release at {rate_hz} Hz, {needles} needles, degree by degree"
+    )
+
+
 def test_a_pen_that_stops_short_of_top_dead_centre_is_noticed(pens: Pens) -> None:
     """A test of the tests: jammed while it stops, the pen does not end at top dead centre."""
 
