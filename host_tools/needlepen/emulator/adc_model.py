@@ -1,9 +1,10 @@
+# cython: infer_types=True, annotation_typing=False
 """The converter block: sampling instants, round robin, free running, FIFO, and a short way into DMA.
 
-Runs plain and compiled. The value of a conversion comes from a source that is asked at the instant of
-sampling, which is the start of the conversion; 96 cycles of the 48 MHz converter clock (2 us) later the
-result is there (RP2040 datasheet 4.9.2). rp2040py's own block loses the round robin and takes three alarms
-per conversion.
+Runs plain and compiled (with adc_model.pxd). The value of a conversion comes from a source that is asked at
+the instant of sampling, which is the start of the conversion; 96 cycles of the 48 MHz converter clock (2
+us) later the result is there (RP2040 datasheet 4.9.2). rp2040py's own block loses the round robin and takes
+three alarms per conversion.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ FIFO_DEPTH = 4
 FIFO_ADDRESS = 0x4004C000 + FIFO
 DREQ_ADC = int(dma.DREQChannel.DREQ_ADC)
 ADC_IRQ = int(IRQ.ADC_FIFO)
-SRAM_BASE = 0x20000000
+SRAM_BASE, SRAM_SIZE = 0x20000000, 264 * 1024
+BUSY, BSWAP, RING_SEL = int(dma.BUSY), int(dma.BSWAP), int(dma.RING_SEL)
+INCR_READ, INCR_WRITE = int(dma.INCR_READ), int(dma.INCR_WRITE)
 
 AdcSource = Callable[[int], int]
 
@@ -46,14 +49,15 @@ class AdcBlock:
 
     def __init__(self, mcu: Any, name: str) -> None:
         self.rp2040 = mcu
+        self.clock = mcu.clock
         self.name = name
         self.raw_write_value = 0
         self.sources = [_constant(0)] * CHANNELS
         self.sources[TEMPERATURE_CHANNEL] = _constant(CODE_AT_27_C)
         self.sram = mcu.sram
         self.fast_conversions = 0
-        self._start_alarm = mcu.clock.create_alarm(self._start)
-        self._done_alarm = mcu.clock.create_alarm(self._done)
+        self.start_alarm = mcu.clock.create_alarm(self.start)
+        self.done_alarm = mcu.clock.create_alarm(self.done)
         self.cs = self.fcs = self.divider = self.int_enable = self.int_force = self.result = 0
         self.fifo: list[int] = []
         self.is_busy = False
@@ -64,25 +68,26 @@ class AdcBlock:
         self.cs = self.fcs = self.divider = self.int_enable = self.int_force = self.result = 0
         self.fifo.clear()
         self.is_busy = False
-        self._start_alarm.cancel()
-        self._done_alarm.cancel()
-        self._update_requests()
+        self.start_alarm.cancel()
+        self.done_alarm.cancel()
+        self.update_requests()
 
     # conversions
 
-    def _start(self) -> None:
+    def start(self) -> int:
         self.is_busy = True
-        now_ns = self.rp2040.clock.nanos
+        now_ns = self.clock.nanos
         channel = (self.cs >> 12) & 7
         self.held = self.sources[channel](int(now_ns + 0.5)) & 0xFFF if channel < CHANNELS else 0
-        self._done_alarm.schedule_at(now_ns + CONVERSION_NS)
+        self.done_alarm.schedule_at(now_ns + CONVERSION_NS)
         if self.cs & CS_START_MANY:
             # The period is 1 + INT + FRAC/256 cycles; shorter ones than a conversion run back to back.
             cycles = 1 + self.divider / 256
-            self._start_alarm.schedule_at(now_ns + max(cycles, CONVERSION_CYCLES) * CYCLE_NS)
+            self.start_alarm.schedule_at(now_ns + max(cycles, CONVERSION_CYCLES) * CYCLE_NS)
+        return 0
 
-    def _done(self) -> None:
-        self.is_busy = self._start_alarm.is_scheduled and self._start_alarm.t_ns <= self.rp2040.clock.nanos
+    def done(self) -> int:
+        self.is_busy = self.start_alarm.is_scheduled and self.start_alarm.t_ns <= self.clock.nanos
         self.result = self.held
         mask = (self.cs >> 16) & 0x1F
         if mask:
@@ -91,27 +96,28 @@ class AdcBlock:
                 channel = (channel + 1) % CHANNELS
             self.cs = (self.cs & ~(7 << 12)) | (channel << 12)
         if self.fcs & FCS_EN:
-            self._deliver(self.held >> 4 if self.fcs & FCS_SHIFT else self.held)
+            self.deliver(self.held >> 4 if self.fcs & FCS_SHIFT else self.held)
+        return 0
 
-    def _deliver(self, value: int) -> None:
+    def deliver(self, value: int) -> int:
         if (
             not self.fifo
             and self.fcs & FCS_DREQ_EN
-            and self._threshold() <= 1
-            and self._straight_to_sram(value)
+            and self.threshold() <= 1
+            and self.straight_to_sram(value)
         ):
             self.fast_conversions += 1
-            return
-        if len(self.fifo) >= FIFO_DEPTH:
+        elif len(self.fifo) >= FIFO_DEPTH:
             self.fcs |= FCS_OVER
-            return
-        self.fifo.append(value)
-        self._update_requests()
+        else:
+            self.fifo.append(value)
+            self.update_requests()
+        return 0
 
-    def _threshold(self) -> int:
+    def threshold(self) -> int:
         return (self.fcs >> 24) & 0xF
 
-    def _straight_to_sram(self, value: int) -> bool:
+    def straight_to_sram(self, value: int) -> bool:
         """Do the DMA transfer of this sample here, if exactly one channel waits for it in the plainest
         way."""
         channels = self.rp2040.dma.paced_by(DREQ_ADC)
@@ -119,37 +125,40 @@ class AdcBlock:
             return False
         channel = channels[0]
         control = channel._ctrl
-        if not control & dma.BUSY or channel._trans_count <= 1 or channel._read_addr != FIFO_ADDRESS:
+        count = channel._trans_count
+        if not control & BUSY or count <= 1 or channel._read_addr != FIFO_ADDRESS:
             return False
-        offset = channel._write_addr - SRAM_BASE
-        size = channel._data_size
-        if control & (dma.INCR_READ | dma.BSWAP) or not 0 <= offset <= len(self.sram) - size:
+        address, size = channel._write_addr, channel._data_size
+        offset = address - SRAM_BASE
+        if control & (INCR_READ | BSWAP) or not 0 <= offset <= SRAM_SIZE - size:
             return False
-        self.sram[offset : offset + size] = value.to_bytes(size, "little")
-        if control & dma.INCR_WRITE:
-            following = channel._write_addr + size
+        for index in range(size):
+            self.sram[offset + index] = (value >> 8 * index) & 0xFF
+        if control & INCR_WRITE:
+            following = address + size
             ring = channel._ring_mask
-            if ring and control & dma.RING_SEL:
-                following = (channel._write_addr & ~ring) | (following & ring)
+            if ring and control & RING_SEL:
+                following = (address & ~ring) | (following & ring)
             channel._write_addr = following
-        channel._trans_count -= 1
+        channel._trans_count = count - 1
         return True
 
     # requests
 
-    def _update_requests(self) -> None:
+    def update_requests(self) -> int:
         block = self.rp2040.dma
-        if self.fcs & FCS_DREQ_EN and len(self.fifo) >= max(1, self._threshold()):
+        if self.fcs & FCS_DREQ_EN and len(self.fifo) >= max(1, self.threshold()):
             block.set_dreq(DREQ_ADC)
         else:
             block.clear_dreq(DREQ_ADC)
-        self.rp2040.set_interrupt(ADC_IRQ, bool(self._int_status()))
+        self.rp2040.set_interrupt(ADC_IRQ, bool(self.int_status()))
+        return 0
 
-    def _int_raw(self) -> int:
-        return 1 if len(self.fifo) >= max(1, self._threshold()) else 0
+    def int_raw(self) -> int:
+        return 1 if len(self.fifo) >= max(1, self.threshold()) else 0
 
-    def _int_status(self) -> int:
-        return (self._int_raw() & self.int_enable) | self.int_force
+    def int_status(self) -> int:
+        return (self.int_raw() & self.int_enable) | self.int_force
 
     # registers
 
@@ -171,19 +180,19 @@ class AdcBlock:
         if offset == DIV:
             return self.divider
         if offset == INTR:
-            return self._int_raw()
+            return self.int_raw()
         if offset == INTE:
             return self.int_enable
         if offset == INTF:
             return self.int_force
-        return self._int_status() if offset == INTS else 0
+        return self.int_status() if offset == INTS else 0
 
     def _pull(self) -> int:
         if not self.fifo:
             self.fcs |= FCS_UNDER
             return 0
         value = self.fifo.pop(0)
-        self._update_requests()
+        self.update_requests()
         return value
 
     def write_uint32(self, offset: int, value: int) -> None:
@@ -192,27 +201,27 @@ class AdcBlock:
         elif offset == FCS:
             self.fcs &= ~(value & (FCS_OVER | FCS_UNDER))  # written ones clear
             self.fcs = (self.fcs & ~FCS_WRITABLE) | (value & FCS_WRITABLE)
-            self._update_requests()
+            self.update_requests()
         elif offset == DIV:
             self.divider = value & 0xFFFFFF
         elif offset == INTE:
             self.int_enable = value & 1
-            self._update_requests()
+            self.update_requests()
         elif offset == INTF:
             self.int_force = value & 1
-            self._update_requests()
+            self.update_requests()
 
     def _write_control(self, value: int) -> None:
         self.cs = (self.cs & ~CS_WRITABLE) | (value & CS_WRITABLE)
         if not value & CS_EN or not value & CS_START_MANY:
-            self._start_alarm.cancel()
+            self.start_alarm.cancel()
         if not value & CS_EN:
-            self._done_alarm.cancel()
+            self.done_alarm.cancel()
             self.is_busy = False
         elif (
-            value & (CS_START_ONE | CS_START_MANY) and not self.is_busy and not self._start_alarm.is_scheduled
+            value & (CS_START_ONE | CS_START_MANY) and not self.is_busy and not self.start_alarm.is_scheduled
         ):
-            self._start()
+            self.start()
 
     def write_uint32_atomic(self, offset: int, value: int, atomic_type: int) -> None:
         self.raw_write_value = value

@@ -11,6 +11,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -56,13 +57,18 @@ def _build_with_note() -> dict[str, Path]:
         print("needlepen: no C compiler, so the emulation is exact but slow", file=sys.stderr)
         return {}
     print("needlepen: compiling the fast engine, once (up to a minute)", file=sys.stderr)
-    try:
-        return native_build.build()
-    except InfrastructureError as error:
+    # In a process of its own: this one is in the middle of an import, and its threads could not import
+    # anything.
+    command = [sys.executable, "-m", "needlepen.emulator.native_build"]
+    environment = {**os.environ, "NEEDLEPEN_ENGINE": "python"}
+    done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    files = native_build.built()
+    if files is None:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "it ended without a word"
         if wanted() == "compiled":
-            raise
-        print(f"needlepen: {error}", file=sys.stderr)
-        return {}
+            raise InfrastructureError(reason)
+        print(f"needlepen: {reason}", file=sys.stderr)
+    return files or {}
 
 
 def wanted() -> str:

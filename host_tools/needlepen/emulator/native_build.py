@@ -21,6 +21,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,11 @@ OWN = (
 )
 # Not -march=native: a cache on a shared home folder may be read by another machine, and it gained nothing
 # measurable.
-COMPILE_FLAGS = ("-O3", "-fno-plt", "-Wno-unreachable-code")
+COMPILE_FLAGS = ("-O2", "-g0", "-fno-plt", "-Wno-unreachable-code")
 DIRECTIVES = {"language_level": "3", "boundscheck": "False", "wraparound": "False", "cdivision": "True"}
 
+LOCK_TIMEOUT_S = 300
+FORGET_AFTER_S = 30 * 24 * 3600
 _FAILED = "failed.log"  # left in place of an optional module that did not compile: not tried again
 
 _CIMPORT = re.compile(r"^from ([\w.]+) cimport", re.MULTILINE)
@@ -168,8 +171,21 @@ def built() -> dict[str, Path] | None:
 @contextlib.contextmanager
 def _only_one_builder(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released by closing, also when the process dies
+    deadline_s = time.monotonic() + LOCK_TIMEOUT_S
+    with (root / "build.lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(
+                    lock, fcntl.LOCK_EX | fcntl.LOCK_NB
+                )  # released by closing, also when the process dies
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline_s:
+                    raise InfrastructureError(
+                        f"Another process has been compiling the fast engine for {LOCK_TIMEOUT_S} s "
+                        f"({lock.name} is locked); end it, or set NEEDLEPEN_ENGINE=python."
+                    ) from None
+                time.sleep(0.2)
         yield
 
 
@@ -240,11 +256,19 @@ def build(progress: Progress | None = None) -> dict[str, Path]:
     with _only_one_builder(cache_folder()):
         missing = [m for m in modules() if not _is_settled(_artifact(m, command))]
         _compile_all(missing, command, progress)
+        _forget_old({_artifact(module, command).parent for module in modules()})
         return built() or {}
 
 
 def _is_settled(artifact: Path) -> bool:
     return artifact.exists() or artifact.with_name(_FAILED).exists()
+
+
+def _forget_old(keep: set[Path]) -> None:
+    """Remove results that no version of the sources has used for a month."""
+    for folder in cache_folder().iterdir():
+        if folder.is_dir() and folder not in keep and folder.stat().st_mtime < time.time() - FORGET_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _compile_all(missing: list[Module], command: str, progress: Progress | None) -> None:
@@ -259,3 +283,10 @@ def _compile_all(missing: list[Module], command: str, progress: Progress | None)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+if __name__ == "__main__":
+    try:
+        build()
+    except InfrastructureError as error:
+        sys.exit(str(error))
