@@ -36,6 +36,8 @@ UPSTREAM = ("_bit", "_simulation_clock", "_gpio_pin", "_cortex_m0_core", "_rp204
 OWN = (
     "lockstep.pyx",
     "thumb.pyx",
+    "pio_shared.py",
+    "pio_state.py",
     "pio_machine.py",
     "pio_block.py",
     "sio_block.py",

@@ -3,9 +3,10 @@ import cython
 
 cdef long long NEVER
 cdef int CTRL, FSTAT, FDEBUG, FLEVEL, TXF0, RXF0, IRQ, IRQ_FORCE, SYNC_BYPASS, DBG_PADOUT, DBG_PADOE, DBG_CFGINFO
-cdef int INSTR_MEM0, SM0, SM_SIZE, INTR, IRQ0_INTE, IRQ0_INTF, IRQ0_INTS, IRQ1_INTE, IRQ1_INTF, IRQ1_INTS
+cdef int INSTR_MEM0, SM0, SM_SIZE, SM_INSTR, INTR, IRQ0_INTE, IRQ0_INTF, IRQ0_INTS, IRQ1_INTE, IRQ1_INTF, IRQ1_INTS
 
-from needlepen.emulator.pio_machine cimport PioMachine, PioShared
+from needlepen.emulator.pio_machine cimport PioMachine
+from needlepen.emulator.pio_shared cimport PioShared
 
 
 cdef class PioBlock:

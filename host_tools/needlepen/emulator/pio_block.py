@@ -13,12 +13,13 @@ from typing import Any
 from rp2040py.peripherals.dma import DREQChannel
 from rp2040py.peripherals.peripheral import ATOMIC_NORMAL, atomic_update
 
-from needlepen.emulator.pio_machine import PioMachine, PioShared
+from needlepen.emulator.pio_machine import PioMachine
+from needlepen.emulator.pio_shared import PioShared
 
 NEVER = 1 << 62
 CTRL, FSTAT, FDEBUG, FLEVEL, TXF0, RXF0 = 0x00, 0x04, 0x08, 0x0C, 0x10, 0x20
 IRQ, IRQ_FORCE, SYNC_BYPASS, DBG_PADOUT, DBG_PADOE, DBG_CFGINFO = 0x30, 0x34, 0x38, 0x3C, 0x40, 0x44
-INSTR_MEM0, SM0, SM_SIZE, INTR = 0x48, 0xC8, 0x18, 0x128
+INSTR_MEM0, SM0, SM_SIZE, SM_INSTR, INTR = 0x48, 0xC8, 0x18, 0x10, 0x128
 IRQ0_INTE, IRQ0_INTF, IRQ0_INTS, IRQ1_INTE, IRQ1_INTF, IRQ1_INTS = range(0x12C, 0x144, 4)
 
 
@@ -206,13 +207,21 @@ class PioBlock:
         elif INSTR_MEM0 <= offset < SM0:
             self.shared.instructions[(offset - INSTR_MEM0) >> 2] = value & 0xFFFF
         elif SM0 <= offset < INTR:
-            self.machines[(offset - SM0) // SM_SIZE].write((offset - SM0) % SM_SIZE, value, cycle)
+            self._write_machine(
+                self.machines[(offset - SM0) // SM_SIZE], (offset - SM0) % SM_SIZE, value, cycle
+            )
             self.check_interrupts()
         elif offset == FDEBUG:
             self.shared.debug &= ~self.raw_write_value
         else:
             self._write_interrupts(offset, value & 0xFFF)
         self.settle(cycle + 1)
+
+    def _write_machine(self, machine: Any, register: int, value: int, cycle: int) -> None:
+        if register == SM_INSTR:
+            machine.force(value & 0xFFFF, cycle)
+        else:
+            machine.write(register, value)
 
     def _write_interrupts(self, offset: int, value: int) -> None:
         if offset == IRQ0_INTE:

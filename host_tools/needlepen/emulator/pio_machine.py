@@ -1,23 +1,18 @@
 # cython: infer_types=True, annotation_typing=False
-"""One PIO state machine, instruction by instruction and cycle by cycle (RP2040 datasheet chapter 3).
+"""The instructions of a PIO state machine, cycle by cycle (RP2040 datasheet chapter 3).
 
-Runs plain and compiled (with pio_machine.pxd). Times are clk_sys cycles; where fractions of the divider
-count, 1/256 of a cycle (`_fp`). An instruction that runs in cycle n takes effect at n; what another machine
-or the bus changes in cycle n is seen from n + 1 on. A machine that stalls sleeps: it costs nothing until
-`poke` finds that its condition may hold, and then looks again at its own next clock tick, so that its
-divider keeps its phase.
+Runs plain and compiled (with pio_machine.pxd). An instruction that runs in cycle n takes effect at n; what
+another machine or the bus changes in cycle n is seen from n + 1 on.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from needlepen.emulator.pio_state import PioState
 
-WORD = 0xFFFFFFFF  # a named constant gets a C type in the .pxd, a literal of this size none
+WORD = 0xFFFFFFFF
 NO_OPCODE = -1
-FIFO_DEPTH = 4
-CLKDIV, EXECCTRL, SHIFTCTRL, ADDR, INSTR, PINCTRL = range(0, 0x18, 4)
 EXEC_STALLED = 1 << 31
-DEBUG_TXSTALL, DEBUG_TXOVER, DEBUG_RXUNDER, DEBUG_RXSTALL = 1 << 24, 1 << 16, 1 << 8, 1 << 0
+DEBUG_TXSTALL, DEBUG_RXSTALL = 1 << 24, 1 << 0
 
 
 def reversed_bits(value: int) -> int:
@@ -29,107 +24,8 @@ def reversed_bits(value: int) -> int:
     return ((value << 16) | (value >> 16)) & WORD
 
 
-class PioShared:
-    """What the four machines of a block have in common."""
-
-    def __init__(self) -> None:
-        self.reset()
-        self.inputs = 0  # levels of all pads behind their synchronisers
-
-    def reset(self) -> None:
-        self.instructions = [0] * 32
-        self.pin_values = self.pin_directions = 0
-        self.irq = self.irq_before = self.debug = 0
-        self.irq_cycle = -1
-        self.irq_changed = self.fifo_changed = False
-
-    def visible_irq(self, cycle: int) -> int:
-        """The interrupt flags as an instruction in this cycle sees them."""
-        return self.irq_before if self.irq_cycle >= cycle else self.irq
-
-    def change_irq(self, raised: int, cleared: int, cycle: int) -> None:
-        """Raise and clear flags in this cycle."""
-        if cycle != self.irq_cycle:
-            self.irq_before = self.irq
-            self.irq_cycle = cycle
-        self.irq = (self.irq | raised) & ~cleared & 0xFF
-        self.irq_changed = True
-
-    def write_pins(self, value: int, base: int, count: int, directions: bool) -> None:
-        mask = (1 << count) - 1 if count < 32 else WORD
-        value &= mask
-        if base:  # a rotation: pins beyond 31 wrap around
-            mask = ((mask << base) | (mask >> (32 - base))) & WORD
-            value = ((value << base) | (value >> (32 - base))) & WORD
-        if directions:
-            self.pin_directions = ((self.pin_directions & ~mask) | value) & 0x3FFFFFFF
-        else:
-            self.pin_values = ((self.pin_values & ~mask) | value) & 0x3FFFFFFF
-
-
-class PioMachine:
-    """A state machine with its FIFOs."""
-
-    def __init__(self, shared: PioShared, index: int, dma: Any, dreq_tx: int, dreq_rx: int) -> None:
-        self.shared = shared
-        self.index = index
-        self.dma = dma
-        self.dreq_tx, self.dreq_rx = dreq_tx, dreq_rx
-        self.waiting = False  # asked by rp2040py's pads; waiting is ours
-        self.wait_type = self.wait_index = 0
-        self.reset()
-
-    def reset(self) -> None:
-        self.enabled = False
-        self.clock_register, self.exec_register = 1 << 16, 0x1F << 12
-        self.shift_register, self.pin_register = 3 << 18, 5 << 26
-        self.next_fp, self.divider_fp = 0, 256
-        self.pc = self.x = self.y = self.osr = 0
-        self.forced = NO_OPCODE
-        self.tx: list[int] = []
-        self.rx: list[int] = []
-        self.decode()
-        self.restart()
-        self.is_tx_told, self.is_rx_told = False, True  # the opposite of what is so
-        self.publish()
-
-    def restart(self) -> None:
-        """What CTRL.SM_RESTART clears: shift state, delays, and instructions that stall."""
-        self.isr = self.isr_count = 0
-        self.osr_count = 32
-        self.is_asleep = self.is_irq_raised = self.has_jumped = self.is_loading = False
-        self.forced = self.stalled_force = NO_OPCODE
-        self.exec_register &= ~EXEC_STALLED
-
-    def decode(self) -> None:
-        """Unpack the configuration registers."""
-        pins, control, shift = self.pin_register, self.exec_register, self.shift_register
-        self.side_count = (pins >> 29) & 7
-        self.set_count = (pins >> 26) & 7
-        self.out_count = (pins >> 20) & 0x3F
-        self.in_base = (pins >> 15) & 0x1F
-        self.side_base = (pins >> 10) & 0x1F
-        self.set_base = (pins >> 5) & 0x1F
-        self.out_base = pins & 0x1F
-        self.side_optional = (control >> 30) & 1 == 1
-        self.side_directions = (control >> 29) & 1 == 1
-        self.jump_pin = (control >> 24) & 0x1F
-        self.wrap_top = (control >> 12) & 0x1F
-        self.wrap_bottom = (control >> 7) & 0x1F
-        self.autopush = (shift >> 16) & 1 == 1
-        self.autopull = (shift >> 17) & 1 == 1
-        self.in_right = (shift >> 18) & 1 == 1
-        self.out_right = (shift >> 19) & 1 == 1
-        self.push_threshold = (shift >> 20) & 0x1F or 32
-        self.pull_threshold = (shift >> 25) & 0x1F or 32
-        self.tx_depth = 0 if (shift >> 31) & 1 else (8 if (shift >> 30) & 1 else 4)
-        self.rx_depth = 8 if (shift >> 31) & 1 else (0 if (shift >> 30) & 1 else 4)
-
-    # clock
-
-    def is_ready(self) -> bool:
-        """True if it has something to do at its next tick."""
-        return not self.is_asleep and (self.enabled or self.stalled_force >= 0)
+class PioMachine(PioState):
+    """A state machine."""
 
     def step(self, cycle: int) -> int:
         """Run the instruction that is due in this cycle."""
@@ -175,15 +71,6 @@ class PioMachine:
             self.exec_register |= EXEC_STALLED
             self.is_asleep = True
             self.next_fp = cycle << 8
-        return 0
-
-    def poke(self, visible_cycle: int) -> int:
-        """Something changed that is visible from this cycle on: wake at the first own tick that sees it."""
-        if self.is_asleep:
-            self.is_asleep = False
-            behind_fp = ((visible_cycle - 1) << 8) + 1 - self.next_fp
-            if behind_fp > 0:
-                self.next_fp += (behind_fp + self.divider_fp - 1) // self.divider_fp * self.divider_fp
         return 0
 
     # instructions: each returns False if it stalls, without any effect so far
@@ -417,88 +304,3 @@ class PioMachine:
         """The flag of a WAIT or IRQ instruction; a relative one counts from the machine's own number."""
         number = (field & 4) | ((field + self.index) & 3) if field & 0x10 else field & 7
         return 1 << number
-
-    # FIFOs
-
-    def take_word(self) -> int:
-        self.shared.fifo_changed = True
-        value: int = self.tx.pop(0)
-        self.publish()
-        return value
-
-    def put_word(self, value: int) -> int:
-        self.shared.fifo_changed = True
-        self.rx.append(value)
-        self.publish()
-        return 0
-
-    def publish(self) -> int:
-        """Tell DMA, if that has changed, whether it may write and read."""
-        has_room = len(self.tx) < self.tx_depth
-        if has_room != self.is_tx_told:
-            self.is_tx_told = has_room
-            (self.dma.set_dreq if has_room else self.dma.clear_dreq)(self.dreq_tx)
-        has_word = len(self.rx) > 0
-        if has_word != self.is_rx_told:
-            self.is_rx_told = has_word
-            (self.dma.set_dreq if has_word else self.dma.clear_dreq)(self.dreq_rx)
-        return 0
-
-    def write_tx(self, value: int, cycle: int) -> None:
-        """A word from the CPU or DMA."""
-        if len(self.tx) >= self.tx_depth:
-            self.shared.debug |= DEBUG_TXOVER << self.index
-            return
-        self.tx.append(value)
-        self.publish()
-        if self.is_asleep:
-            self.poke(cycle + 1)
-        elif self.autopull and self.osr_count >= self.pull_threshold:
-            self.osr = self.take_word()
-            self.osr_count = 0
-
-    def read_rx(self, cycle: int) -> int:
-        """A word for the CPU or DMA."""
-        if not self.rx:
-            self.shared.debug |= DEBUG_RXUNDER << self.index
-            return 0
-        value: int = self.rx.pop(0)
-        self.publish()
-        if self.is_asleep:
-            self.poke(cycle + 1)
-        return value
-
-    # registers
-
-    def read(self, offset: int) -> int:
-        if offset == CLKDIV:
-            return self.clock_register
-        if offset == EXECCTRL:
-            return self.exec_register
-        if offset == SHIFTCTRL:
-            return self.shift_register
-        if offset == ADDR:
-            return self.pc
-        if offset == INSTR:
-            return int(self.shared.instructions[self.pc])
-        return self.pin_register
-
-    def write(self, offset: int, value: int, cycle: int) -> None:
-        if offset == CLKDIV:
-            self.clock_register = value & 0xFFFFFF00
-            # An integer part of 0 divides by 65536.
-            self.divider_fp = (value >> 8) & 0xFFFFFF if value >> 16 else (65536 << 8) | ((value >> 8) & 0xFF)
-        elif offset == EXECCTRL:
-            self.exec_register = (value & ~EXEC_STALLED) | (self.exec_register & EXEC_STALLED)
-        elif offset == SHIFTCTRL:
-            if (value ^ self.shift_register) >> 30:  # joining or parting the FIFOs empties them
-                self.tx.clear()
-                self.rx.clear()
-            self.shift_register = value
-        elif offset == PINCTRL:
-            self.pin_register = value
-        elif offset == INSTR:
-            self.force(value & 0xFFFF, cycle)
-        self.decode()
-        if offset == SHIFTCTRL:
-            self.publish()
