@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +78,12 @@ def _run(
 ) -> tuple[RunRecord, bytes]:
     from rich.console import Console
 
+    if engine != "auto":
+        os.environ["NEEDLEPEN_ENGINE"] = engine  # decides which modules are imported below
     from needlepen.emulator import bench
+    from needlepen.emulator import engine as engines
+
+    engines.load(engine)  # compiles now what has to be compiled, and not in the middle of an import
     from needlepen.scenario.runner import Runner
 
     prepared = bench.prepare(scenario.header.board, runtime=runtime)
