@@ -159,7 +159,9 @@ class Cut:
     @property
     def standstill_ns(self) -> float | None:
         """When the shaft first stopped: it reversed or came to rest. The spring may swing the cam a little longer."""
-        times = (self.signals.first(name, 1, self.stimulus_ns, self.end_ns) for name in ("REVERSAL", "STANDSTILL"))
+        times = (
+            self.signals.first(name, 1, self.stimulus_ns, self.end_ns) for name in ("REVERSAL", "STANDSTILL")
+        )
         return min((t_ns for t_ns in times if t_ns is not None), default=None)
 
     @property
