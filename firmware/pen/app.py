@@ -19,8 +19,9 @@ from pen.control import state
 from pen.drive import Drive
 from pen.faults import NONE, OVERCURRENT, WATCHDOG_RESET
 from pen.host import Host
+from pen.limits import SR11_RELEASE_MS
 from pen.session import DO_PROVE, DO_START, Session
-from pen.trigger import Trigger
+from pen.trigger import STOP_RELEASE_MS, Trigger
 
 _LOOP_MS = const(10)
 _REST_MS = const(20)  # while the drive rests; part of the time from trigger to strokes (PR-04)
@@ -90,6 +91,8 @@ class App:
         s = self.session
         pressed = not self._trigger_n()
         counts = self._trigger.update(now_ms, pressed, time.ticks_diff)
+        if pressed and s.state < session.READY:
+            self._trigger.demand_release(now_ms)  # pressed before the pen was ready: not meant as a start
         starting = pressed and s.state == session.READY and self._trigger.released
         standstill = True
         if starting:
@@ -100,8 +103,11 @@ class App:
                 if self.drive.running:
                     self.drive.settle()
                 else:
-                    self._trigger.demand_release(now_ms)
-                    s.stopped(self.drive.stop_fault(), now_ms)
+                    fault = self.drive.stop_fault()
+                    self._trigger.demand_release(
+                        now_ms, STOP_RELEASE_MS if fault == NONE else SR11_RELEASE_MS
+                    )
+                    s.stopped(fault, now_ms)
             elif standstill and not starting:
                 self.drive.rest()
         action = s.step(now_ms, counts and self.drive.woken, standstill)

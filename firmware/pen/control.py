@@ -55,6 +55,7 @@ TICKS = const(26)
 MAIN_AGE_MS = const(27)  # the main loop sets it to 0
 COST_US = const(28)  # longest tick
 JITTER_US = const(29)  # largest deviation of the tick's start from its 1 ms grid
+WATCHED = const(31)  # 1 = the index window was told to watch: it has to be enabled from then on
 SUPERVISED = const(30)  # 1 = all cut-off and index machines run
 EDGE_RING = const(32)  # address of the edge times, of the DMA register with the next one's address
 EDGE_WRITE = const(33)
@@ -88,13 +89,17 @@ _BEND_LEAST_MHZ = const(50)
 _EDGE_GATE_SHIFT = const(2)  # a quarter
 _EDGE_GATE_MHZ = const(10_000)
 _REJECT_MAX = const(4)
+_BIAS_LIMIT_MHZ = const(25_000)
 _QUARTER_HZ_US = const(250_000_000)  # mHz of the stroke rate x us of an index period
 _SHORTEST_US = const(500)
 
 # ---- supervision
-_OVERSPEED_TURN_US = const(1_000_000 // SR06_THRESHOLD_HZ)
+# The mean of a turn is half a turn old when the turn ends: seen a little early, it is in time (SR-06).
+_OVERSPEED_EARLY_MHZ = const(700)
+_OVERSPEED_TURN_US = const(1_000_000_000 // (1000 * SR06_THRESHOLD_HZ - _OVERSPEED_EARLY_MHZ))
 _STALL_US = const(13_800)  # like the index window of PIO0
 _FIRST_EDGES_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
+_WATCH_EDGES = const(40)  # by then the main loop has started the index window
 _MAIN_LIMIT_MS = const(100)
 _BEAT_COUNTS = const(62)  # 48 us each: 3 ms to live
 
@@ -131,10 +136,17 @@ def edge(s: ptr32, edge_us: int, four_back_us: int):
     if distance_mhz > (expected_mhz >> _EDGE_GATE_SHIFT) + _EDGE_GATE_MHZ and s[REJECTED] < _REJECT_MAX:
         s[REJECTED] += 1
         return
+    bias_mhz = s[BIAS_MHZ]
     if s[REJECTED] == _REJECT_MAX:
-        s[BIAS_MHZ] += difference_mhz
+        bias_mhz += difference_mhz
     else:
-        s[BIAS_MHZ] += difference_mhz >> 2
+        bias_mhz += difference_mhz >> 2
+    # What heat and the amplifier can do to the back-EMF. More than that is a disturbed index, not to be followed.
+    if bias_mhz > _BIAS_LIMIT_MHZ:
+        bias_mhz = _BIAS_LIMIT_MHZ
+    elif bias_mhz < 0 - _BIAS_LIMIT_MHZ:
+        bias_mhz = 0 - _BIAS_LIMIT_MHZ
+    s[BIAS_MHZ] = bias_mhz
     s[REJECTED] = 0
 
 
@@ -184,9 +196,13 @@ def step(s: ptr32):
     high_mv = emf_mv + span_mv
     if high_mv > cell_mv:
         high_mv = cell_mv
+    if high_mv < 0:
+        high_mv = 0
     low_mv = emf_mv - span_mv
     if low_mv < 0:
         low_mv = 0
+    elif low_mv > high_mv:
+        low_mv = high_mv
     if voltage_mv > high_mv:
         voltage_mv = high_mv
         free = error_mhz < 0
@@ -268,8 +284,9 @@ def tick(machine):
             at = (at + 1) & 15
         s[EDGE_SLOT] = at
 
-    # All three cut-off machines of PIO0 and both index machines of PIO1 must be enabled.
-    s[SUPERVISED] = int((ptr32(0x50200000)[0] & 7) == 7 and (ptr32(0x50300000)[0] & 3) == 3)
+    # The machines of PIO0 (the index window once it watches) and both index machines of PIO1 must be enabled.
+    wanted = 3 | s[WATCHED] << 2
+    s[SUPERVISED] = int((ptr32(0x50200000)[0] & wanted) == wanted and (ptr32(0x50300000)[0] & 3) == 3)
     if s[DRIVE]:
         since_us = start_us - s[EDGE_US]
         reason = s[STOP_REASON]
@@ -283,6 +300,8 @@ def tick(machine):
             reason = STOP_UNSUPERVISED
         elif s[MAIN_AGE_MS] > _MAIN_LIMIT_MS:
             reason = STOP_MAIN_LATE
+        elif s[EDGES] > _WATCH_EDGES and s[WATCHED] == 0:
+            reason = STOP_UNSUPERVISED
         elif s[EDGES] > 4:
             # Over a whole turn the placement of the index marks does not matter; a fast runaway is the window's.
             if s[TURN_US] < _OVERSPEED_TURN_US:

@@ -57,7 +57,7 @@ class CutOff:
         supply_en = Pin(PIN_SUPPLY_EN)
         index_clean = Pin(PIN_INDEX_CLEAN)
         self._trip_n = Pin(PIN_TRIP_N, Pin.IN, Pin.PULL_UP)
-        trip = rp2.StateMachine(
+        self._trip = rp2.StateMachine(
             PIO_CUT_TRIP_SM,
             cut_on_trip,
             freq=PIO_CUT_TRIP_HZ,
@@ -77,20 +77,22 @@ class CutOff:
             set_base=run_n,
             sideset_base=supply_en,
         )
-        self._machines = (trip, self._heartbeat, self._window)
+        self._machines = (self._trip, self._heartbeat, self._window)
         self._run_n = run_n
         self._supply_en = supply_en
         self._trip_cut_at = mem32[_SM_ADDR_TRIP] + TRIP_CUT
         self._heartbeat_cut_at = mem32[_SM_ADDR_HEARTBEAT] + HEARTBEAT_CUT
         # Assembling a text takes 3 ms, and `clear` is on the way from the trigger to the first stroke.
         self._drain = rp2.asm_pio_encode("pull(noblock)", 1, True)
+        self._take = rp2.asm_pio_encode("mov(isr, osr)", 1, True)
         self._withdraw = rp2.asm_pio_encode("set(pins, 1).side(0)", 1, True)
         self.clear()
 
     def clear(self):
         """Put all machines at their start with permission withdrawn, then clear the latch flag.
 
-        The heartbeat machine is restarted before the flag is cleared: it must not find an old arm request.
+        The index window stays off until `watch`. The heartbeat machine is restarted before the flag is cleared: it
+        must not find an old arm request.
         """
         for machine in self._machines:
             machine.active(0)
@@ -99,10 +101,21 @@ class CutOff:
                 machine.exec(self._drain)
         self._heartbeat.exec(self._withdraw)
         mem32[_IRQ] = (1 << LATCH_FLAG) | (1 << ARM_FLAG)
-        for machine in self._machines:
-            machine.active(1)
+        self._trip.active(1)
+        self._heartbeat.active(1)
 
-    def arm(self, window_counts):
+    def watch(self, window_counts):
+        """Load the index window, the longest time for two periods in counts, and let it watch.
+
+        For a motor that has made a turn: the first periods of a start are longer than any stall may last.
+        """
+        window = self._window
+        window.put(window_counts)
+        window.exec(self._drain)
+        window.exec(self._take)
+        window.active(1)
+
+    def arm(self):
         """Give permission. Returns None, or the reason why the hardware refused, as text.
 
         The control tick must already be sending heartbeats: the first has to arrive within 1.5 ms.
@@ -111,7 +124,6 @@ class CutOff:
             return "overcurrent latch is set"
         if self.latched():
             return "a cut is latched"
-        self._window.put(window_counts)
         mem32[_IRQ_FORCE] = 1 << ARM_FLAG
         time.sleep_us(_ARM_US)
         if not self.permitted():

@@ -31,7 +31,7 @@ _RAMP_CHANGE_MHZ = const(50)  # per ms: 50 Hz/s while running (SR-23)
 _START_CURRENT_MA = const(950)  # PR-04 allows 1.2 A; the rest is the estimate's error
 _RUN_CURRENT_MA = const(1500)
 _WAKE_TICKS = const(17)
-_WINDOW_MARGIN_PCT = const(3)  # index marks are placed within 1 %; slower overspeed is seen over a whole turn
+_WINDOW_MARGIN_PERMILLE = const(6)  # index marks half a turn apart are placed within 0.6 %
 _EARLY_US = const(6_000)
 _WINDOW_TOP = const(1024)  # see cutoff.index_window
 _WINDOW_OVERHEAD_COUNTS = const(2)  # counts that the machine spends between edge and reload
@@ -45,9 +45,9 @@ _FAULT_OF_STOP = {
 
 
 def window_counts():
-    """Longest index period in counts of the index window; its part above 1024 is the shortest."""
-    edges_hz = INDEX_PER_REV * SR06_THRESHOLD_HZ * (100 + _WINDOW_MARGIN_PCT) // 100
-    shortest = PIO_INDEX_WINDOW_HZ // 3 // edges_hz
+    """Longest time for two index periods in counts of the index window; its part above 1024 is the shortest."""
+    two_periods_hz = INDEX_PER_REV // 2 * SR06_THRESHOLD_HZ
+    shortest = PIO_INDEX_WINDOW_HZ // 3 * 1000 // (two_periods_hz * (1000 + _WINDOW_MARGIN_PERMILLE))
     return _WINDOW_TOP + shortest - _WINDOW_OVERHEAD_COUNTS
 
 
@@ -81,6 +81,7 @@ class Drive:
             self._index.start()
             state[control.TICKS] = 0
             state[control.MAIN_AGE_MS] = 0
+            state[control.WATCHED] = 0
             self._tick.active(1)
             self.awake = True
 
@@ -121,13 +122,18 @@ class Drive:
             return "overcurrent latch is set"
         if not self.woken:
             return "the drive is not awake"
-        self._cutoff.clear()
+        self._disarm()
         self._prepare(_RAMP_START_MHZ)
         state[control.DRIVE] = 1
-        refused = self._cutoff.arm(window_counts())
+        refused = self._cutoff.arm()
         if refused:
             state[control.STOP_REASON] = control.STOP_ASKED
         return refused
+
+    def _disarm(self):
+        """All cut-off machines at their start; the index window does not watch any more."""
+        state[control.WATCHED] = 0
+        self._cutoff.clear()
 
     def _prepare(self, ramp_mhz):
         for place in (
@@ -152,7 +158,10 @@ class Drive:
         state[control.CURRENT_LIMIT_MA] = _START_CURRENT_MA
 
     def settle(self):
-        """After the start ramp the set rate slews slowly."""
+        """Call while running: starts the index window after a turn, slows the ramp when the start is over."""
+        if not state[control.WATCHED] and state[control.EDGES] > INDEX_PER_REV:
+            self._cutoff.watch(window_counts())
+            state[control.WATCHED] = 1
         if state[control.SET_MHZ] == state[control.TARGET_MHZ]:
             state[control.RAMP_MHZ] = _RAMP_CHANGE_MHZ
             state[control.CURRENT_LIMIT_MA] = _RUN_CURRENT_MA
@@ -190,10 +199,10 @@ class Drive:
         if self.tripped:
             return "overcurrent latch is set"
         cutoff = self._cutoff
-        cutoff.clear()
+        self._disarm()
         if cutoff.permitted() or cutoff.supply_enabled():
             return "permission line stuck"
-        refused = cutoff.arm(window_counts())
+        refused = cutoff.arm()
         if refused:
             return refused
         if not cutoff.supply_enabled():
@@ -201,7 +210,7 @@ class Drive:
         time.sleep_ms(5)  # no heartbeat: the first 1.5 ms are the machine's own
         if cutoff.permitted() or cutoff.supply_enabled() or not cutoff.latched():
             return "heartbeat cut did not come"
-        cutoff.clear()
+        self._disarm()
         return None
 
     def shut_down(self):
@@ -209,5 +218,5 @@ class Drive:
         self.stop()
         time.sleep_ms(3)
         self.rest()
-        self._cutoff.clear()
+        self._disarm()
         self._pwm.duty_u16(65535)

@@ -21,8 +21,8 @@ FAULTS = {
     OVERCURRENT: (
         "overcurrent",
         "SR-09",
-        "The motor current passed the limit of the hardware latch.",
-        "Wait 10 s, then acknowledge. If it comes back, the winding or the bridge is damaged: do not use the pen.",
+        "The motor current passed the limit of the hardware latch: the needles jammed, or there is a short.",
+        "Lift the pen, wait 10 s, acknowledge. If it comes back, winding or bridge is damaged: do not use the pen.",
         1000 * SR09_LATCHED_S,
     ),
     OVERSPEED: (

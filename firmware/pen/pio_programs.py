@@ -1,7 +1,7 @@
 # mypy: ignore-errors
 """The PIO programs of the pen. Their words are MicroPython's assembler, so no type checker knows them.
 
-PIO0, the owner of RUN_N and SUPPLY_EN: `cut_on_trip`, `heartbeat`, `index_window`; 32 of 32 instructions.
+PIO0, the owner of RUN_N and SUPPLY_EN: `cut_on_trip`, `heartbeat`, `index_window`; 31 of 32 instructions.
 PIO1: `debounce`, `announce_edge`, `every_millisecond`; 28 of 32. Machines and clocks are in the board file.
 """
 
@@ -48,21 +48,21 @@ def heartbeat():
     wrap()
 
 
-@rp2.asm_pio(set_init=rp2.PIO.OUT_HIGH, sideset_init=rp2.PIO.OUT_LOW)
+@rp2.asm_pio(set_init=rp2.PIO.OUT_HIGH, sideset_init=rp2.PIO.OUT_LOW, out_shiftdir=rp2.PIO.SHIFT_RIGHT)
 def index_window():
-    """Cuts when an index period is shorter or longer than its window.
+    """Cuts when two index periods together are shorter or longer than their window.
 
-    Armed by one word, the longest period in counts: 1024 + shortest. X counts down from it between rising
-    edges of INDEX_CLEAN: an edge that finds bit 10 of X still set came too early (overspeed), zero means no
-    edge came (stall, or lost index). Supervision begins with the first edge after arming.
+    Two, because a burst on the line can delay one edge and so shorten the period behind it (SR-27). ISR holds the
+    longest time in counts, 1024 + the shortest. X counts down from it; two rising edges of INDEX_CLEAN later any
+    bit of X from 10 up that is still set says that they came too early (overspeed); zero says that no edge came
+    (stall, or lost index). `CutOff.watch` loads ISR and enables the machine; it begins with the next edge.
     """
     wrap_target()
-    pull(block)
-    mov(isr, osr)
     wait(0, pin, 0)
     wait(1, pin, 0)
     label("reload")
     mov(x, isr)
+    set(y, 1)
     label("high")
     jmp(x_dec, "still_high")
     jmp("cut")
@@ -75,9 +75,9 @@ def index_window():
     jmp(pin, "edge")
     jmp("low")
     label("edge")
-    mov(osr, x)
-    out(null, 10)
-    out(y, 1)
+    jmp(y_dec, "high")
+    mov(osr, reverse(x))
+    out(y, 22)
     jmp(not_y, "reload")
     label("cut")
     nop().side(0)[3]

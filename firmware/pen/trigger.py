@@ -5,22 +5,25 @@ from micropython import const
 from pen.limits import SR11_RELEASE_MS
 
 _DEBOUNCE_MS = const(15)
+STOP_RELEASE_MS = const(30)
 
 
 class Trigger:
-    """Hold-to-run switch. A press counts only after the trigger was seen released for 200 ms (SR-11).
-
-    `demand_release` puts that condition back: after boot, after a fault, after a refused start.
+    """Hold-to-run switch. A press counts only after the trigger was seen released: for 200 ms after boot, a fault or
+    a press that came too early (SR-11), for the time of a bounce after an ordinary stop.
     """
 
     def __init__(self, now_ms):
         self._level = False
         self._since_ms = now_ms
         self._released_once = False
+        self._needed_ms = SR11_RELEASE_MS
 
-    def demand_release(self, now_ms):
+    def demand_release(self, now_ms, needed_ms=SR11_RELEASE_MS):
+        """No press counts until the trigger has been up for `needed_ms` from now."""
         self._released_once = False
         self._since_ms = now_ms
+        self._needed_ms = needed_ms
 
     @property
     def released(self):
@@ -33,6 +36,6 @@ class Trigger:
             self._level = pressed
             self._since_ms = now_ms
         stood_ms = elapsed_ms(now_ms, self._since_ms)
-        if not pressed and stood_ms >= SR11_RELEASE_MS:
+        if not pressed and stood_ms >= self._needed_ms:
             self._released_once = True
         return pressed and self._released_once and stood_ms >= _DEBOUNCE_MS
