@@ -32,6 +32,7 @@ CELL_MV = const(2)
 EDGES = const(3)  # rising index edges since the start of the drive
 EDGE_US = const(4)
 QUARTER_US = const(5)  # last index period
+HALF_US = const(7)  # last two
 TURN_US = const(6)  # last four index periods: one revolution, one stroke; 0 = not known
 # ---- estimated
 BIAS_MHZ = const(9)  # what the index edges add to the rate from back-EMF
@@ -94,9 +95,10 @@ _QUARTER_HZ_US = const(250_000_000)  # mHz of the stroke rate x us of an index p
 _SHORTEST_US = const(500)
 
 # ---- supervision
-# The mean of a turn is half a turn old when the turn ends: seen a little early, it is in time (SR-06).
-_OVERSPEED_EARLY_MHZ = const(700)
-_OVERSPEED_TURN_US = const(1_000_000_000 // (1000 * SR06_THRESHOLD_HZ - _OVERSPEED_EARLY_MHZ))
+# The mean of a turn is half a turn old when the turn ends, so a slow overspeed is seen by a lower threshold over the
+# whole turn; a fast one over half a turn, by a higher threshold that ripple and marks do not reach (SR-06).
+_OVERSPEED_TURN_US = const(1_000_000 // (SR06_THRESHOLD_HZ - 1))
+_OVERSPEED_HALF_US = const(500_000 // (SR06_THRESHOLD_HZ + 1))
 _STALL_US = const(13_800)  # like the index window of PIO0
 _FIRST_EDGES_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
 _WATCH_EDGES = const(40)  # by then the main loop has started the index window
@@ -115,6 +117,7 @@ def edge(s: ptr32, edge_us: int, four_back_us: int):
     """
     quarter_us = edge_us - s[EDGE_US]
     s[EDGE_US] = edge_us
+    s[HALF_US] = quarter_us + s[QUARTER_US]
     s[QUARTER_US] = quarter_us
     s[EDGES] += 1
     if s[EDGES] > 4:
@@ -303,8 +306,7 @@ def tick(machine):
         elif s[EDGES] > _WATCH_EDGES and s[WATCHED] == 0:
             reason = STOP_UNSUPERVISED
         elif s[EDGES] > 4:
-            # Over a whole turn the placement of the index marks does not matter; a fast runaway is the window's.
-            if s[TURN_US] < _OVERSPEED_TURN_US:
+            if s[TURN_US] < _OVERSPEED_TURN_US or s[HALF_US] < _OVERSPEED_HALF_US:
                 reason = STOP_OVERSPEED
             elif since_us > _STALL_US:
                 reason = STOP_STALL

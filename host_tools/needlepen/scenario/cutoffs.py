@@ -105,6 +105,9 @@ class Cut:
         elif self.expected_ns is not None:
             found = self.expected_ns
         if found is None or (removed_ns is not None and found > removed_ns):
+            shaft_ns = self._shaft_crossing_ns() if title == "Stuck bridge" else None
+            if shaft_ns is not None and (removed_ns is None or shaft_ns <= removed_ns):
+                return shaft_ns, f"the shaft passes {self.threshold_hz:g} Hz inside a stroke"
             return self.stimulus_ns, f"the fault itself, before {self.kind.cause}"
         return found, self.kind.cause
 
@@ -117,6 +120,13 @@ class Cut:
     def cause_text(self) -> str:
         """What that moment is."""
         return self._cause[1]
+
+    def _shaft_crossing_ns(self) -> float | None:
+        """When the shaft itself passes the overspeed threshold, with the ripple inside a stroke."""
+        begun_s = self.stimulus_ns / 1e9
+        shaft = self.recording.series("shaft_hz", self.stimulus_ns, min(self.end_ns, self.stimulus_ns + 1e9))
+        above = np.flatnonzero((shaft.values > self.threshold_hz) & (shaft.t_s > begun_s))
+        return float(shaft.t_s[above[0]] * 1e9) if len(above) else None
 
     def _crossing_ns(self) -> float | None:
         """When the stroke rate, the mean of the whole stroke around an instant, passes the overspeed threshold."""
