@@ -127,7 +127,11 @@ def test_a_runaway_that_skin_slows_down_is_cut_off_in_time(
 
 @pytest.mark.parametrize("cpu", ["halted", "spinning"])
 def test_the_index_window_alone_cuts_off_with_the_cpu_halted(pens: Pens, measure: Measure, cpu: str) -> None:
-    """The heartbeat machine is fed from outside, as by a CPU that only just does that: the index window acts."""
+    """The heartbeat machine is fed from outside, as by a CPU that only just does that: the index window acts.
+
+    With the CPU halted the heartbeat cuts within 3 ms, which keeps SR-06. This is a second fault on top: the window
+    looks at every second index period, so its time is printed and not judged, its peak and order are.
+    """
 
     def alone(pen: EmulatedPen, case: Case) -> dict[str, Any]:
         def feed() -> None:
@@ -142,7 +146,10 @@ def test_the_index_window_alone_cuts_off_with_the_cpu_halted(pens: Pens, measure
         return each_in_fork(pen, alone, [Case(t, cpu) for t in TURNS], lambda p, c: to_angle(p, c.turn))
 
     outcomes = dict(zip((f"{360 * t:.0f} deg" for t in TURNS), in_fork(sweep, pens.ready()), strict=True))
-    _judge(measure, f"stuck bridge, heartbeat fooled, CPU {cpu}", outcomes)
+    what = f"stuck bridge, heartbeat fooled, CPU {cpu}"
+    late = [(o["supply_open_ns"] - o["crossed_ns"]) / MS for o in outcomes.values() if o["crossed_ns"] < math.inf]
+    print(f"{what}: supply open {min(late):.2f} to {max(late):.2f} ms after the crossing")
+    _judge(measure, what, {k: o | {"crossed_ns": math.inf} for k, o in outcomes.items()})
 
 
 def test_overspeed_is_left_only_by_release_and_acknowledgement(pens: Pens) -> None:
@@ -154,6 +161,8 @@ def test_overspeed_is_left_only_by_release_and_acknowledgement(pens: Pens) -> No
         since_ns = float(pen.now_ns)
         early = pen.request(messages.ACKNOWLEDGE).refused  # trigger still held
         refused = stop_and_acknowledge(pen)
+        pen.wait_state("ready")  # a press before that is no start
+        pen.run_for(50 * MS)
         pen.press()
         return early, refused, never_driven(pen, since_ns), pen.wait_state("running").state
 
@@ -254,8 +263,8 @@ def test_a_rising_rate_trips_soon_after_it_crosses_the_threshold(
 
 def test_a_pen_without_overspeed_limit_is_noticed(pens: Pens) -> None:
     """A test of the tests: with the threshold far away the runaway passes 200 Hz."""
-    changes = {"pen/control.py": ("1_000_000 // SR06_THRESHOLD_HZ", "1_000_000 // 400"),
-               "pen/drive.py": ("_WINDOW_MARGIN_PCT = const(3)", "_WINDOW_MARGIN_PCT = const(150)")}  # fmt: skip
+    changes = {"pen/control.py": ("from pen.limits import SR06_THRESHOLD_HZ", "SR06_THRESHOLD_HZ = const(400)"),
+               "pen/drive.py": ("_WINDOW_MARGIN_PERMILLE = const(6)", "_WINDOW_MARGIN_PERMILLE = const(1500)")}  # fmt: skip
     firmware: Path = pens.variant("no_overspeed_limit", changes)
 
     def run(pen: EmulatedPen) -> float:
