@@ -71,3 +71,22 @@ def test_a_changed_source_gets_a_new_place_in_the_cache(
     other = native_build.Module(module.name, changed)
     assert native_build._artifact(module, command) != native_build._artifact(other, command)
     assert native_build._artifact(module, command) == native_build._artifact(module, command)
+
+
+@needs_compiler
+def test_what_is_missing_is_compiled_in_the_middle_of_an_import(tmp_path: Path) -> None:
+    """An import holds locks that threads of the same process would wait for."""
+    native_build.build()
+    built = native_build.built()
+    assert built is not None
+    for name, file in built.items():
+        place = tmp_path / "engine" / file.parent.name
+        place.mkdir(parents=True)
+        if not name.endswith("._bit"):  # the one that compiles fastest
+            (place / file.name).symlink_to(file)
+    done = subprocess.run(
+        [sys.executable, "-c", "from needlepen.emulator import lockstep; print(lockstep.NAME)"],
+        env={**os.environ, "NEEDLEPEN_ENGINE": "compiled", "NEEDLEPEN_CACHE": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stdout == "compiled\n" and "compiling the fast engine" in done.stderr, done.stderr
