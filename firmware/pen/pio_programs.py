@@ -48,7 +48,7 @@ def heartbeat():
     wrap()
 
 
-@rp2.asm_pio(set_init=rp2.PIO.OUT_HIGH, sideset_init=rp2.PIO.OUT_LOW, out_shiftdir=rp2.PIO.SHIFT_RIGHT)
+@rp2.asm_pio(set_init=rp2.PIO.OUT_HIGH, sideset_init=rp2.PIO.OUT_LOW, out_shiftdir=rp2.PIO.SHIFT_LEFT)
 def index_window():
     """Cuts when two index periods together are shorter or longer than their window.
 
@@ -76,7 +76,7 @@ def index_window():
     jmp("low")
     label("edge")
     jmp(y_dec, "high")
-    mov(osr, reverse(x))
+    mov(osr, x)
     out(y, 22)
     jmp(not_y, "reload")
     label("cut")

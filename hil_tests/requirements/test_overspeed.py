@@ -147,7 +147,9 @@ def test_the_index_window_alone_cuts_off_with_the_cpu_halted(pens: Pens, measure
 
     outcomes = dict(zip((f"{360 * t:.0f} deg" for t in TURNS), in_fork(sweep, pens.ready()), strict=True))
     what = f"stuck bridge, heartbeat fooled, CPU {cpu}"
-    late = [(o["supply_open_ns"] - o["crossed_ns"]) / MS for o in outcomes.values() if o["crossed_ns"] < math.inf]
+    late = [
+        (o["supply_open_ns"] - o["crossed_ns"]) / MS for o in outcomes.values() if o["crossed_ns"] < math.inf
+    ]
     print(f"{what}: supply open {min(late):.2f} to {max(late):.2f} ms after the crossing")
     _judge(measure, what, {k: o | {"crossed_ns": math.inf} for k, o in outcomes.items()})
 
@@ -263,8 +265,10 @@ def test_a_rising_rate_trips_soon_after_it_crosses_the_threshold(
 
 def test_a_pen_without_overspeed_limit_is_noticed(pens: Pens) -> None:
     """A test of the tests: with the threshold far away the runaway passes 200 Hz."""
-    changes = {"pen/control.py": ("from pen.limits import SR06_THRESHOLD_HZ", "SR06_THRESHOLD_HZ = const(400)"),
-               "pen/drive.py": ("_WINDOW_MARGIN_PERMILLE = const(6)", "_WINDOW_MARGIN_PERMILLE = const(1500)")}  # fmt: skip
+    changes = {
+        "pen/control.py": ("from pen.limits import SR06_THRESHOLD_HZ", "SR06_THRESHOLD_HZ = const(400)"),
+        "pen/drive.py": ("_WINDOW_MARGIN_PERMILLE = const(6)", "_WINDOW_MARGIN_PERMILLE = const(1500)"),
+    }
     firmware: Path = pens.variant("no_overspeed_limit", changes)
 
     def run(pen: EmulatedPen) -> float:

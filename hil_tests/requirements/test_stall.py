@@ -21,6 +21,7 @@ from support.bench import (
     to_angle,
 )
 from support.forks import each_in_fork, in_fork
+from support.known import SPRING_AGAINST_SKIN
 from support.measuring import Measure
 from support.trace import record
 
@@ -97,6 +98,7 @@ def test_a_jam_brakes_within_15_ms_of_the_last_index_edge(
         assert not o["damage"]
 
 
+@SPRING_AGAINST_SKIN
 @LOADS
 def test_the_tips_are_out_60_ms_after_a_jam_lets_go(
     jammed: Callable[..., Outcomes], measure: Measure, rate_hz: int, needles: int
@@ -143,6 +145,7 @@ def test_a_stall_on_skin_brakes_within_15_ms_of_the_last_index_edge(
         assert (o["telemetry"].state, o["telemetry"].fault) == ("safe", "stall"), f"{name}: {o['telemetry']}"
 
 
+@SPRING_AGAINST_SKIN
 def test_a_stall_on_skin_has_its_tips_out_within_60_ms(stalled: Outcomes, measure: Measure) -> None:
     out = {name: o["out_ms"] for name, o in stalled.items()}
     measure.worst("SR-08", "tips_out_ms", out, f"36 needles at {RATES_HZ[0]} Hz, from the brake on")
@@ -193,11 +196,8 @@ def test_a_stall_ends_only_with_release_and_acknowledgement(pens: Pens) -> None:
 def test_a_pen_without_stall_limit_is_noticed(pens: Pens) -> None:
     """A test of the test: without both stall limits a jam goes on."""
     changes = {
-        "pen/control.py": ("_STALL_US = const(13_800)", "_STALL_US = const(500_000)"),
-        "pen/drive.py": (
-            "PIO_INDEX_WINDOW_HZ // 3 // edges_hz",
-            "PIO_INDEX_WINDOW_HZ // 3 // edges_hz + 8_000",
-        ),
+        "pen/control.py": ("_STALL_US = const(13_000)", "_STALL_US = const(500_000)"),
+        "pen/drive.py": ("_WINDOW_TOP + shortest", "_WINDOW_TOP + 8_000 + shortest"),
     }
     firmware = pens.variant("no_stall_limit", changes)
 

@@ -61,7 +61,9 @@ def run(
     pen = EmulatedPen(board, uf2, image.image, engine=engine)
     pen.power_up()
     pen.command(messages.SUBSCRIBE, 0, 0)  # nobody looks: no telemetry
-    results.append(Result("pen ready and idle", emulation.pace(pen.run_for, wall_s), "device s / wall s", 50.0, ">="))
+    results.append(
+        Result("pen ready and idle", emulation.pace(pen.run_for, wall_s), "device s / wall s", 50.0, ">=")
+    )
     pen.connect()
     step("the pen, stroking at 100 Hz")
     results.append(
