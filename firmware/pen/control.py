@@ -97,8 +97,8 @@ _SHORTEST_US = const(500)
 # ---- supervision
 # The mean of a turn is half a turn old when the turn ends, so a slow overspeed is seen by a lower threshold over the
 # whole turn; a fast one over half a turn, by a higher threshold that ripple and marks do not reach (SR-06).
-_OVERSPEED_TURN_US = const(100_000_000 // (100 * SR06_THRESHOLD_HZ - 75))
-_OVERSPEED_HALF_US = const(50_000_000 // (100 * SR06_THRESHOLD_HZ + 50))
+_OVERSPEED_TURN_US = const(100_000_000 // (100 * SR06_THRESHOLD_HZ - 80))
+_OVERSPEED_HALF_US = const(50_000_000 // (100 * SR06_THRESHOLD_HZ + 20))
 _STALL_US = const(13_000)
 _FIRST_EDGES_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
 _WATCH_EDGES = const(40)  # by then the main loop has started the index window

@@ -88,13 +88,13 @@ def index_window():
 
 @rp2.asm_pio(set_init=rp2.PIO.OUT_LOW)
 def debounce():
-    """Integrating glitch filter: a level counts once 12 more samples were for it than against it (SR-27).
+    """Integrating glitch filter: a level counts once 22 more samples were for it than against it (SR-27).
 
-    Every path takes 6 instructions, so a sample is 19.2 us and pulses under 200 us are ignored. Pulses that fall
+    Every path takes 6 instructions, so a sample is 9.6 us and pulses under 200 us are ignored. Pulses that fall
     into a level only delay it: Y counts the votes that are missing, down for the new level, up to X for the old
     one. PIO cannot add: Y + 1 is the complement of the complement of Y, less 1.
     """
-    set(x, 11)
+    set(x, 21)
     mov(y, x)
     label("low")
     jmp(pin, "low_down")

@@ -48,6 +48,10 @@ while not drive.woken:
     alive()
     time.sleep_ms(1)
 refused = drive.start()
+for _ in range(8):
+    alive()
+    time.sleep_ms(10)
+    drive.settle()
 allocated_bytes(300, alive)
 ticks = state[TICKS]
 idle = allocated_bytes(10_000, alive)

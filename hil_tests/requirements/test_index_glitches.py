@@ -212,7 +212,7 @@ def test_a_dead_index_line_is_a_stall(pens: Pens, measure: Measure, rate_hz: int
 
 def test_a_pen_without_glitch_filter_is_noticed(pens: Pens) -> None:
     """A test of the tests: a filter of two samples lets the burst through."""
-    firmware = pens.variant("no_filter", {"pen/pio_programs.py": ("    set(x, 11)\n", "    set(x, 0)\n")})
+    firmware = pens.variant("no_filter", {"pen/pio_programs.py": ("    set(x, 21)\n", "    set(x, 0)\n")})
 
     def run(pen: EmulatedPen) -> float:
         start(pen, 100)

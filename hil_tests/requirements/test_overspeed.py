@@ -197,7 +197,7 @@ def _constant(rate_hz: float) -> Iterator[float]:
         yield rate_hz
 
 
-# How well the pen can know its rate: PR-08, and a sample of the glitch filter (19.2 us) in a revolution of 6 ms.
+# How well the pen can know its rate: PR-08, and twice a sample of the glitch filter (9.6 us) in a revolution of 6 ms.
 RESOLUTION = float(LIMIT("PR-08", "error_pct")) / 100.0 + 19.2e-6 * THRESHOLD_HZ
 
 

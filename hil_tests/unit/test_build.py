@@ -77,6 +77,9 @@ def test_generated_modules_import_on_cpython(
     firmware: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(stage(PEN, tmp_path / "staged", firmware=firmware)))
+    # Other tests import the real firmware through a finder of its own.
+    ordinary = [finder for finder in sys.meta_path if type(finder).__name__ != "_FirmwareLoader"]
+    monkeypatch.setattr(sys, "meta_path", ordinary)
     for name in [name for name in sys.modules if name == "pen" or name.startswith("pen.")]:
         monkeypatch.delitem(sys.modules, name)
     import pen.app
