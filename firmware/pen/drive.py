@@ -220,3 +220,5 @@ class Drive:
         self.rest()
         self._disarm()
         self._pwm.duty_u16(65535)
+        self._index.close()
+        self._sampling.close()

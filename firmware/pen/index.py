@@ -97,6 +97,14 @@ class Index:
         self._debounce.active(0)
         self._capture.active(0)
 
+    def close(self):
+        """Give the DMA channels back; the chain is opened first, or aborting one would start the other."""
+        self.stop()
+        for channel in (self._pop, self._stamp):
+            channel.ctrl = channel.pack_ctrl(enable=False)
+        for channel in (self._pop, self._stamp):
+            channel.close()
+
     def next_slot(self):
         """Ring position that the next edge will be written to."""
         return (mem32[self.write_register] - self.ring_address) >> 2

@@ -41,6 +41,11 @@ class Sampling:
         mem32[_ADC_CS] = 1
         self._dma.active(0)
 
+    def close(self):
+        """Give the DMA channel back."""
+        self.stop()
+        self._dma.close()
+
     def start(self):
         """(Re)start with input 0 in slot 0. The transfer count lasts 6 h; each arming starts it anew."""
         self.stop()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -82,6 +85,33 @@ def test_mpremote_works_on_a_pseudo_terminal(tmp_path: Path, serve: Callable[...
     assert transport.exec(f"sys.stdout.write({text[:100]!r} * 200)") == (text[:100] * 200).encode()
     transport.exit_raw_repl()
     transport.close()
+
+
+def test_the_mpremote_command_takes_over_a_development_build(tmp_path: Path, runtime: Path) -> None:
+    """With the firmware running, in another process: Ctrl-C, soft reset, file system; the link goes with the pen."""
+    link = tmp_path / "ttyPEN"
+    environment = os.environ | {"NEEDLEPEN_RUNTIME": str(runtime)}
+    emulate = subprocess.Popen(
+        [sys.executable, "-m", "needlepen", "emulate", "--link", str(link)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline_s = time.monotonic() + 60
+        while not link.is_symlink() and time.monotonic() < deadline_s:
+            time.sleep(0.1)
+        time.sleep(2)
+        mpremote = [sys.executable, "-m", "mpremote", "connect", str(link)]
+        for command, expected in ((["exec", "print(6 * 7)"], "42"), (["fs", "ls", ":pen"], "control.mpy")):
+            done = subprocess.run(
+                [*mpremote, *command], capture_output=True, text=True, timeout=60, check=False
+            )
+            assert done.returncode == 0 and expected in done.stdout, done
+    finally:
+        emulate.terminate()
+        emulate.wait(20)
+    assert not link.is_symlink()
 
 
 def test_a_terminal_cleans_up_its_own_link_only(tmp_path: Path) -> None:

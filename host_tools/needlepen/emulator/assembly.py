@@ -14,6 +14,7 @@ from rp2040py.rp2040 import RP2040
 
 from needlepen.emulator.adc_model import AdcBlock
 from needlepen.emulator.console import Console
+from needlepen.emulator.core1 import PowerStates
 from needlepen.emulator.dma_model import Dma
 from needlepen.emulator.faults import GuestLog
 from needlepen.emulator.flash_timing import FlashTiming, TimedFlash
@@ -24,6 +25,7 @@ from needlepen.emulator.sio_block import SioBlock
 from needlepen.emulator.timer_block import TimerBlock
 from needlepen.emulator.usb_host import CdcHost, UsbController
 
+_PSM_BASE = 0x40010
 _SSI_BASE, _IO_BANK_BASE, _PADS_BASE, _ADC_BASE, _PWM_BASE = 0x18000, 0x40014, 0x4001C, 0x4004C, 0x40050
 _TIMER_BASE, _DMA_BASE, _USB_BASE, _PIO0_BASE, _PIO1_BASE = 0x40054, 0x50000, 0x50110, 0x50200, 0x50300
 
@@ -52,6 +54,7 @@ def assemble(
     mcu.logger = log = GuestLog()
     mcu.load_bootrom(BOOTROM_B1)
     mcu.sio = SioBlock(mcu)
+    _replace(mcu, "psm", _PSM_BASE, PowerStates(mcu, "PSM_BASE"))
     _replace(mcu, "timer", _TIMER_BASE, TimerBlock(mcu, "TIMER"))
     _replace(mcu, "dma", _DMA_BASE, Dma(mcu, "DMA"))
     mcu.pio = [PioBlock(mcu, "PIO0", IRQ.PIO0_IRQ0, 0), PioBlock(mcu, "PIO1", IRQ.PIO1_IRQ0, 1)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rp2040py.sio import RPSIO
+from needlepen.emulator.core1 import SioWithMailbox
 
 CPUID, GPIO_IN, GPIO_HI_IN, GPIO_OUT, GPIO_OE = 0x00, 0x04, 0x08, 0x10, 0x20
 UDIVIDEND, UDIVISOR, SDIVIDEND, SDIVISOR, QUOTIENT, REMAINDER, DIV_CSR = range(0x60, 0x7C, 4)
@@ -23,7 +23,7 @@ class SioBlock:
 
     def __init__(self, mcu: Any) -> None:
         self.rp2040 = mcu
-        self.rare = RPSIO(mcu)
+        self.rare = SioWithMailbox(mcu)
         self.inputs = 0  # levels of all pads behind their synchronisers
         self.reset()
 
