@@ -101,7 +101,7 @@ class Index:
         """Give the DMA channels back; the chain is opened first, or aborting one would start the other."""
         self.stop()
         for channel in (self._pop, self._stamp):
-            channel.ctrl = channel.pack_ctrl(enable=False)
+            channel.config(ctrl=channel.pack_ctrl(enable=False))
         for channel in (self._pop, self._stamp):
             channel.close()
 
