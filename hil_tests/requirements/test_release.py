@@ -77,7 +77,7 @@ def test_release_brakes_within_10_ms_and_stops_within_four_strokes(
 
 
 @CPU
-@LOADS
+@SPRING_LOADS
 def test_release_leads_to_standstill_within_90_ms(
     released: Callable[..., Outcomes], measure: Measure, rate_hz: int, needles: int, cpu: str
 ) -> None:
