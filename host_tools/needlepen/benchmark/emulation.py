@@ -11,11 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from needlepen.benchmark.workloads import WORKLOADS
+from needlepen.emulator.bench import Bench
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.errors import InfrastructureError
+from needlepen.scenario import load
+from needlepen.scenario.progress import Silent
 
 SETTLE_NS = 300e6
+DEMO = "treatment"
 SLICE_NS = 20e6
 ENOUGH_NS = 1000e9  # a chip that sleeps with nothing planned takes no wall time at all
 STOCK_TIMEOUT_S = 120
@@ -60,6 +64,15 @@ def stock(runtime: Path, workload: str, wall_s: float) -> float:
         raise InfrastructureError(
             f"Stock rp2040py did not run {workload!r}, so there is no ratio: {last}"
         ) from None
+
+
+def demo(prepared: Bench, engine: str) -> float:
+    """Pace of the default scenario, with everything that a report needs recorded."""
+    from needlepen.scenario.runner import Runner  # after the engine is chosen
+
+    start = time.perf_counter()
+    record = Runner(load(DEMO), prepared, engine=engine, progress=Silent()).run()
+    return record.device_s / (time.perf_counter() - start)
 
 
 def stroking(pen: EmulatedPen, wall_s: float) -> float:

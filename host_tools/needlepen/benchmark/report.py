@@ -7,9 +7,10 @@ import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from needlepen import build, requirements, runtime
+from needlepen import requirements
 from needlepen.benchmark import emulation, firmware_cost
-from needlepen.board import load
+from needlepen.build import AppImage
+from needlepen.emulator import bench
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
 
@@ -42,9 +43,8 @@ def run(
     board_name: str, wall_s: float, engine: str, with_stock: bool, step: Callable[[str], None]
 ) -> list[Result]:
     """Measure everything; `step(text)` is told what comes next. Takes about ten times `wall_s`."""
-    board = load(board_name)
-    image = build.app_image(board)
-    uf2 = runtime.provide(board.micropython.version, board.micropython.board).path
+    prepared = bench.prepare(board_name)
+    uf2 = prepared.runtime.path
     results: list[Result] = []
 
     for workload, target in (("asleep", 50.0), ("stroking load", None)):
@@ -58,7 +58,7 @@ def run(
             results.append(Result(f"  needlepen / stock, {workload}", ours / theirs, "times"))
 
     step("the pen, ready and idle")
-    pen = EmulatedPen(board, uf2, image.image, engine=engine)
+    pen = prepared.make(engine=engine)
     pen.power_up()
     pen.command(messages.SUBSCRIBE, 0, 0)  # nobody looks: no telemetry
     results.append(
@@ -69,14 +69,18 @@ def run(
     results.append(
         Result("pen stroking at 100 Hz", emulation.stroking(pen, wall_s), "device s / wall s", 1.0, ">=")
     )
+    step("the demo")
+    results.append(
+        Result("demo scenario with its recording", emulation.demo(prepared, engine), "device s / wall s")
+    )
     step("control tick and memory")
-    results += _tick_and_memory(pen, image)
+    results += _tick_and_memory(pen, prepared.application)
     step("cut-offs")
     results += _reactions(pen)
     return results
 
 
-def _tick_and_memory(pen: EmulatedPen, image: build.AppImage) -> Iterator[Result]:
+def _tick_and_memory(pen: EmulatedPen, image: AppImage) -> Iterator[Result]:
     limit = requirements.load().limit
     times = firmware_cost.watch_tick(pen)
     pen.run_for(STROKE_NS)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from needlepen.build import uf2
 from needlepen.emulator import engine as engines
 from needlepen.emulator.faults import Fault
 from needlepen.errors import InfrastructureError, UsageError
@@ -19,8 +20,6 @@ from needlepen.errors import InfrastructureError, UsageError
 FLASH_BASE = 0x10000000
 FLASH_SIZE = 2 * 1024 * 1024
 CYCLE_NS = 8
-_UF2_BLOCK = 512
-_UF2_MAGIC = 0x0A324655
 
 ResetCause = Literal["power_on", "run_pin", "watchdog"]
 
@@ -32,22 +31,6 @@ class Stats:
     instructions: int
     pio_steps: int
     alarms: int
-
-
-def load_uf2(image: bytes, flash: Any) -> None:
-    """Copy the blocks of a UF2 image into `flash`. Raises UsageError if it is not a UF2 for this flash."""
-    if (
-        len(image) < _UF2_BLOCK
-        or len(image) % _UF2_BLOCK
-        or int.from_bytes(image[:4], "little") != _UF2_MAGIC
-    ):
-        raise UsageError("The runtime is not a UF2 image (wrong size or magic); give MicroPython for RP2040.")
-    for start in range(0, len(image), _UF2_BLOCK):
-        address = int.from_bytes(image[start + 12 : start + 16], "little") - FLASH_BASE
-        size = int.from_bytes(image[start + 16 : start + 20], "little")
-        if size > 476 or not 0 <= address <= FLASH_SIZE - size:
-            raise UsageError(f"The UF2 image has a block at {address + FLASH_BASE:#x}, outside of the flash.")
-        flash[address : address + size] = image[start + 32 : start + 32 + size]
 
 
 class Chip:
@@ -79,7 +62,9 @@ class Chip:
         self._reset_listeners: list[Callable[[int, str], None]] = []
         self.mcu.watchdog.on_watchdog_trigger = lambda: self.reset("watchdog")
         self.console = parts.make_console(self)
-        load_uf2(Path(runtime).read_bytes(), self.mcu.flash)
+        for segment in uf2.read(Path(runtime)):
+            start = segment.address - FLASH_BASE
+            self.mcu.flash[start : start + len(segment.data)] = segment.data
         if filesystem is not None:
             self._load_filesystem(filesystem, filesystem_offset)
         self.mcu.core.pc = FLASH_BASE
