@@ -349,3 +349,66 @@ def test_debounce_ignores_just_under_200_us_and_passes_real_marks(
     for phase_us in range(0, 20, 4):
         assert not passes(glitch_us - 0.1, phase_us)
         assert passes(mark_us, phase_us)
+
+
+def _pushes(m: Loaded, signal: Input, ticks: int) -> list[int]:
+    """Machine clocks at which the independent emulator pushes a word."""
+
+    def inputs(clock: int) -> int:
+        return signal(clock)
+
+    inputs.__annotations__ = {"clock": int}
+    states = pioemu.emulate(
+        list(m.memory),
+        stop_when=lambda _opcode, state: state.clock >= ticks,
+        initial_state=pioemu.State(program_counter=m.bottom),
+        input_source=inputs,
+        wrap_target=m.bottom,
+        wrap_top=m.top,
+    )
+    clocks: list[int] = []
+    pushed = 0
+    for before, after in states:
+        if len(after.receive_fifo) > pushed:
+            pushed = len(after.receive_fifo)
+            clocks.append(before.clock)
+    return clocks
+
+
+def test_every_rising_edge_is_announced_once_and_at_once(machines: dict[str, Loaded]) -> None:
+    """On the independent emulator: one word for each of the four edges that its FIFO can hold, within two clocks."""
+    m = machines["index_capture"]
+    rises = [100, 2_600, 5_100, 7_600]
+    announced = _pushes(m, lambda clock: int(any(0 <= clock - rise < 1_250 for rise in rises)), 10_000)
+    print(f"announced {[a - r for a, r in zip(announced, rises, strict=True)]} clocks after the edges")
+    assert all(0 <= a - r <= 2 for a, r in zip(announced, rises, strict=True))
+
+
+def test_the_stored_times_are_those_of_the_edges(runtime: Path) -> None:
+    """On the pen: what DMA stored against the edges at INDEX_CLEAN, us."""
+
+    def late_us() -> list[float]:
+        pen = EmulatedPen(PEN, runtime, app_image(PEN).image)
+        pen.power_up()
+        rises: list[float] = []
+        pen.chip.on_output(PEN.gpio("INDEX_CLEAN"), lambda t, level: rises.append(t / 1e3) if level else None)
+        pen.press()
+        pen.run_for(400e6)
+        stamp = pen.chip.mcu.dma.channels[1]
+        ring = stamp._write_addr & ~63
+        words = [pen.chip.mcu.read_uint32(ring + 4 * k) for k in range(16)]
+        newest = ((stamp._write_addr - ring) >> 2) - 1
+        stored = [words[(newest - k) % 16] for k in range(15, -1, -1)]
+        return [at_us - rise for at_us, rise in zip(stored, rises[-16:], strict=True)]
+
+    late = in_fork(late_us)
+    print(f"stored {min(late):.3f} to {max(late):.3f} us after the edges")
+    assert min(late) >= -1.0 and max(late) <= 4.0
+
+
+def test_the_tick_interrupts_every_second_clock(machines: dict[str, Loaded]) -> None:
+    m = machines["tick"]
+    kinds = [m.memory[place] & OPCODE_MASK for place in range(m.bottom, m.top + 1)]
+    delays = [m.memory[place] >> 8 & 31 for place in range(m.bottom, m.top + 1)]
+    assert kinds.count(IRQ_OPCODE) == 1 and len(kinds) + sum(delays) == 2
+    assert 2 * m.step_us == float(LIMIT("PR-07", "period_us"))
