@@ -23,7 +23,7 @@ from pen.board import (
     PIN_WDT_KICK,
     PWM_N_PERIOD_CLOCKS,
 )
-from pen.limits import SR06_THRESHOLD_HZ
+from pen.limits import SR06_THRESHOLD_HZ, SR08_BRAKE_MS
 
 # ---- measured
 NOW_US = const(0)
@@ -96,10 +96,10 @@ _SHORTEST_US = const(500)
 
 # ---- supervision
 # The mean of a turn is half a turn old when the turn ends, so a slow overspeed is seen by a lower threshold over the
-# whole turn; a fast one over half a turn, by a higher threshold that ripple and marks do not reach (SR-06).
+# whole turn; a fast one over half a turn, by a higher threshold, because of ripple and marks (SR-06).
 _OVERSPEED_TURN_US = const(100_000_000 // (100 * SR06_THRESHOLD_HZ - 80))
 _OVERSPEED_HALF_US = const(50_000_000 // (100 * SR06_THRESHOLD_HZ + 20))
-_STALL_US = const(13_000)
+_STALL_US = const(1000 * SR08_BRAKE_MS - 2_000)  # glitch filter, tick and heartbeat machine take the rest
 _FIRST_EDGES_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
 _WATCH_EDGES = const(40)  # by then the main loop has started the index window
 _MAIN_LIMIT_MS = const(100)
@@ -113,7 +113,8 @@ def edge(s: ptr32, edge_us: int, four_back_us: int):
     """Correct the estimate with a rising index edge; an implausible one is ignored (SR-27).
 
     One index period is a quarter of a stroke. An edge that moves the rate by more than 25 % of what the
-    back-EMF says is a glitch or follows a lost edge; after four of them in a row the edges are believed.
+    back-EMF says is a glitch or follows a lost edge; after four of them in a row the edges are believed, as far
+    as the bias may go.
     """
     quarter_us = edge_us - s[EDGE_US]
     s[EDGE_US] = edge_us
@@ -233,7 +234,7 @@ def step(s: ptr32):
 
 @micropython.viper
 def estimate_rest(s: ptr32):
-    """While braked the back-EMF cannot be seen: the rate follows the index edges and runs out at 13.8 ms."""
+    """While braked the back-EMF cannot be seen: the rate follows the index edges and runs out with the stall time."""
     rate_mhz = 0
     since_us = s[NOW_US] - s[EDGE_US]
     if s[EDGES] > 1 and since_us < _STALL_US:

@@ -55,7 +55,7 @@ class Drive:
     """Braked and without permission from the first line on; `start` is the only way to make the motor turn."""
 
     def __init__(self):
-        self.awake = False  # True from `start` to `rest`: the tick runs
+        self.awake = False  # True from `wake` to `rest`: the tick runs
         self._cutoff = CutOff()
         self._pwm = PWM(Pin(PIN_PWM_N), freq=PWM_N_HZ, duty_u16=65535)
         self._trip_n = Pin(PIN_TRIP_N, Pin.IN, Pin.PULL_UP)

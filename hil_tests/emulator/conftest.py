@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from needlepen.emulator.chip import Chip
-
-
-@pytest.fixture(scope="session")
-def runtime() -> Path:
-    """The MicroPython image: NEEDLEPEN_RUNTIME, or the one that needlepen provides."""
-    given = os.environ.get("NEEDLEPEN_RUNTIME")
-    if given:
-        return Path(given)
-    from needlepen.runtime import provide
-
-    return provide().path
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ def test_a_stall_ends_only_with_release_and_acknowledgement(pens: Pens) -> None:
 def test_a_pen_without_stall_limit_is_noticed(pens: Pens) -> None:
     """A test of the test: without both stall limits a jam goes on."""
     changes = {
-        "pen/control.py": ("_STALL_US = const(13_000)", "_STALL_US = const(500_000)"),
+        "pen/control.py": ("1000 * SR08_BRAKE_MS - 2_000", "500_000"),
         "pen/drive.py": ("_WINDOW_TOP + shortest", "_WINDOW_TOP + 8_000 + shortest"),
     }
     firmware = pens.variant("no_stall_limit", changes)
