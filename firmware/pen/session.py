@@ -86,7 +86,7 @@ class Session:
 
     def may_acknowledge(self, now_ms, trigger_released, standstill):
         """None if the operator's acknowledgement counts now, or the reason why it does not yet."""
-        left_ms = faults.latched_ms(self.fault) - self._elapsed_ms(now_ms, self._entered_ms)
+        left_ms = faults.LATCHED_MS.get(self.fault, 0) - self._elapsed_ms(now_ms, self._entered_ms)
         if left_ms > 0:
             return "latched for another %d s" % ((left_ms + 999) // 1000)
         if not standstill:

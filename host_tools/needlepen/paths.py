@@ -32,3 +32,9 @@ def cache_dir() -> Path:
     path = Path(override) if override else Path(platformdirs.user_cache_dir("needlepen"))
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def firmware_file(name: str, folder: Path | None = None) -> Path:
+    """A data file of the firmware: the one in `folder` if it is there, else the project's own."""
+    given = folder / name if folder else None
+    return given if given is not None and given.exists() else firmware_dir() / name

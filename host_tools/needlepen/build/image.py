@@ -19,13 +19,12 @@ from typing import Any
 from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 
-from needlepen import paths, requirements
+from needlepen import paths
 from needlepen.board import Board
-from needlepen.board.codegen import board_constants
 from needlepen.board.model import Flash
-from needlepen.build import compiler, limits_module
+from needlepen.build import compiler
 from needlepen.build.fold import fold_constants
-from needlepen.build.staging import Kind, content_hash, sources, write_files
+from needlepen.build.staging import GENERATED, Kind, content_hash, sources, write_files
 from needlepen.errors import InfrastructureError, UsageError
 
 # As MicroPython 1.25's rp2 port mounts it. Its littlefs refuses disk version 2.1, which newer ones write.
@@ -82,12 +81,9 @@ def export(image: AppImage, folder: Path) -> Path:
     return folder / name
 
 
-def build_files(staged: Mapping[str, bytes], board: Board) -> dict[str, bytes]:
+def build_files(staged: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of the pen from the staged sources: modules compiled, with imported constants folded in."""
-    constants: dict[str, Mapping[str, Any]] = {
-        "pen.board": board_constants(board),
-        "pen.limits": limits_module.constants(requirements.load()),
-    }
+    constants = {_module_name(name): _constants(staged[name]) for name in GENERATED if name in staged}
     files: dict[str, bytes] = {}
     for name, source in sorted(staged.items()):
         if name in STAYS_SOURCE:
@@ -96,6 +92,17 @@ def build_files(staged: Mapping[str, bytes], board: Board) -> dict[str, bytes]:
         folded = fold_constants(source.decode(), name, constants).encode()
         files[str(PurePosixPath(name).with_suffix(".mpy"))] = compiler.compile_module(folded, name)
     return files
+
+
+def _module_name(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")
+
+
+def _constants(source: bytes) -> Mapping[str, Any]:
+    """What a generated module assigns: it holds nothing but literals."""
+    values: dict[str, Any] = {}
+    exec(compile(source, "generated", "exec"), {"__builtins__": {}}, values)
+    return values
 
 
 def littlefs_image(files: Mapping[str, bytes], flash: Flash) -> bytes:
@@ -128,7 +135,7 @@ def _key(staged: Mapping[str, bytes], flash: Flash) -> str:
 
 def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind) -> None:
     """Build beside the entry, then rename it into place; an intact entry that another process made stays."""
-    files = build_files(staged, board)
+    files = build_files(staged)
     image = littlefs_image(files, board.flash)
     about = {
         "sha256": hashlib.sha256(image).hexdigest(),

@@ -7,11 +7,15 @@ import subprocess
 from pathlib import Path
 from typing import Literal
 
-from needlepen import __version__, paths, requirements
+from needlepen import __version__, paths, requirements, supervision
 from needlepen.board import Board
 from needlepen.board.codegen import board_module
 from needlepen.build.limits_module import limits_module
+from needlepen.build.supervision_module import faults_module, states_module
 from needlepen.errors import UsageError
+
+GENERATED = ("pen/board.py", "pen/limits.py", "pen/states.py", "pen/faults.py")
+"""Modules of plain constants that the build makes; the modules that import from them get the values themselves."""
 
 Kind = Literal["development", "production"]
 KINDS: tuple[Kind, ...] = ("development", "production")
@@ -33,9 +37,12 @@ def sources(board: Board, kind: Kind = "development", firmware: Path | None = No
             raise UsageError(f"{folder / name}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     if "main.py" not in files:
         raise UsageError(f"{folder}: no main.py, so that the pen would start nothing; give a firmware folder")
+    tables = supervision.load(folder)
     generated = {
         "pen/board.py": board_module(board).encode(),
         "pen/limits.py": limits_module(requirements.load()).encode(),
+        "pen/states.py": states_module(tables).encode(),
+        "pen/faults.py": faults_module(tables).encode(),
     }
     clash = sorted((generated.keys() | {"pen/build_info.py"}) & files.keys())
     if clash:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from needlepen import supervision
 from needlepen.firmware_modules import firmware_module
 
 frames = firmware_module("pen.link.frames")
 messages = firmware_module("pen.link.messages")
 _session = firmware_module("pen.session")
-_faults = firmware_module("pen.faults")
 
 SEEN_EVERY = 2
 """Telemetry frames per credit message; the pen's window holds four."""
@@ -49,7 +49,7 @@ class Telemetry:
         return cls(
             time_ms=fields["time_ms"],
             state=_session.STATE_NAMES[fields["state"]],
-            fault=_faults.name(fields["fault"]),
+            fault=supervision.load().fault_name(fields["fault"]),
             stop_reason=fields["stop_reason"],
             set_hz=fields["set_mhz"] / 1e3,
             rate_hz=fields["rate_mhz"] / 1e3,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from needlepen import supervision
 from needlepen.errors import Refused
 from needlepen.evidence import Measurement
-from needlepen.firmware_modules import firmware_module
 from needlepen.link.client import messages
 from needlepen.scenario import actions
 from needlepen.scenario.base import ActionBase
@@ -19,7 +19,6 @@ FLOOD_BYTES_S = 1.0e6
 _US, _MS = 1e3, 1e6
 _SLOW_CAUSE = ((50e3, 60e6),)
 _FAST_CAUSE = ((1e3, 150e3), (20e3, 2e6), (100e3, 40e6))
-_faults = firmware_module("pen.faults")
 
 
 def apply(action: ActionBase, s: Situation) -> Measurement | None:
@@ -202,7 +201,8 @@ def _acknowledge(a: actions.Acknowledge, s: Situation) -> Measurement:
     reply = s.host.request(messages.ACKNOWLEDGE)
     answer = f"refused: {reply.refused}" if reply.refused else "accepted"
     s.event("info", f"acknowledgement {answer}")
-    requirement = next((f[1] for f in _faults.FAULTS.values() if f[0] == fault), "")
+    known = supervision.load().fault_named(fault)
+    requirement = known.requirement if known else ""
     return Measurement(
         f"{fault}: acknowledgement {a.expect}", float((reply.refused is None) == (a.expect == "accepted")),
         "", 1.0, "==", requirement, note=answer, time_s=s.pen.now_ns / 1e9,
