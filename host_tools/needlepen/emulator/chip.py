@@ -10,12 +10,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from needlepen.build import uf2
 from needlepen.emulator import engine as engines
 from needlepen.emulator.faults import Fault
 from needlepen.errors import InfrastructureError, UsageError
+
+if TYPE_CHECKING:
+    from needlepen.emulator.flash_timing import FlashOperation
 
 FLASH_BASE = 0x10000000
 FLASH_SIZE = 2 * 1024 * 1024
@@ -179,6 +184,11 @@ class Chip:
         """
         self._adc.sources[channel] = fn
 
+    def adc_source(self, channel: int) -> Callable[[int], int]:
+        """What gives the codes of a channel now, see `set_adc_source`."""
+        source: Callable[[int], int] = self._adc.sources[channel]
+        return source
+
     # CPU and reset
 
     @property
@@ -245,3 +255,12 @@ class Chip:
     def on_flash_write(self, fn: Callable[[int, str, int, int], None]) -> None:
         """Call fn(t_ns, "erase" or "program", address, length) when a flash operation begins."""
         self._flash.listeners.append(fn)
+
+    @property
+    def flash_operation(self) -> FlashOperation | None:
+        """The flash operation that began last, None after a loss of power."""
+        return self._flash.last_operation
+
+    def lose_flash_power(self, rng: np.random.Generator) -> FlashOperation | None:
+        """The flash loses its supply now: an operation under way stays half done, and is returned."""
+        return self._flash.lose_power(self._clock.nanos, rng)

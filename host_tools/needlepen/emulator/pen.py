@@ -12,6 +12,7 @@ from needlepen.emulator.electronics import Electronics
 from needlepen.emulator.front_end import AdcModel, CurrentAmplifier
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.physics import PenPhysics
+from needlepen.emulator.power import Power
 from needlepen.errors import InfrastructureError, Refused
 from needlepen.link import LinkClient, Telemetry
 from needlepen.link.client import Reply, messages
@@ -58,6 +59,7 @@ class EmulatedPen:
         )
         self.physics = PenPhysics(self.parameters, seed=seed)
         self.electronics = Electronics(self.chip, self.physics)
+        self.power = Power(self.chip, self.electronics, seed)
         self.link = LinkClient(self.chip.console.write)
         self.chip.console.on_received(self._from_pen)
         self.chip.on_reset(lambda _t_ns, _cause: self.link.lost())
@@ -131,6 +133,25 @@ class EmulatedPen:
     def lift(self) -> None:
         """Take the nose off the skin now."""
         self.electronics.set_skin(self.now_ns, 0, 0.0, False)
+
+    # ------------------------------------------------------------------ power
+    def cut_power(
+        self, at_ns: float | None = None, at_flash_operation: int | None = None, done: float = 0.5
+    ) -> None:
+        """The power goes: now, at a device time, or in the n-th flash operation from now (see Power).
+
+        Raises UsageError for a time that is over, or an operation or fraction that cannot be.
+        """
+        if at_flash_operation is not None:
+            self.power.cut_at_flash_operation(at_flash_operation, done)
+        elif at_ns is not None:
+            self.power.cut_at(at_ns)
+        else:
+            self.power.cut()
+
+    def restore_power(self) -> None:
+        """The power returns and the pen boots."""
+        self.power.restore()
 
     # ------------------------------------------------------------------ host
     def request(self, kind: int, *values: Any) -> Reply:

@@ -161,18 +161,13 @@ def _set_cell(a: actions.SetCell, s: Situation) -> None:
 
 
 def _power_cycle(a: actions.PowerCycle, s: Situation) -> None:
-    """Without power no pin is driven: the chip is held at its reset vector until the power returns."""
-    chip = s.pen.chip
     s.cutoffs.on_purpose()
     s.powered = False
     s.span("state", "off")
-    chip.reset("power_on")
-    chip.halt_cpu()
+    s.pen.cut_power()
     s.pen.run_for(a.off_ms * _MS)
     s.powered = True
-    chip.resume_cpu()
-    s.pen.electronics.power_up(s.pen.now_ns)
-    chip.reset("power_on")
+    s.pen.restore_power()
 
 
 def _reset_chip(_: actions.ResetChip, s: Situation) -> None:
