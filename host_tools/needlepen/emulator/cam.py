@@ -32,6 +32,7 @@ class Cam:
         self.preload_n = p.spring_preload_n
         self.spring_n_m = p.spring_n_m
         self.bearing_nm = p.bearing_friction_nm
+        self.drag_nm = 0.0  # of a failing bearing or a fouled cam, on top
         self.guide_n = p.cam_friction_nm * math.pi / 2.0 / self.ecc_m  # the mean of |sin| is 2/pi
         self.reached_m = p.puncture_reached_mm * 1e-3
         self.until_m = p.puncture_until_mm * 1e-3
@@ -84,5 +85,5 @@ class Cam:
             depth_m = self.protrusion_m - self.ecc_m * (1.0 - cs)
             if depth_m > 0.0:
                 axial_n += self.skin_n(cut_m, depth_m, sn * direction < 0.0)
-        friction_nm = self.bearing_nm + self.guide_n * self.ecc_m * fabs(sn)
+        friction_nm = self.bearing_nm + self.drag_nm + self.guide_n * self.ecc_m * fabs(sn)
         return axial_n * self.ecc_m * sn - direction * friction_nm

@@ -50,7 +50,6 @@ class Electronics:
         self._duty = 0.0
         self._period_ns = 40_000.0
         self._origin_ns = 0.0
-        self._run_n_stuck_low = False
         self._trigger_released = 1
         self._latch = 0
         self._latch_brake = 0
@@ -64,10 +63,11 @@ class Electronics:
         self._watchdog = WindowWatchdog(
             scheduler, p.watchdog_min_ms, p.watchdog_max_ms, self._watchdog_changed
         )
-        self._lines = {
+        self.lines = {
             name: DisturbedLine(scheduler, physics.level(name), self._recorder(name))
             for name in ("INDEX", "TDC")
         }
+        self.lines["TRIGGER_N"] = DisturbedLine(scheduler, 1, self._set_trigger)
 
     # ------------------------------------------------------------------ outputs
     def on_output(self, signal: str, fn: Listener) -> None:
@@ -76,15 +76,14 @@ class Electronics:
 
     def level(self, line: str) -> int:
         """Present level of a line to the chip: INDEX, TDC, TRIP_N or TRIGGER_N."""
-        if line in self._lines:
-            return self._lines[line].level
+        if line in self.lines:
+            return self.lines[line].level
         return {"TRIP_N": 1 - self._latch, "TRIGGER_N": self._trigger_released}[line]
 
     @property
     def braked(self) -> bool:
         """Whether a term other than PWM_N holds IN2 high."""
-        run_n = 0 if self._run_n_stuck_low else self._pins["RUN_N"]
-        return bool(run_n or self._latch_brake or self._watchdog.expired or self._trigger_released)
+        return bool(self._pins["RUN_N"] or self._latch_brake or self._watchdog.expired or self._trigger_released)
 
     def first(self, signal: str, level: float, after_ns: float) -> float | None:
         """When a signal first took a level at or after a time, or None."""
@@ -151,11 +150,11 @@ class Electronics:
     # ------------------------------------------------------------------ the operator and the world
     def press_trigger(self, t_ns: float) -> None:
         """The operator presses the trigger."""
-        self._set_trigger(t_ns, 0)
+        self.lines["TRIGGER_N"].set_true(t_ns, 0)
 
     def release_trigger(self, t_ns: float) -> None:
         """The operator lets go of it: wired into the gate, it brakes without the chip."""
-        self._set_trigger(t_ns, 1)
+        self.lines["TRIGGER_N"].set_true(t_ns, 1)
 
     def set_skin(self, t_ns: float, needles: int, protrusion_mm: float, in_contact: bool) -> None:
         """Needles, protrusion and contact, see PenPhysics.set_skin."""
@@ -174,6 +173,10 @@ class Electronics:
         if jammed and moving:
             self._record(t_ns, "STANDSTILL", 1)
 
+    def set_drag(self, t_ns: float, drag_nm: float) -> None:
+        """Extra friction torque on the cam, N m."""
+        self._change(t_ns, lambda t: self.physics.set_drag(t, drag_nm))
+
     def short_winding(self, t_ns: float, shorted: bool) -> None:
         """Short most of the motor winding."""
         self._change(t_ns, lambda t: self.physics.short_winding(t, shorted))
@@ -182,24 +185,18 @@ class Electronics:
         """Short the driving high-side transistor of the bridge."""
         self._change(t_ns, lambda t: self.physics.short_high_side(t, shorted))
 
-    def stick_run_n_low(self, t_ns: float, stuck: bool) -> None:
-        """Hold RUN_N low at the gate, whatever the chip does with the pin: only the other terms can brake."""
-        t_ns = self._reach(t_ns)
-        self._run_n_stuck_low = stuck
-        self._drive(t_ns)
-
     def glitch_line(
         self, t_ns: float, line: str, period_us: float, width_us: float, duration_ms: float, mode: str = "xor"
     ) -> None:
-        """Pulses on INDEX or TDC, see DisturbedLine.burst."""
-        self._lines[line].burst(self._reach(t_ns), period_us, width_us, duration_ms, mode)
+        """Pulses on INDEX, TDC or TRIGGER_N, see DisturbedLine.burst."""
+        self.lines[line].burst(self._reach(t_ns), period_us, width_us, duration_ms, mode)
 
     def stick_line(self, t_ns: float, line: str, level: int | None) -> None:
-        """Hold INDEX or TDC at a level; None lets go, and ends a burst too."""
+        """Hold INDEX, TDC or TRIGGER_N at a level; None lets go, and ends a burst too."""
         t_ns = self._reach(t_ns)
         if level is None:
-            self._lines[line].quiet(t_ns)
-        self._lines[line].stick(t_ns, level)
+            self.lines[line].quiet(t_ns)
+        self.lines[line].stick(t_ns, level)
 
     # ------------------------------------------------------------------ inside
     def _reach(self, t_ns: float) -> float:
@@ -335,5 +332,5 @@ class Electronics:
         elif what in ("STANDSTILL", "REVERSAL"):
             self._record(t_ns, what, level)
         else:
-            self._lines[what].set_true(t_ns, level)
+            self.lines[what].set_true(t_ns, level)
         self._predict(t_ns)

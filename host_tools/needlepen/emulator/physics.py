@@ -171,6 +171,15 @@ class PenPhysics:
                 self._track[0].standing = True
             self._changed()
 
+    def set_drag(self, t_ns: float, drag_nm: float) -> None:
+        """Extra friction torque of a failing bearing, from 0. Raises ValueError for a negative one."""
+        if drag_nm < 0.0:
+            raise ValueError(f"a drag of {drag_nm} N m would drive the cam")
+        if drag_nm != self._cam.drag_nm:
+            self._split(t_ns)
+            self._cam.drag_nm = drag_nm
+            self._changed()
+
     def short_winding(self, t_ns: float, shorted: bool) -> None:
         """Short most turns of the motor winding, or heal it."""
         if shorted != self._circuit.winding_short:

@@ -69,6 +69,8 @@ class Pins:
         self._listeners: list[list[OutputListener]] = [[] for _ in range(GPIO_COUNT)]
         self._pad_listeners: list[list[Callable[[int, int], None]]] = [[] for _ in range(GPIO_COUNT)]
         self._synchroniser: deque[tuple[float, int, int]] = deque()
+        self.forced: dict[int, int | None] = {}  # faults of nets: held at a level, or (None) cut off from the board
+        self._routes: dict[int, Callable[[int | None], None]] = {}
         for gpio in range(GPIO_COUNT):
             self._attach(gpio)
 
@@ -92,17 +94,20 @@ class Pins:
         return math.floor(self._clock.nanos + 0.5)
 
     def _resolve(self, gpio: int, state: GPIOPinState) -> int:
+        held = self.forced.get(gpio)
+        if held is not None:
+            return held
         output = _OUTPUT_LEVEL.get(state)
         if output is not None:
             return output
-        outside = self._outside[gpio]
+        outside = None if gpio in self.forced else self._outside[gpio]
         if outside is not None:
             return outside
         return _PULL_LEVEL.get(state, self._pad[gpio])  # a floating pad keeps its charge
 
     def _state_changed(self, gpio: int, state: GPIOPinState) -> None:
         self._update_pad(gpio, state)
-        output = _OUTPUT_LEVEL.get(state)
+        output = self.forced[gpio] if gpio in self.forced else _OUTPUT_LEVEL.get(state)
         if output != self._output[gpio]:
             self._output[gpio] = output
             for listener in self._listeners[gpio]:
@@ -145,9 +150,40 @@ class Pins:
     def drive(self, gpio: int, level: bool | int | None) -> None:
         """Drive the pad from outside now, or let go of it (None). An output of the chip wins over it."""
         value = None if level is None else int(bool(level))
+        if gpio in self._routes:
+            self._routes[gpio](value)
+        else:
+            self.drive_directly(gpio, value)
+
+    def drive_directly(self, gpio: int, value: int | None) -> None:
+        """As `drive`, past the route of a disturbed line."""
         if value != self._outside[gpio]:
             self._outside[gpio] = value
             self._update_pad(gpio, self._mcu.gpio[gpio].value)
+
+    def route(self, gpio: int, fn: Callable[[int | None], None] | None) -> None:
+        """Have fn(level) called in place of each `drive` of a pad, so that it can disturb the line; None ends that."""
+        if fn is None:
+            self._routes.pop(gpio, None)
+        else:
+            self._routes[gpio] = fn
+
+    def force(self, gpio: int, level: int | None) -> None:
+        """Break the net of a pad now: held at a level, whoever drives it, or (None) cut between pad and board.
+
+        The board then sees that level, or nobody driving; the chip reads that level, or only itself and its pull.
+        """
+        self.forced[gpio] = level
+        self._net_changed(gpio)
+
+    def repair(self, gpio: int) -> None:
+        """The net of a pad is sound again."""
+        if gpio in self.forced:
+            del self.forced[gpio]
+            self._net_changed(gpio)
+
+    def _net_changed(self, gpio: int) -> None:
+        self._state_changed(gpio, self._mcu.gpio[gpio].value)
 
     def output(self, gpio: int) -> int | None:
         """The level that the chip drives, None for high impedance."""
@@ -161,7 +197,7 @@ class Pins:
         """The electrical level of the pad: the chip's output, else the outside's, else the pull, else the
         last one."""
         output = self.output(gpio)
-        return self._pad[gpio] if output is None else output
+        return self._pad[gpio] if output is None or gpio in self.forced else output
 
     def on_output(self, gpio: int, fn: OutputListener) -> None:
         """Call fn(t_ns, level or None) whenever the chip's output changes, at exact device time."""

@@ -222,6 +222,7 @@ class PwmBlock:
         self._listeners: list[list[PwmListener]] = [[] for _ in range(GPIO_COUNT)]
         self._told: list[tuple[float | None, float] | None] = [None] * GPIO_COUNT
         self._followed = [False] * GPIO_COUNT  # pads whose edges somebody wants
+        self.forced: dict[int, int | None] = {}  # faults of nets, see Pins.force
         self._asked: int | None = None  # the only pad of interest while `gpio_value` is read
         self.slices = [PwmSlice(self, index) for index in range(SLICES)]
 
@@ -281,6 +282,9 @@ class PwmBlock:
 
     def waveform(self, gpio: int) -> tuple[float | None, float]:
         """(duty, frequency in Hz) of a pad whatever drives it; duty None if the chip does not drive it."""
+        if gpio in self.forced:
+            held = self.forced[gpio]
+            return (None if held is None else float(held)), 0.0
         pin = self.rp2040.gpio[gpio]
         if not pin.output_enable:
             return None, 0.0
