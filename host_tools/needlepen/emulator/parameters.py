@@ -6,27 +6,22 @@ The numbers are those of the reference pen; a field says in its metadata where i
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from needlepen.errors import UsageError
+from needlepen.emulator.axis_parameters import AxisParameters
+from needlepen.emulator.constants import ASSUMED, DATASHEET
+from needlepen.emulator.constants import constant as _constant
+from needlepen.emulator.heat_parameters import HeatParameters
 
-DATASHEET = "datasheet"
-ASSUMED = "assumed"
+__all__ = ["ASSUMED", "DATASHEET", "NEEDLE_COUNTS", "PenParameters"]
+
 NEEDLE_COUNTS = (0, 12, 24, 36)
 
 
-def _constant(default: float, source: str, doc: str, lowest: float = 0.0, highest: float = math.inf) -> Any:
-    return field(
-        default=default, metadata={"source": source, "doc": doc, "lowest": lowest, "highest": highest}
-    )
-
-
 @dataclass(frozen=True)
-class PenParameters:
+class PenParameters(AxisParameters, HeatParameters):
     """The physical pen. Unit in the name, meaning, source and permitted range in the metadata of each field.
 
     Make a variant with `parameters.but(cell_ocv_v=3.5)`.
@@ -132,30 +127,6 @@ class PenParameters:
         10.0, DATASHEET, "erratum E11: jump at codes 512, 1536, 2560, 3584, least"
     )
     adc_jump_max_lsb: float = _constant(15.0, DATASHEET, "erratum E11: the same, most")
-
-    def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            value, low, high = getattr(self, f.name), f.metadata["lowest"], f.metadata["highest"]
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                upper = "" if math.isinf(high) else f" to {high:g}"
-                raise UsageError(
-                    f"Pen parameter {f.name} = {value!r} lies outside the model ({f.metadata['doc']}): "
-                    f"give a number from {low:g}{upper}."
-                )
-
-    def but(self, **changes: float) -> PenParameters:
-        """A copy with some values replaced.
-
-        Raises:
-            UsageError: an unknown name, or a value outside its range.
-        """
-        known = {f.name for f in dataclasses.fields(self)}
-        for name in changes:
-            if name not in known:
-                raise UsageError(
-                    f"There is no pen parameter {name!r}, so it cannot be set: PenParameters lists them."
-                )
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # __post_init__ checks the values
 
     @property
     def drive_ohm(self) -> float:
