@@ -12,7 +12,7 @@ import micropython
 from machine import Pin
 from micropython import const
 
-from pen import control, session
+from pen import session
 from pen.board import PIN_LED, PIN_TRIGGER_N, SAFE_OUTPUTS
 from pen.build_info import BUILD_KIND
 from pen.control import state
@@ -20,6 +20,7 @@ from pen.drive import Drive
 from pen.faults import NONE, OVERCURRENT, WATCHDOG_RESET
 from pen.host import Host
 from pen.limits import SR11_RELEASE_MS
+from pen.places import MAIN_AGE_MS, SUPERVISED, TICKS
 from pen.session import DO_PROVE, DO_START, Session
 from pen.trigger import STOP_RELEASE_MS, Trigger
 
@@ -81,9 +82,9 @@ class App:
         if not self.drive.awake:
             self._watchdog.feed()
             return
-        state[control.MAIN_AGE_MS] = 0  # the heartbeat depends on this loop
-        ticks = state[control.TICKS]
-        if ticks != self._ticks_seen and state[control.SUPERVISED]:
+        state[MAIN_AGE_MS] = 0  # the heartbeat depends on this loop
+        ticks = state[TICKS]
+        if ticks != self._ticks_seen and state[SUPERVISED]:
             self._watchdog.feed()
         self._ticks_seen = ticks
 

@@ -2,7 +2,7 @@
 # Viper converts the array to a pointer where a function asks for one; the type checker does not know.
 """The 1 ms control tick: speed estimate, regulator, limit checks, heartbeat. Hard interrupt, viper, no allocation.
 
-Everything it knows is in `state`, an array of 32 bit integers whose places are named below. `step`, `edge` and
+Everything it knows is in `state`, an array of 32 bit integers whose places are named in places.py. `step`, `edge` and
 `estimate_rest` touch nothing else and run under CPython too; `tick` alone touches registers. The tick calls little
 and divides little: a call costs it 4 us, a division 1 us.
 Times are us, rates mHz, voltages mV, currents mA unless the name says otherwise.
@@ -23,58 +23,61 @@ from pen.board import (
     PIN_WDT_KICK,
     PWM_N_PERIOD_CLOCKS,
 )
-from pen.limits import SR06_THRESHOLD_HZ, SR08_BRAKE_MS
-
-# ---- measured
-NOW_US = const(0)
-CURRENT_MA = const(1)  # mean of 8 samples, 1.3 ms
-CELL_MV = const(2)
-EDGES = const(3)  # rising index edges since the start of the drive
-EDGE_US = const(4)
-QUARTER_US = const(5)  # last index period
-HALF_US = const(7)  # last two
-TURN_US = const(6)  # last four index periods: one revolution, one stroke; 0 = not known
-# ---- estimated
-BIAS_MHZ = const(9)  # what the index edges add to the rate from back-EMF
-EMF_SUM_MHZ = const(10)
-EMF_COUNT = const(11)
-RATE_MHZ = const(12)
-REJECTED = const(13)  # implausible edges in a row
-# ---- commanded
-DRIVE = const(16)  # 1 = motor driven; set by the main loop, cleared by the tick
-TARGET_MHZ = const(17)
-SET_MHZ = const(18)  # TARGET_MHZ after the ramp
-RAMP_MHZ = const(19)  # ramp step per tick
-INTEGRAL_Q10 = const(20)
-VOLTAGE_MV = const(21)  # mean voltage applied during the tick that ends now
-ON_COUNTS = const(22)  # PWM counts of drive in a period
-CUT_AGE_US = const(23)  # time since the last index edge when a hardware cut was seen
-STOP_REASON = const(24)
-CURRENT_LIMIT_MA = const(25)
-# ---- watched
-TICKS = const(26)
-MAIN_AGE_MS = const(27)  # the main loop sets it to 0
-COST_US = const(28)  # longest tick
-JITTER_US = const(29)  # largest deviation of the tick's start from its 1 ms grid
-WATCHED = const(31)  # 1 = the index window was told to watch: it has to be enabled from then on
-SUPERVISED = const(30)  # 1 = all cut-off and index machines run
-EDGE_RING = const(32)  # address of the edge times, of the DMA register with the next one's address
-EDGE_WRITE = const(33)
-EDGE_SLOT = const(34)
-ADC_RING = const(35)
-GRID_US = const(36)  # start of the last tick
-HEARTBEAT_AT = const(37)  # where the heartbeat machine stood when a hardware cut was seen
-SIZE = const(40)
-
-# ---- why the tick ended a drive
-STOP_NONE = const(0)
-STOP_RELEASED = const(1)
-STOP_HARDWARE_CUT = const(2)
-STOP_OVERSPEED = const(3)
-STOP_STALL = const(4)
-STOP_MAIN_LATE = const(5)
-STOP_UNSUPERVISED = const(6)
-STOP_ASKED = const(7)  # the main loop wrote it into STOP_REASON
+from pen.limits import SR02_TRIP_MS, SR06_THRESHOLD_HZ, SR08_BRAKE_MS
+from pen.places import (
+    ADC_RING,
+    BIAS_MHZ,
+    CELL_MV,
+    COST_US,
+    CURRENT_LIMIT_MA,
+    CURRENT_MA,
+    CUT_AGE_US,
+    DEPTH_BAD_MS,
+    DEPTH_HIGH_SUM,
+    DEPTH_LOW_SUM,
+    DEPTH_SUM,
+    DRIVE,
+    EDGE_RING,
+    EDGE_SLOT,
+    EDGE_US,
+    EDGE_WRITE,
+    EDGES,
+    EMF_COUNT,
+    EMF_SUM_MHZ,
+    GRID_US,
+    HALF_US,
+    HEARTBEAT_AT,
+    I2_SUM,
+    INTEGRAL_Q10,
+    JITTER_US,
+    LINE_MASK,
+    LINE_MS,
+    MAIN_AGE_MS,
+    NOW_US,
+    ON_COUNTS,
+    QUARTER_US,
+    RAMP_MHZ,
+    RATE_MHZ,
+    REJECTED,
+    SET_MHZ,
+    SIZE,
+    STOP_DEPTH,
+    STOP_HARDWARE_CUT,
+    STOP_LINE,
+    STOP_MAIN_LATE,
+    STOP_OVERSPEED,
+    STOP_REASON,
+    STOP_RELEASED,
+    STOP_STALL,
+    STOP_UNSUPERVISED,
+    STOPPED_LINES,
+    SUPERVISED,
+    TARGET_MHZ,
+    TICKS,
+    TURN_US,
+    VOLTAGE_MV,
+    WATCHED,
+)
 
 # ---- back-EMF, and the regulator with 0.05 V/Hz and 1.6 V/(Hz s). Fixed point (Q10 = times 1024): shifts for divisions
 _R_Q10 = const(LOOP_R_MOHM * 1024 // 1000)
@@ -103,6 +106,8 @@ _STALL_US = const(1000 * SR08_BRAKE_MS - 2_000)  # glitch filter, tick and heart
 _FIRST_EDGES_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
 _WATCH_EDGES = const(40)  # by then the main loop has started the index window
 _MAIN_LIMIT_MS = const(100)
+_DEPTH_LIMIT_MS = const(SR02_TRIP_MS // 2)  # an error counts after 10 ms and has to stop the pen within 20 (SR-02)
+_LINE_LIMIT_MS = const(2)  # a spike on a wire does not end a treatment; SR-14 allows 10 ms
 _BEAT_COUNTS = const(62)  # 48 us each: 3 ms to live
 
 state = array.array("i", [0] * SIZE)
@@ -266,17 +271,20 @@ def tick(machine):
     s[TICKS] = ticks + 1
     s[MAIN_AGE_MS] += 1
 
-    # Mean current and cell voltage of the last 8 conversions.
+    # Means of the last 8 conversions; written out, since a loop costs 5 us more.
     ring = ptr16(s[ADC_RING])
-    current = 0
-    cell = 0
-    i = 0
-    while i < 32:
-        current += ring[i]
-        cell += ring[i + 3]
-        i += 4
-    s[CURRENT_MA] = current * ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 >> 19
+    current = ring[0] + ring[4] + ring[8] + ring[12] + ring[16] + ring[20] + ring[24] + ring[28]
+    cell = ring[3] + ring[7] + ring[11] + ring[15] + ring[19] + ring[23] + ring[27] + ring[31]
+    depth = ring[1] + ring[5] + ring[9] + ring[13] + ring[17] + ring[21] + ring[25] + ring[29]
+    current_ma = current * ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 >> 19
+    s[CURRENT_MA] = current_ma
+    s[I2_SUM] += current_ma * current_ma >> 10
     s[CELL_MV] = (cell >> 3) * ADC_BATTERY_MV_PER_LSB_Q16 >> 16
+    s[DEPTH_SUM] = depth
+    if depth < s[DEPTH_LOW_SUM] or depth > s[DEPTH_HIGH_SUM]:
+        s[DEPTH_BAD_MS] += 1
+    else:
+        s[DEPTH_BAD_MS] = 0
 
     # Index edges since the last tick.
     slot = (ptr32(s[EDGE_WRITE])[0] - s[EDGE_RING]) >> 2
@@ -294,8 +302,18 @@ def tick(machine):
     if s[DRIVE]:
         since_us = start_us - s[EDGE_US]
         reason = s[STOP_REASON]
-        if ptr32(0xD0000004)[0] & (1 << PIN_TRIGGER_N):
-            reason = STOP_RELEASED
+        lines = int(ptr32(0xD0000004)[0]) & s[LINE_MASK]
+        if lines:
+            s[LINE_MS] += 1
+            if lines & (1 << PIN_TRIGGER_N):
+                reason = STOP_RELEASED
+            elif s[LINE_MS] > _LINE_LIMIT_MS:
+                reason = STOP_LINE
+                s[STOPPED_LINES] = lines
+        else:
+            s[LINE_MS] = 0
+        if reason:
+            pass
         elif ptr32(0x50200030)[0] & 0x10:
             reason = STOP_HARDWARE_CUT
             s[CUT_AGE_US] = since_us
@@ -304,6 +322,8 @@ def tick(machine):
             reason = STOP_UNSUPERVISED
         elif s[MAIN_AGE_MS] > _MAIN_LIMIT_MS:
             reason = STOP_MAIN_LATE
+        elif s[DEPTH_BAD_MS] > _DEPTH_LIMIT_MS:
+            reason = STOP_DEPTH
         elif s[EDGES] > _WATCH_EDGES and s[WATCHED] == 0:
             reason = STOP_UNSUPERVISED
         elif s[EDGES] > 4:

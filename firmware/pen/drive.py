@@ -9,10 +9,13 @@ from micropython import const
 from pen import control, faults
 from pen.board import (
     INDEX_PER_REV,
+    PIN_CARTRIDGE_N,
     PIN_LATCH_CLR,
     PIN_PWM_N,
     PIN_TICK,
+    PIN_TRIGGER_N,
     PIN_TRIP_N,
+    PIN_VBUS_SENSE,
     PIN_WDT_KICK,
     PIO_INDEX_WINDOW_HZ,
     PIO_TICK_HZ,
@@ -24,6 +27,49 @@ from pen.cutoff import CUT_TRIP, CUT_WINDOW, CutOff
 from pen.index import Index
 from pen.limits import PR01_RATE_DEFAULT_HZ, SR06_THRESHOLD_HZ
 from pen.pio_programs import every_millisecond
+from pen.places import (
+    ADC_RING,
+    BIAS_MHZ,
+    CURRENT_LIMIT_MA,
+    CUT_AGE_US,
+    DEPTH_HIGH_SUM,
+    DRIVE,
+    EDGE_RING,
+    EDGE_SLOT,
+    EDGE_US,
+    EDGE_WRITE,
+    EDGES,
+    EMF_COUNT,
+    EMF_SUM_MHZ,
+    HEARTBEAT_AT,
+    INTEGRAL_Q10,
+    LINE_MASK,
+    LINE_MS,
+    MAIN_AGE_MS,
+    NOW_US,
+    ON_COUNTS,
+    QUARTER_US,
+    RAMP_MHZ,
+    RATE_MHZ,
+    REJECTED,
+    SET_MHZ,
+    SIZE,
+    STOP_ASKED,
+    STOP_DEPTH,
+    STOP_HARDWARE_CUT,
+    STOP_LINE,
+    STOP_MAIN_LATE,
+    STOP_OVERSPEED,
+    STOP_REASON,
+    STOP_STALL,
+    STOP_UNSUPERVISED,
+    STOPPED_LINES,
+    TARGET_MHZ,
+    TICKS,
+    TURN_US,
+    VOLTAGE_MV,
+    WATCHED,
+)
 from pen.sampling import Sampling
 
 _RAMP_START_MHZ = const(2500)  # per ms: the start is limited by the current
@@ -31,16 +77,18 @@ _RAMP_CHANGE_MHZ = const(50)  # per ms: 50 Hz/s while running (SR-23)
 _START_CURRENT_MA = const(950)  # PR-04 allows 1.2 A; the rest is the estimate's error
 _RUN_CURRENT_MA = const(1500)
 _WAKE_TICKS = const(17)
+_ANY_DEPTH_SUM = const(8 * 4096)  # until the depth axis sets its window
 _WINDOW_MARGIN_PERMILLE = const(6)  # index marks half a turn apart are placed within 0.6 %
 _EARLY_US = const(6_000)
 _WINDOW_TOP = const(1024)  # see cutoff.index_window
 _WINDOW_OVERHEAD_COUNTS = const(2)  # counts that the machine spends between edge and reload
 
 _FAULT_OF_STOP = {
-    control.STOP_OVERSPEED: faults.OVERSPEED,
-    control.STOP_STALL: faults.STALL,
-    control.STOP_MAIN_LATE: faults.MAIN_LOOP_LATE,
-    control.STOP_UNSUPERVISED: faults.SUPERVISION_LOST,
+    STOP_OVERSPEED: faults.OVERSPEED,
+    STOP_STALL: faults.STALL,
+    STOP_MAIN_LATE: faults.MAIN_LOOP_LATE,
+    STOP_UNSUPERVISED: faults.SUPERVISION_LOST,
+    STOP_DEPTH: faults.DEPTH_RUNAWAY,
 }
 
 
@@ -64,31 +112,38 @@ class Drive:
         Pin(PIN_TICK, Pin.OUT, value=0)
         self._index = Index()
         self._sampling = Sampling()
-        for place in range(control.SIZE):
+        for place in range(SIZE):
             state[place] = 0
-        state[control.EDGE_RING] = self._index.ring_address
-        state[control.EDGE_WRITE] = self._index.write_register
-        state[control.EDGE_SLOT] = self._index.next_slot()
-        state[control.ADC_RING] = self._sampling.ring_address
+        state[EDGE_RING] = self._index.ring_address
+        state[EDGE_WRITE] = self._index.write_register
+        state[EDGE_SLOT] = self._index.next_slot()
+        state[ADC_RING] = self._sampling.ring_address
+        state[DEPTH_HIGH_SUM] = _ANY_DEPTH_SUM
+        self.set_stop_lines(True)
         self.set_rate_hz(PR01_RATE_DEFAULT_HZ)
         self._tick = rp2.StateMachine(PIO_TICK_SM, every_millisecond, freq=PIO_TICK_HZ)
         self._tick.irq(control.tick, hard=True)
+
+    def set_stop_lines(self, external_power):
+        """Lines that stop the motor when high. `external_power`: whether the charger's is one (SR-22)."""
+        mask = 1 << PIN_TRIGGER_N | 1 << PIN_CARTRIDGE_N
+        state[LINE_MASK] = mask | 1 << PIN_VBUS_SENSE if external_power else mask
 
     def wake(self):
         """Start conversions, index supervision and tick, still braked; `woken` says when `start` may follow."""
         if not self.awake:
             self._sampling.start()
             self._index.start()
-            state[control.TICKS] = 0
-            state[control.MAIN_AGE_MS] = 0
-            state[control.WATCHED] = 0
+            state[TICKS] = 0
+            state[MAIN_AGE_MS] = 0
+            state[WATCHED] = 0
             self._tick.active(1)
             self.awake = True
 
     @property
     def woken(self):
         """True once the external watchdog has had the two kicks, 8 ms apart, after which it lets go."""
-        return self.awake and state[control.TICKS] > _WAKE_TICKS
+        return self.awake and state[TICKS] > _WAKE_TICKS
 
     def rest(self):
         """Stop all that; call at standstill. Without the tick there is no heartbeat, so no permission."""
@@ -101,15 +156,15 @@ class Drive:
     def set_rate_hz(self, rate_hz):
         """Set rate; a running motor follows it at 50 Hz/s."""
         self.rate_hz = rate_hz
-        state[control.TARGET_MHZ] = 1000 * rate_hz
+        state[TARGET_MHZ] = 1000 * rate_hz
 
     @property
     def running(self):
-        return state[control.DRIVE] == 1
+        return state[DRIVE] == 1
 
     @property
     def standstill(self):
-        return state[control.DRIVE] == 0 and state[control.RATE_MHZ] == 0
+        return state[DRIVE] == 0 and state[RATE_MHZ] == 0
 
     @property
     def tripped(self):
@@ -124,64 +179,68 @@ class Drive:
             return "the drive is not awake"
         self._disarm()
         self._prepare(_RAMP_START_MHZ)
-        state[control.DRIVE] = 1
+        state[DRIVE] = 1
         refused = self._cutoff.arm()
         if refused:
-            state[control.STOP_REASON] = control.STOP_ASKED
+            state[STOP_REASON] = STOP_ASKED
         return refused
 
     def _disarm(self):
         """All cut-off machines at their start; the index window does not watch any more."""
-        state[control.WATCHED] = 0
+        state[WATCHED] = 0
         self._cutoff.clear()
 
     def _prepare(self, ramp_mhz):
         for place in (
-            control.EDGES,
-            control.QUARTER_US,
-            control.TURN_US,
-            control.BIAS_MHZ,
-            control.EMF_SUM_MHZ,
-            control.EMF_COUNT,
-            control.RATE_MHZ,
-            control.REJECTED,
-            control.SET_MHZ,
-            control.INTEGRAL_Q10,
-            control.VOLTAGE_MV,
-            control.ON_COUNTS,
-            control.STOP_REASON,
-            control.MAIN_AGE_MS,
+            EDGES,
+            QUARTER_US,
+            TURN_US,
+            BIAS_MHZ,
+            EMF_SUM_MHZ,
+            EMF_COUNT,
+            RATE_MHZ,
+            REJECTED,
+            SET_MHZ,
+            INTEGRAL_Q10,
+            VOLTAGE_MV,
+            ON_COUNTS,
+            STOP_REASON,
+            MAIN_AGE_MS,
+            LINE_MS,
         ):
             state[place] = 0
-        state[control.EDGE_US] = state[control.NOW_US]
-        state[control.RAMP_MHZ] = ramp_mhz
-        state[control.CURRENT_LIMIT_MA] = _START_CURRENT_MA
+        state[EDGE_US] = state[NOW_US]
+        state[RAMP_MHZ] = ramp_mhz
+        state[CURRENT_LIMIT_MA] = _START_CURRENT_MA
 
     def settle(self):
         """Call while running: starts the index window after a turn, slows the ramp when the start is over."""
-        if not state[control.WATCHED] and state[control.EDGES] > INDEX_PER_REV:
+        if not state[WATCHED] and state[EDGES] > INDEX_PER_REV:
             self._cutoff.watch(window_counts())
-            state[control.WATCHED] = 1
-        if state[control.SET_MHZ] == state[control.TARGET_MHZ]:
-            state[control.RAMP_MHZ] = _RAMP_CHANGE_MHZ
-            state[control.CURRENT_LIMIT_MA] = _RUN_CURRENT_MA
+            state[WATCHED] = 1
+        if state[SET_MHZ] == state[TARGET_MHZ]:
+            state[RAMP_MHZ] = _RAMP_CHANGE_MHZ
+            state[CURRENT_LIMIT_MA] = _RUN_CURRENT_MA
 
     def stop(self):
         """Ask the tick to brake; it does so within 1 ms."""
-        if state[control.DRIVE]:
-            state[control.STOP_REASON] = control.STOP_ASKED
+        if state[DRIVE]:
+            state[STOP_REASON] = STOP_ASKED
 
     def stop_fault(self):
         """The fault behind the last stop; NONE for a release or a stop that was asked for."""
-        reason = state[control.STOP_REASON]
-        if reason == control.STOP_HARDWARE_CUT:
-            cause = self._cutoff.cause(state[control.HEARTBEAT_AT])
+        reason = state[STOP_REASON]
+        if reason == STOP_HARDWARE_CUT:
+            cause = self._cutoff.cause(state[HEARTBEAT_AT])
             if self.tripped or cause == CUT_TRIP:
                 return faults.OVERCURRENT
             if cause == CUT_WINDOW:
                 # The window does not say which side: an edge that came just before was too early.
-                return faults.OVERSPEED if state[control.CUT_AGE_US] < _EARLY_US else faults.STALL
+                return faults.OVERSPEED if state[CUT_AGE_US] < _EARLY_US else faults.STALL
             return faults.HEARTBEAT_LOST
+        if reason == STOP_LINE:
+            lost = state[STOPPED_LINES] & 1 << PIN_CARTRIDGE_N
+            return faults.CARTRIDGE_LOST if lost else faults.EXTERNAL_POWER
         return _FAULT_OF_STOP.get(reason, faults.NONE)
 
     def clear_latch(self):

@@ -6,13 +6,27 @@ import time
 import machine
 from micropython import const
 
-from pen import control
 from pen.board import BOARD_NAME, PWM_N_PERIOD_CLOCKS
 from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.control import state
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
 from pen.link.port import Port
+from pen.places import (
+    CELL_MV,
+    COST_US,
+    CURRENT_MA,
+    DRIVE,
+    JITTER_US,
+    ON_COUNTS,
+    RATE_MHZ,
+    REJECTED,
+    SET_MHZ,
+    STOP_REASON,
+    TARGET_MHZ,
+    TICKS,
+    TURN_US,
+)
 
 _SHORTEST_PERIOD_MS = const(10)
 _LONGEST_LEASE_MS = const(60_000)
@@ -116,9 +130,9 @@ class Host:
             m.STATISTICS,
             m.pack(
                 m.STATISTICS,
-                state[control.TICKS],
-                state[control.COST_US],
-                state[control.JITTER_US],
+                state[TICKS],
+                state[COST_US],
+                state[JITTER_US],
                 gc.mem_free(),
                 gc.mem_alloc(),
                 self._app.ready_ms,
@@ -128,24 +142,24 @@ class Host:
         )
 
     def _clear_statistics(self, sequence, fields):
-        state[control.COST_US] = 0
-        state[control.JITTER_US] = 0
+        state[COST_US] = 0
+        state[JITTER_US] = 0
         self._app.longest_loop_ms = 0
         self._result(sequence, None)
 
     def _telemetry(self, now_ms):
-        turn_us = state[control.TURN_US]
-        estimate_mhz = max(0, state[control.RATE_MHZ])
+        turn_us = state[TURN_US]
+        estimate_mhz = max(0, state[RATE_MHZ])
         return m.pack(
             m.TELEMETRY,
             now_ms & 0xFFFFFFFF,
             self._app.session.state,
             self._app.session.fault,
-            state[control.STOP_REASON],
-            state[control.SET_MHZ] if state[control.DRIVE] else state[control.TARGET_MHZ],
-            1_000_000_000 // turn_us if turn_us > 0 and not state[control.REJECTED] else estimate_mhz,
+            state[STOP_REASON],
+            state[SET_MHZ] if state[DRIVE] else state[TARGET_MHZ],
+            1_000_000_000 // turn_us if turn_us > 0 and not state[REJECTED] else estimate_mhz,
             estimate_mhz,
-            state[control.CURRENT_MA],
-            state[control.CELL_MV],
-            1000 * state[control.ON_COUNTS] // PWM_N_PERIOD_CLOCKS if state[control.DRIVE] else 0,
+            state[CURRENT_MA],
+            state[CELL_MV],
+            1000 * state[ON_COUNTS] // PWM_N_PERIOD_CLOCKS if state[DRIVE] else 0,
         )

@@ -22,7 +22,8 @@ PHASES_US = [2.0 * k for k in range(10)]  # over the sample period of the filter
 
 FILTER_BENCH = """
 import time
-from pen.control import MAIN_AGE_MS, state
+from pen.control import state
+from pen.places import MAIN_AGE_MS
 from pen.drive import Drive
 drive = Drive()
 drive.wake()

@@ -16,6 +16,7 @@ from needlepen.firmware_modules import firmware_module
 from support.trace import Trace
 
 control = firmware_module("pen.control")
+places = firmware_module("pen.places")
 limits = firmware_module("pen.limits")
 board_constants = firmware_module("pen.board")
 
@@ -41,9 +42,9 @@ class Loop:
         state = control.state
         for place in range(len(state)):
             state[place] = 0
-        state[control.TARGET_MHZ] = 1000 * self.set_hz
-        state[control.RAMP_MHZ] = START_RAMP_MHZ
-        state[control.CURRENT_LIMIT_MA] = START_LIMIT_MA
+        state[places.TARGET_MHZ] = 1000 * self.set_hz
+        state[places.RAMP_MHZ] = START_RAMP_MHZ
+        state[places.CURRENT_LIMIT_MA] = START_LIMIT_MA
         pen = PenPhysics(PenParameters().but(cell_ocv_v=self.cell_v), seed=self.seed)
         pen.set_supply(0.0, True)
         adc: list[int] = [0] * 8
@@ -55,21 +56,21 @@ class Loop:
             if tick in self.skin:
                 pen.set_skin(begin_ns, self.skin[tick], 1.5, self.skin[tick] > 0)
             if tick in self.targets:
-                state[control.TARGET_MHZ] = 1000 * self.targets[tick]
+                state[places.TARGET_MHZ] = 1000 * self.targets[tick]
             due += _marks(pen, begin_ns, end_ns)
             for n in range(int(begin_ns // SAMPLE_NS) + 1, int(end_ns // SAMPLE_NS) + 1):
                 adc.append(max(0, min(4095, int(pen.sensed_current_a(n * SAMPLE_NS) / 3.3 * 4096))))
             pen.advance(end_ns)
-            state[control.NOW_US] = int(end_ns / 1e3)
-            state[control.CURRENT_MA] = sum(adc[-8:]) * board_constants.ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 >> 19
-            state[control.CELL_MV] = int(pen.now.supply_v * 1000)
+            state[places.NOW_US] = int(end_ns / 1e3)
+            state[places.CURRENT_MA] = sum(adc[-8:]) * board_constants.ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 >> 19
+            state[places.CELL_MV] = int(pen.now.supply_v * 1000)
             while due and due[0] <= end_ns:
                 marks.append(int(due.pop(0) / 1e3))
                 control.edge(state, marks[-1], marks[-5] if len(marks) > 4 else 0)
             control.step(state)
-            if state[control.SET_MHZ] == state[control.TARGET_MHZ]:
-                state[control.RAMP_MHZ], state[control.CURRENT_LIMIT_MA] = RUN_RAMP_MHZ, RUN_LIMIT_MA
-            duty = state[control.ON_COUNTS] / board_constants.PWM_N_PERIOD_CLOCKS
+            if state[places.SET_MHZ] == state[places.TARGET_MHZ]:
+                state[places.RAMP_MHZ], state[places.CURRENT_LIMIT_MA] = RUN_RAMP_MHZ, RUN_LIMIT_MA
+            duty = state[places.ON_COUNTS] / board_constants.PWM_N_PERIOD_CLOCKS
             pen.set_drive(end_ns, DRIVE, duty)
             s = pen.now
             rows.append((tick + 1.0, s.strokes, s.rate_hz, s.current_a, s.needle_mm))

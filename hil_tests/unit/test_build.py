@@ -141,13 +141,17 @@ MODULES = {"pen.limits": {"A_HZ": 165, "B_A": 1.5}, "pen.board": {"NAME": "x", "
 @pytest.mark.parametrize(
     ("source", "folded"),
     [
-        ("from pen.limits import A_HZ\n", "A_HZ = const(165)\n"),
-        ("from pen.limits import A_HZ as _A, B_A\nx = 1\n", "_A = const(165); B_A = const(1.5)\nx = 1\n"),
+        ("from pen.limits import A_HZ\n", "_A_HZ = const(165)\n"),
+        ("from pen.limits import A_HZ as _A, B_A\nx = 1\n", "_A = const(165); _B_A = const(1.5)\nx = 1\n"),
         (
             "from pen.limits import (\n    A_HZ,\n    B_A,\n)\nx",
-            "A_HZ = const(165); B_A = const(1.5)\n\n\n\nx",
+            "_A_HZ = const(165); _B_A = const(1.5)\n\n\n\nx",
         ),
-        ("from pen.board import NAME, PINS\n", "NAME = 'x'; PINS = ((1, 0),)\n"),
+        (
+            "from pen.limits import A_HZ\ny.A_HZ = A_HZ  # A_HZ\n",
+            "_A_HZ = const(165)\ny.A_HZ = _A_HZ  # A_HZ\n",
+        ),
+        ("from pen.board import NAME, PINS\n", "_NAME = 'x'; _PINS = ((1, 0),)\n"),
         ("import pen.limits\nfrom pen import limits\nfrom os import sep\n", None),
         ("def f():\n    from pen.limits import A_HZ\n", None),
         ("this is not Python\n", None),

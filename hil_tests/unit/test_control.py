@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.loop import Int32, Loop, board_constants, control
+from support.loop import Int32, Loop, board_constants, control, places
 
 from needlepen import requirements
 
@@ -46,7 +46,7 @@ def test_the_loop_starts_holds_and_recovers_within_its_limits(
 @pytest.mark.parametrize(("first_hz", "then_hz"), [(100, 150), (150, 50), (50, 100)])
 def test_a_running_motor_changes_its_rate_by_at_most_50_hz_per_s(first_hz: int, then_hz: int) -> None:
     _, states = Loop(first_hz, targets={300: then_hz}).run(1500)
-    set_mhz = np.array([s[control.SET_MHZ] for s in states])
+    set_mhz = np.array([s[places.SET_MHZ] for s in states])
     assert set_mhz[-1] == (1000 * then_hz if abs(then_hz - first_hz) <= 50 else set_mhz[-1])
     per_s = np.abs(np.diff(set_mhz[300:]))
     assert per_s.max() <= float(LIMIT("SR-23", "slew_hz_s")) and set_mhz[-1] != 1000 * first_hz
@@ -54,20 +54,20 @@ def test_a_running_motor_changes_its_rate_by_at_most_50_hz_per_s(first_hz: int, 
 
 def _steady(rate_hz: float = 100.0) -> list[int]:
     """Control state of a steady run."""
-    state = [0] * control.SIZE
-    state[control.EDGES] = 100
-    state[control.EDGE_US] = 1_000_000
-    state[control.EMF_SUM_MHZ] = int(rate_hz * 1000)
-    state[control.EMF_COUNT] = 1
+    state = [0] * places.SIZE
+    state[places.EDGES] = 100
+    state[places.EDGE_US] = 1_000_000
+    state[places.EMF_SUM_MHZ] = int(rate_hz * 1000)
+    state[places.EMF_COUNT] = 1
     return state
 
 
 def _edge_after(state: list[int], period_us: int) -> int:
     """An edge that long after the last one; the rate that back-EMF and edges then give, mHz."""
-    at_us = state[control.EDGE_US] + period_us
-    state[control.EMF_SUM_MHZ], state[control.EMF_COUNT] = 100_000, 1
+    at_us = state[places.EDGE_US] + period_us
+    state[places.EMF_SUM_MHZ], state[places.EMF_COUNT] = 100_000, 1
     control.edge(state, at_us, at_us - 10_000)
-    return 100_000 + state[control.BIAS_MHZ]
+    return 100_000 + state[places.BIAS_MHZ]
 
 
 @pytest.mark.parametrize("period_us", [100, 600, 1_200, 1_700, 4_500, 10_000])
@@ -93,35 +93,35 @@ def test_edges_that_go_on_being_implausible_move_the_estimate_by_at_most_25_hz()
 def test_a_revolution_is_the_time_of_four_edges() -> None:
     state = _steady()
     control.edge(state, 1_002_500, 992_300)
-    assert state[control.TURN_US] == 10_200
+    assert state[places.TURN_US] == 10_200
 
 
 def test_the_integral_stands_still_while_the_voltage_is_limited() -> None:
     state = _steady()
-    state[control.TARGET_MHZ] = state[control.SET_MHZ] = 150_000
-    state[control.CELL_MV], state[control.CURRENT_LIMIT_MA] = 1_000, 1_500
+    state[places.TARGET_MHZ] = state[places.SET_MHZ] = 150_000
+    state[places.CELL_MV], state[places.CURRENT_LIMIT_MA] = 1_000, 1_500
     for _ in range(100):
         control.step(state)
-    assert state[control.INTEGRAL_Q10] == 0 and state[control.ON_COUNTS] == PERIOD
+    assert state[places.INTEGRAL_Q10] == 0 and state[places.ON_COUNTS] == PERIOD
 
 
 @pytest.mark.parametrize("cell_mv", [0, 1, 500, 3_700])
 def test_drive_stays_inside_the_period_whatever_the_cell(cell_mv: int) -> None:
     state = _steady()
-    state[control.TARGET_MHZ] = state[control.SET_MHZ] = 100_000
-    state[control.CELL_MV], state[control.CURRENT_LIMIT_MA] = cell_mv, 1_500
+    state[places.TARGET_MHZ] = state[places.SET_MHZ] = 100_000
+    state[places.CELL_MV], state[places.CURRENT_LIMIT_MA] = cell_mv, 1_500
     control.step(state)
-    assert 0 <= state[control.ON_COUNTS] <= PERIOD
+    assert 0 <= state[places.ON_COUNTS] <= PERIOD
 
 
 def test_a_braked_motor_is_at_rest_when_no_edge_has_come_for_a_while() -> None:
     state = _steady()
-    state[control.QUARTER_US] = 2_500
+    state[places.QUARTER_US] = 2_500
     rates = []
     for since_us in (1_000, 2_500, 5_000, 10_000, 12_999, 13_001, 1_000_000):
-        state[control.NOW_US] = state[control.EDGE_US] + since_us
+        state[places.NOW_US] = state[places.EDGE_US] + since_us
         control.estimate_rest(state)
-        rates.append(state[control.RATE_MHZ])
+        rates.append(state[places.RATE_MHZ])
     assert rates[:2] == [100_000, 100_000] and rates[-2:] == [0, 0]
     assert all(a >= b for a, b in itertools.pairwise(rates)) and rates[4] > 0
 
@@ -147,13 +147,13 @@ STATES = st.fixed_dictionaries(
 @settings(max_examples=300, deadline=None)
 @given(STATES)
 def test_a_step_never_needs_more_than_32_bits_nor_leaves_its_range(values: dict[str, int]) -> None:
-    state = [Int32(0)] * control.SIZE
+    state = [Int32(0)] * places.SIZE
     for name, value in values.items():
         state[getattr(control, name)] = Int32(value)
     control.step(state)
-    assert 0 <= state[control.ON_COUNTS] <= PERIOD
-    assert state[control.VOLTAGE_MV] >= 0
-    assert abs(state[control.INTEGRAL_Q10]) <= 1200 * 1024 + 1
+    assert 0 <= state[places.ON_COUNTS] <= PERIOD
+    assert state[places.VOLTAGE_MV] >= 0
+    assert abs(state[places.INTEGRAL_Q10]) <= 1200 * 1024 + 1
 
 
 @settings(max_examples=300, deadline=None)
@@ -161,16 +161,16 @@ def test_a_step_never_needs_more_than_32_bits_nor_leaves_its_range(values: dict[
 def test_an_edge_never_needs_more_than_32_bits(
     values: dict[str, int], after_us: int, rejected: int, edges: int
 ) -> None:
-    state = [Int32(0)] * control.SIZE
+    state = [Int32(0)] * places.SIZE
     for name, value in values.items():
         state[getattr(control, name)] = Int32(value)
-    state[control.EDGE_US], state[control.REJECTED], state[control.EDGES] = (
+    state[places.EDGE_US], state[places.REJECTED], state[places.EDGES] = (
         Int32(1_000),
         Int32(rejected),
         Int32(edges),
     )
     control.edge(state, Int32(1_000 + after_us), Int32(0))
-    assert state[control.EDGES] == edges + 1
+    assert state[places.EDGES] == edges + 1
 
 
 def test_the_32_bit_check_sees_an_overflow() -> None:

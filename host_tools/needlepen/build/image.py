@@ -24,7 +24,7 @@ from needlepen.board import Board
 from needlepen.board.model import Flash
 from needlepen.build import compiler
 from needlepen.build.fold import fold_constants
-from needlepen.build.staging import GENERATED, Kind, content_hash, sources, write_files
+from needlepen.build.staging import FOLDED, Kind, content_hash, sources, write_files
 from needlepen.errors import InfrastructureError, UsageError
 
 # As MicroPython 1.25's rp2 port mounts it. Its littlefs refuses disk version 2.1, which newer ones write.
@@ -36,7 +36,7 @@ LITTLEFS: dict[str, Any] = {
     "disk_version": 0x00020000,
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
-_FORMAT = 1  # increase when the way of building changes
+_FORMAT = 2  # increase when the way of building changes
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def export(image: AppImage, folder: Path) -> Path:
 
 def build_files(staged: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of the pen from the staged sources: modules compiled, with imported constants folded in."""
-    constants = {_module_name(name): _constants(staged[name]) for name in GENERATED if name in staged}
+    constants = {_module_name(name): _constants(staged[name]) for name in FOLDED if name in staged}
     files: dict[str, bytes] = {}
     for name, source in sorted(staged.items()):
         if name in STAYS_SOURCE:

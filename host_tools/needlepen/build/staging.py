@@ -15,7 +15,9 @@ from needlepen.build.supervision_module import faults_module, states_module
 from needlepen.errors import UsageError
 
 GENERATED = ("pen/board.py", "pen/limits.py", "pen/states.py", "pen/faults.py")
-"""Modules of plain constants that the build makes; the modules that import from them get the values themselves."""
+"""Modules of plain constants that the build makes."""
+FOLDED = (*GENERATED, "pen/places.py")
+"""Modules of nothing but constants: the modules that import from them get the values themselves."""
 
 Kind = Literal["development", "production"]
 KINDS: tuple[Kind, ...] = ("development", "production")
