@@ -10,6 +10,7 @@ from needlepen.board import Board
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.electronics import Electronics
 from needlepen.emulator.front_end import AdcModel, CurrentAmplifier
+from needlepen.emulator.front_panel import FrontPanel
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.physics import PenPhysics
 from needlepen.emulator.power import Power
@@ -21,7 +22,6 @@ READY_TIMEOUT_NS = 5e9
 REPLY_TIMEOUT_NS = 1e9
 TELEMETRY_PERIOD_MS = 20
 TELEMETRY_LEASE_MS = 60_000
-PUSH_BUTTONS = ("TRIGGER_N", "DEPTH_UP_N", "DEPTH_DOWN_N")
 FIRMWARE_OUTPUTS = ("RUN_N", "SUPPLY_EN", "LATCH_CLR", "WDT_KICK")
 
 
@@ -77,8 +77,9 @@ class EmulatedPen:
         for line in ("INDEX", "TDC", "TRIP_N", "TRIGGER_N"):
             electronics.on_output(line, self._to_chip(gpio(line)))
             chip.drive(gpio(line), electronics.level(line))
-        for name in ("DEPTH_UP_N", "DEPTH_DOWN_N", "HOME_N"):
-            chip.drive(gpio(name), 1)
+        self.panel = FrontPanel(chip, gpio, self.seed)
+        self.power.on_change(self.panel.power)
+        chip.drive(gpio("HOME_N"), 1)
         chip.drive(gpio("CARTRIDGE_N"), 0)
         chip.drive(gpio("VBUS_SENSE"), 0)
         self._connect_converters()
@@ -125,6 +126,24 @@ class EmulatedPen:
     def release(self) -> None:
         """Release the trigger now."""
         self.electronics.release_trigger(self.now_ns)
+
+    def press_button(self, name: str, bounce_ms: float = 0.0) -> None:
+        """Close "DEPTH_UP_N" or "DEPTH_DOWN_N" now. Raises UsageError for another name, or a bounce over 10 ms."""
+        self.panel.press(name, bounce_ms)
+
+    def release_button(self, name: str, bounce_ms: float = 0.0) -> None:
+        """Open a button now; as `press_button`."""
+        self.panel.release(name, bounce_ms)
+
+    @property
+    def pixel(self) -> tuple[int, int, int]:
+        """Red, green and blue that the pixel shows now, 0 to 255 each."""
+        return self.panel.pixel.rgb
+
+    @property
+    def buzzer(self) -> float | None:
+        """Frequency of the tone that sounds now, Hz; None for silence."""
+        return self.panel.buzzer.hz
 
     def touch_skin(self, needles: int, protrusion_mm: float) -> None:
         """Put the nose on skin now. Raises UsageError for a cartridge or protrusion that the pen cannot have."""
