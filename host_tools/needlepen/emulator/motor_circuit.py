@@ -35,6 +35,7 @@ class MotorCircuit:
         self.supply = False
         self.high_side_short = False
         self.winding_short = False
+        self.winding_ohm = p.winding_ohm
         self.diode_v = p.diode_v
         self.amplifier_s = p.amplifier_s
         self.mean_a = 0.0
@@ -46,10 +47,9 @@ class MotorCircuit:
         turns = p.shorted_turns_left if self.winding_short else 1.0
         self.kt = p.torque_constant_nm_a * turns
         self.emf = self.kt
-        self.ohm = p.drive_ohm
-        if self.winding_short:
-            self.ohm += p.shorted_winding_ohm - p.winding_ohm
-        self.gain = self.cell_share = self.cell_extra_s = self.ripple = 0.0
+        self.ohm = p.drive_ohm - p.winding_ohm
+        self.ohm += p.shorted_winding_ohm if self.winding_short else self.winding_ohm
+        self.gain = self.cell_share = self.cell_extra_s = self.ripple = self.ripple_square = 0.0
         driving = self.mode == DRIVE
         duty = 1.0 if driving and self.high_side_short else self.duty
         self.coasting = self.mode == COAST or (driving and duty == 1.0 and not self.supply)
@@ -76,6 +76,7 @@ class MotorCircuit:
         # The cell delivers the current of the driven part, which lies above the mean.
         self.cell_extra_s = self.duty * self.wave_while_driven(self.tau_s, self.top) / self.ohm
         self.gain -= self.cell_extra_s * r0_ohm
+        self.ripple_square = self.wave_square(self.tau_s, self.top) - self.duty * self.duty
 
     def wave_top(self, tau_s: float) -> float:
         """Top of the periodic response of one pole to the PWM wave (0 to 1)."""
@@ -86,6 +87,16 @@ class MotorCircuit:
         driven_s = self.duty * self.period_s
         bottom = top * exp(-(1.0 - self.duty) * self.period_s / tau_s)
         return 1.0 + (1.0 - bottom) * tau_s / driven_s * expm1(-driven_s / tau_s) - self.duty
+
+    def wave_square(self, tau_s: float, top: float) -> float:
+        """Mean square of that response over the period."""
+        driven_s = self.duty * self.period_s
+        braked_s = self.period_s - driven_s
+        missing = 1.0 - top * exp(-braked_s / tau_s)  # what the driven part begins with and lets die
+        square_s = driven_s + 2.0 * missing * tau_s * expm1(-driven_s / tau_s)
+        square_s -= 0.5 * missing * missing * tau_s * expm1(-2.0 * driven_s / tau_s)
+        square_s -= 0.5 * top * top * tau_s * expm1(-2.0 * braked_s / tau_s)
+        return square_s / self.period_s
 
     def wave(self, top: float, tau_s: float, phase_s: float) -> float:
         """That response at a time in the period, which begins with its braked part."""
@@ -101,6 +112,11 @@ class MotorCircuit:
     def peak_a(self, mean_a: float, cell_v: float) -> float:
         """Top of the ripple."""
         return mean_a + self.ripple * cell_v / self.ohm
+
+    def ripple_square_a2(self, cell_v: float) -> float:
+        """Mean square of the ripple: what it adds to the square of the mean current."""
+        amplitude_a = cell_v / self.ohm
+        return self.ripple_square * amplitude_a * amplitude_a
 
     def sensed_ripple_a(self, t_ns: float, cell_v: float) -> float:
         """What the ripple adds to the mean at an instant, behind the pole of the current amplifier."""

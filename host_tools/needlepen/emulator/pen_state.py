@@ -16,6 +16,8 @@ class PenState:
         self.current_a = 0.0  # motor, mean over the PWM period
         self.polarisation_v = 0.0  # of the cell's slow R1//C1
         self.cut_m = 0.0  # how deep this insertion of the needles has cut already
+        self.heat_a2s = 0.0  # squared current of the winding, with its ripple, summed over time
+        self.charge_as = 0.0  # what the motor has taken from the cell
         self.standing = True  # held by friction or by a jam
         self.settled = False  # standing with a constant current: nothing happens until an input changes
         # Filled in by PenPhysics.peek and PenPhysics.advance only.
@@ -31,6 +33,8 @@ class PenState:
         other.current_a = self.current_a
         other.polarisation_v = self.polarisation_v
         other.cut_m = self.cut_m
+        other.heat_a2s = self.heat_a2s
+        other.charge_as = self.charge_as
         other.standing = self.standing
         other.settled = self.settled
 

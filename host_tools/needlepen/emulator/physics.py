@@ -27,6 +27,7 @@ from needlepen.errors import UsageError
 
 __all__ = ["BRAKE", "COAST", "DRIVE", "PenPhysics"]
 
+PROTRUSION_MIN_MM = -1.0
 PROTRUSION_MAX_MM = 2.6  # hard stop of the depth actuator
 TWO_PI = 2.0 * math.pi
 # A pen that stands still with a constant current needs no 20 us steps; its longer step stays on an absolute
@@ -159,6 +160,25 @@ class PenPhysics:
             cam.needles = needles
             cam.protrusion_m = protrusion_m
             cam.contact = in_contact
+            self._changed()
+
+    def set_protrusion(self, t_ns: float, protrusion_mm: float) -> None:
+        """The depth axis has moved: needle protrusion, negative with the tips inside the nose. Raises ValueError
+        for one that the axis does not have."""
+        if not PROTRUSION_MIN_MM <= protrusion_mm <= PROTRUSION_MAX_MM:
+            raise ValueError(
+                f"needle protrusion {protrusion_mm} mm is outside {PROTRUSION_MIN_MM} to {PROTRUSION_MAX_MM}"
+            )
+        if protrusion_mm * 1e-3 != self._cam.protrusion_m:
+            self._split(t_ns)
+            self._cam.protrusion_m = protrusion_mm * 1e-3
+            self._changed()
+
+    def set_winding(self, t_ns: float, winding_ohm: float) -> None:
+        """Resistance of the winding at its present temperature."""
+        if winding_ohm != self._circuit.winding_ohm:
+            self._split(t_ns)
+            self._circuit.winding_ohm = winding_ohm
             self._changed()
 
     def jam(self, t_ns: float, jammed: bool) -> None:
@@ -480,7 +500,10 @@ class PenPhysics:
             b.theta_rad = a.theta_rad + 0.5 * h * (omega + end_omega)
         b.omega_rad_s = end_omega
         b.current_a = end_a - pull * alpha * (h - tau * (1.0 - decay))
-        cell_a = c.cell_a(mean_a - drag * alpha, cell_v)
+        motor_a = mean_a - drag * alpha
+        cell_a = c.cell_a(motor_a, cell_v)
+        b.heat_a2s = a.heat_a2s + h * (motor_a * motor_a + c.ripple_square_a2(cell_v))
+        b.charge_as = a.charge_as + h * cell_a
         b.polarisation_v = a.polarisation_v + (cell_a * self._r1_ohm - a.polarisation_v) * h / self._r1c1_s
         depth_m = self._cam.depth_m(b.theta_rad)
         b.cut_m = max(depth_m, a.cut_m) if self._cam.contact and depth_m > 0.0 else 0.0
