@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from needlepen.board.model import Board, LinearConverter
 
-Constant = int | float | str | tuple[tuple[int, ...], ...]
+Constant = int | float | str | tuple[int, ...] | tuple[tuple[int, ...], ...]
 _PULL = {None: 0, "up": 1, "down": 2}  # 1 and 2: machine.Pin.PULL_UP and PULL_DOWN of the rp2 port
 _MILLI = {"A": ("MA", 1e3), "V": ("MV", 1e3), "mm": ("UM", 1e3)}
 Q16 = 1 << 16
@@ -96,6 +96,8 @@ def _adc(board: Board) -> dict[str, Constant]:
         "ADC_RING_SAMPLES": adc.ring_samples,
         "ADC_RING_BYTES": 2 * adc.ring_samples,
         "ADC_RING_SIZE_BITS": (2 * adc.ring_samples).bit_length() - 1,
+        "ADC_JUMP_CODES": adc.jump_codes,
+        "ADC_JUMP_Q4": round(16 * adc.jump_lsb),
     }
     for name, converter in board.converters.items():
         constants[f"ADC_{name}_CHANNEL"] = converter.channel
@@ -111,6 +113,9 @@ def _adc(board: Board) -> dict[str, Constant]:
             constants[f"ADC_{name}_R25_OHM"] = converter.r25_ohm
             constants[f"ADC_{name}_BETA_K"] = converter.beta_k
             constants[f"ADC_{name}_DIVIDER_OHM"] = converter.divider_ohm
+            for edge, valid_c in (("MIN", converter.valid_max_c), ("MAX", converter.valid_min_c)):
+                volts = converter.volts(valid_c, adc.reference_v)
+                constants[f"ADC_{name}_VALID_{edge}_RAW"] = round(volts / adc.volts_per_lsb)
     return constants
 
 
@@ -163,6 +168,14 @@ def _drive(board: Board) -> dict[str, Constant]:
         "MOTOR_FRICTION_MA": round(friction_nm / motor.torque_constant_nm_a * 1e3),
         "MOTOR_NO_LOAD_MA": round(motor.no_load_current_a * 1e3),
         "LOOP_R_MOHM": round((motor.resistance_ohm + bridge.total_ohm) * 1e3),
+        "WINDING_REFERENCE_C": motor.winding_reference_c,
+        "WINDING_PER_K": motor.winding_per_k,
+        "WINDING_RTH_K_W": motor.winding_rth_k_w,
+        "WINDING_TAU_S": motor.winding_tau_s,
+        "HOUSING_RTH_K_W": motor.housing_rth_k_w,
+        "HOUSING_TAU_S": motor.housing_tau_s,
+        "NOSE_SHARE": board.nose.housing_share,
+        "NOSE_TAU_S": board.nose.tau_s,
         "SHUNT_MOHM": round(bridge.shunt_ohm * 1e3),
         "CELL_MIN_MV": round(cell.min_v * 1e3),
         "CELL_NOMINAL_MV": round(cell.nominal_v * 1e3),

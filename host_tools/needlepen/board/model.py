@@ -118,6 +118,8 @@ class Adc(Table):
     cycles_per_conversion: Annotated[int, Field(ge=96, le=65536)]
     samples_per_mean: Annotated[int, Field(ge=1, le=4096)]
     ring_samples: Annotated[int, Field(ge=2, le=16384)]  # DMA rings hold at most 32 KiB
+    jump_codes: Annotated[tuple[int, ...], Field(strict=False)] = ()
+    jump_lsb: NotNegative = 0.0
 
     @property
     def conversion_us(self) -> float:
@@ -158,6 +160,8 @@ class NtcConverter(Table):
     r25_ohm: Positive
     beta_k: Positive
     divider_ohm: Positive
+    valid_min_c: float
+    valid_max_c: float
     source: str
 
     def value(self, volts: float, reference_v: float) -> float:
@@ -245,11 +249,20 @@ class Motor(Table):
     winding_tau_s: Positive
     housing_tau_s: Positive
     winding_max_c: Positive
+    winding_reference_c: float
+    winding_per_k: NotNegative
 
     @property
     def ke_v_per_hz(self) -> float:
         """Back-EMF per stroke rate: Ke = Kt, and one stroke is one revolution."""
         return self.torque_constant_nm_a * 2 * math.pi
+
+
+class Nose(Table):
+    """[nose]: how far the nose, with its temperature sensor, follows the motor housing."""
+
+    housing_share: Annotated[float, Field(ge=0, lt=1)]
+    tau_s: Positive
 
 
 class Bridge(Table):
@@ -294,6 +307,7 @@ class Board(BaseModel):
     protection: Protection
     mechanics: Mechanics
     motor: Motor
+    nose: Nose
     bridge: Bridge
     cell: Cell
 
