@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from needlepen.emulator.line_faults import DisturbedLine
-from needlepen.emulator.physics import BRAKE, DRIVE, PenPhysics
+from needlepen.emulator.physics import BRAKE, COAST, DRIVE, PenPhysics
 from needlepen.emulator.watchdog import Alarm, Scheduler, WindowWatchdog
 
 LOOK_AHEAD_NS = 1e6
@@ -50,6 +50,7 @@ class Electronics:
         self._duty = 0.0
         self._period_ns = 40_000.0
         self._origin_ns = 0.0
+        self._motor_open = False
         self._trigger_released = 1
         self._latch = 0
         self._latch_brake = 0
@@ -160,6 +161,14 @@ class Electronics:
         """Needles, protrusion and contact, see PenPhysics.set_skin."""
         self._change(t_ns, lambda t: self.physics.set_skin(t, needles, protrusion_mm, in_contact))
 
+    def set_protrusion(self, t_ns: float, protrusion_mm: float) -> None:
+        """The depth axis has moved, see PenPhysics.set_protrusion."""
+        self._change(t_ns, lambda t: self.physics.set_protrusion(t, protrusion_mm))
+
+    def set_winding(self, t_ns: float, winding_ohm: float) -> None:
+        """Resistance of the motor winding, which grows with its temperature."""
+        self._change(t_ns, lambda t: self.physics.set_winding(t, winding_ohm))
+
     def set_cell(self, t_ns: float, ocv_v: float) -> None:
         """Open-circuit voltage of the cell."""
         self._change(t_ns, lambda t: self.physics.set_cell(t, ocv_v))
@@ -180,6 +189,12 @@ class Electronics:
     def short_winding(self, t_ns: float, shorted: bool) -> None:
         """Short most of the motor winding."""
         self._change(t_ns, lambda t: self.physics.short_winding(t, shorted))
+
+    def open_motor(self, t_ns: float, is_open: bool) -> None:
+        """Break the motor's wire: no current flows, neither driving nor braking."""
+        t_ns = self._reach(t_ns)
+        self._motor_open = is_open
+        self._drive(t_ns)
 
     def short_high_side(self, t_ns: float, shorted: bool) -> None:
         """Short the driving high-side transistor of the bridge."""
@@ -248,7 +263,9 @@ class Electronics:
 
     def _drive(self, t_ns: float) -> None:
         """Give the bridge what the gate says now."""
-        if not self.braked:
+        if self._motor_open:
+            self.physics.set_drive(t_ns, COAST, 0.0, self._period_ns, self._origin_ns)
+        elif not self.braked:
             self.physics.set_drive(t_ns, DRIVE, self._duty, self._period_ns, self._origin_ns)
         else:
             self.physics.set_drive(t_ns, BRAKE, 0.0, self._period_ns, self._origin_ns)

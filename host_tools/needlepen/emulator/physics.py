@@ -217,6 +217,11 @@ class PenPhysics:
 
     # reading
 
+    @property
+    def cell_ocv_v(self) -> float:
+        """Open-circuit voltage of the cell."""
+        return float(self._circuit.ocv_v)
+
     def advance(self, t_ns: float) -> None:
         """Move the present to `t_ns`: nothing before will be asked for again. A past time does nothing."""
         if t_ns <= self.now.t_ns:
