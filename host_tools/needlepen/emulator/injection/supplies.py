@@ -1,0 +1,80 @@
+"""Faults of the cell and of the charger."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from needlepen.emulator.injection.entry import Entry, Undo, Value, number
+from needlepen.emulator.injection.vocabulary import Fault
+
+if TYPE_CHECKING:
+    from needlepen.emulator.pen import EmulatedPen
+
+_RAMP_NS = 2e6
+_BOUNCE_MS = (1.0, 30.0)
+LOWEST_V, HIGHEST_V = 2.5, 4.35
+
+
+def _off(pen: EmulatedPen, _fault: Fault) -> Undo:
+    pen.power.cut()
+    return pen.power.restore
+
+
+def _wrong(pen: EmulatedPen, fault: Fault) -> Undo:
+    before_v = pen.physics.cell_ocv_v
+    pen.electronics.set_cell(pen.now_ns, number(fault))
+    return lambda: pen.electronics.set_cell(pen.now_ns, before_v)
+
+
+def _ramp(pen: EmulatedPen, fault: Fault) -> Undo:
+    """Down to the lowest voltage that the model has; the logic goes when its own supply does."""
+    before_v, begun_ns = pen.physics.cell_ocv_v, pen.now_ns
+    alarm = pen.chip.create_alarm(lambda: fall())
+
+    def fall() -> None:
+        volts = before_v - number(fault) * (pen.now_ns - begun_ns) / 1e9
+        pen.electronics.set_cell(pen.now_ns, max(volts, LOWEST_V))
+        if volts > LOWEST_V:
+            alarm.schedule(_RAMP_NS)
+
+    def undo() -> None:
+        alarm.cancel()
+        pen.electronics.set_cell(pen.now_ns, before_v)
+
+    fall()
+    return undo
+
+
+def _bounce(pen: EmulatedPen, fault: Fault) -> Undo:
+    """A loose cell contact: the power goes and comes at random moments."""
+    draw = random.Random(f"cell contact {fault.seed}")
+    alarm = pen.chip.create_alarm(lambda: turn())
+
+    def turn() -> None:
+        if pen.power.on:
+            pen.power.cut()
+        else:
+            pen.power.restore()
+        alarm.schedule(draw.uniform(*_BOUNCE_MS) * 1e6)
+
+    def undo() -> None:
+        alarm.cancel()
+        pen.power.restore()
+
+    turn()
+    return undo
+
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry("cell", "off", "SR-28", "the power is cut; it returns at the end of the fault", _off),
+    Entry(
+        "cell", "wrong", "SR-20", "another open-circuit voltage",
+        _wrong, Value("voltage", 3.1, "V", LOWEST_V, HIGHEST_V),
+    ),
+    Entry(
+        "cell", "slow", "SR-20", "brown-out: the voltage falls steadily",
+        _ramp, Value("fall", 1.0, "V/s", 0.01, 100.0),
+    ),
+    Entry("cell", "intermittent", "SR-28", "loose contact: the power goes for some ms, again and again", _bounce),
+)  # fmt: skip
