@@ -8,11 +8,13 @@ from typing import Any
 
 from needlepen.board import Board
 from needlepen.emulator.chip import Chip
+from needlepen.emulator.depth_axis import DepthAxis
 from needlepen.emulator.electronics import Electronics
 from needlepen.emulator.front_end import AdcModel, CurrentAmplifier
 from needlepen.emulator.front_panel import FrontPanel
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.physics import PenPhysics
+from needlepen.emulator.plant import Plant
 from needlepen.emulator.power import Power
 from needlepen.errors import InfrastructureError, Refused
 from needlepen.link import LinkClient, Telemetry
@@ -33,7 +35,7 @@ class EmulatedPen:
         runtime: MicroPython UF2.
         image: file system with the application.
         parameters: the physical pen; `parameters.but(cell_ocv_v=3.5)` for another cell.
-        seed: converter noise and index disc.
+        seed: converter noise, index disc and the tolerances of the depth axis.
         engine: "auto", "compiled" or "python".
     """
 
@@ -59,6 +61,7 @@ class EmulatedPen:
         )
         self.physics = PenPhysics(self.parameters, seed=seed)
         self.electronics = Electronics(self.chip, self.physics)
+        self.plant = Plant(self.chip, self.electronics, seed)
         self.power = Power(self.chip, self.electronics, seed)
         self.link = LinkClient(self.chip.console.write)
         self.chip.console.on_received(self._from_pen)
@@ -79,7 +82,6 @@ class EmulatedPen:
             chip.drive(gpio(line), electronics.level(line))
         self.panel = FrontPanel(chip, gpio, self.seed)
         self.power.on_change(self.panel.power)
-        chip.drive(gpio("HOME_N"), 1)
         chip.drive(gpio("CARTRIDGE_N"), 0)
         chip.drive(gpio("VBUS_SENSE"), 0)
         self._connect_converters()
@@ -99,6 +101,7 @@ class EmulatedPen:
         self.chip.set_adc_source(channel, lambda t: adc.code(amplifier.volts(t)))
         channel = converters["BATTERY"].channel
         self.chip.set_adc_source(channel, lambda t: adc.code(physics.peek(t).supply_v / p.battery_divider))
+        self.plant.connect(self.board, adc)
 
     def _from_pen(self, data: bytes) -> None:
         self.chip.console.read_available()
@@ -145,15 +148,45 @@ class EmulatedPen:
         """Frequency of the tone that sounds now, Hz; None for silence."""
         return self.panel.buzzer.hz
 
-    def touch_skin(self, needles: int, protrusion_mm: float) -> None:
-        """Put the nose on skin now. Raises UsageError for a cartridge or protrusion that the pen cannot have."""
-        self.electronics.set_skin(self.now_ns, needles, protrusion_mm, True)
+    def touch_skin(self, needles: int | None = None, protrusion_mm: float | None = None) -> None:
+        """Put the nose on skin now, with the needles of the seated cartridge where the depth axis has them.
+
+        A number instead of None is a load for tests: it stays until `lift`, wherever the axis goes.
+        Raises UsageError for a cartridge or protrusion that the pen cannot have.
+        """
+        self.plant.touch(self.needles if needles is None else needles, protrusion_mm, True)
 
     def lift(self) -> None:
-        """Take the nose off the skin now."""
-        self.electronics.set_skin(self.now_ns, 0, 0.0, False)
+        """Take the nose off the skin now; the needles are where the depth axis has them."""
+        self.plant.touch(self.needles, None, False)
+
+    @property
+    def needles(self) -> int:
+        """Needles of the seated cartridge."""
+        return 24
+
+    @property
+    def axis(self) -> DepthAxis:
+        """The depth axis: where it truly stands, and its faults."""
+        return self.plant.axis
+
+    def set_nose_c(self, nose_c: float | None) -> None:
+        """Hold the nose at a temperature; None lets it follow the motor's heat."""
+        self.plant.set_nose_c(nose_c)
+
+    def set_ambient_c(self, ambient_c: float, soaked: bool = False) -> None:
+        """Temperature of the surroundings; `soaked`: the whole pen has it already."""
+        self.plant.set_ambient_c(ambient_c, soaked)
 
     # ------------------------------------------------------------------ power
+    def set_vbus(self, present: bool) -> None:
+        """Connect external power, or take it away; the console works without."""
+        self.chip.drive(self.board.gpio("VBUS_SENSE"), present)
+
+    def set_charge(self, charge_left: float) -> None:
+        """Charge of the cell, 0 to 1: its voltage follows it from now on. Raises UsageError outside."""
+        self.electronics.set_cell(self.now_ns, self.plant.battery.set_charge(charge_left))
+
     def cut_power(
         self, at_ns: float | None = None, at_flash_operation: int | None = None, done: float = 0.5
     ) -> None:

@@ -1,0 +1,147 @@
+"""What surrounds the chip besides the motor: depth axis, heat, charge of the cell, and what the nose touches.
+
+A slow clock brings them up to date every 50 ms of device time, whether anybody looks or not; a moving depth axis
+keeps its own time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from needlepen.emulator.battery import Battery
+from needlepen.emulator.depth_axis import COILS, SLEEP, DepthAxis
+from needlepen.emulator.physics import PROTRUSION_MIN_MM
+from needlepen.emulator.thermal import Thermal
+
+if TYPE_CHECKING:
+    from needlepen.board import Board
+    from needlepen.emulator.chip import Chip
+    from needlepen.emulator.electronics import Electronics
+    from needlepen.emulator.front_end import AdcModel
+
+SLOW_NS = 50_000_000
+WINDING_STEP_K = 1.0  # the motor circuit hears of the winding's temperature in such steps
+NOISE_SAMPLES = 4093  # prime, and another one than the converter's
+
+
+class Plant:
+    """Depth axis, temperatures and cell of one pen.
+
+    Attributes:
+        axis: the depth axis.
+        thermal: the temperatures.
+        battery: charge of the cell.
+    """
+
+    def __init__(self, chip: Chip, electronics: Electronics, seed: int) -> None:
+        p = electronics.physics.parameters
+        self._chip, self._electronics, self._seed = chip, electronics, seed
+        self._home: Callable[[int], None] = lambda _level: None
+        self._load_mm: float | None = None
+        self.axis = DepthAxis(chip, p, seed, lambda level: self._home(level), self._protrusion_changed)
+        self.thermal = Thermal(p)
+        self.battery = Battery(p)
+        self._coil_a = p.stepper_coil_a
+        self._logic_a = p.logic_a
+        self._told_winding_c = p.winding_reference_c
+        self._then = electronics.physics.peek(0.0)
+        self._protrude(self.axis.protrusion_mm)
+        self._clock = chip.create_alarm(self._slow)
+        self._clock.schedule_at(SLOW_NS)
+
+    def connect(self, board: Board, adc: AdcModel) -> None:
+        """Pins and converter channels of a board."""
+        chip, gpio = self._chip, board.gpio
+        for name in (*COILS, SLEEP):
+            chip.on_output(gpio(name), self._pin(name))
+        chip.drive(gpio("HOME_N"), self.axis.home_n)
+        self._home = lambda level: chip.drive(gpio("HOME_N"), level)
+        p = self._electronics.physics.parameters
+        hall, ntc = self.axis.hall_v, self.thermal.ntc_v
+        converters = board.converters
+        chip.set_adc_source(
+            converters["DEPTH_POSITION"].channel, _noisy(hall, p.hall_noise_v, adc, f"hall {self._seed}")
+        )
+        chip.set_adc_source(
+            converters["NOSE_TEMPERATURE"].channel, _noisy(ntc, p.ntc_noise_v, adc, f"nose {self._seed}")
+        )
+
+    def _pin(self, name: str) -> Callable[[int, int | None], None]:
+        return lambda t_ns, level: self.axis.set_pin(name, t_ns, level)
+
+    # ------------------------------------------------------------------ needles
+    @property
+    def load_mm(self) -> float | None:
+        """Protrusion that a test has imposed on the needles, None while they follow the axis."""
+        return self._load_mm
+
+    def touch(self, needles: int, protrusion_mm: float | None, in_contact: bool) -> None:
+        """Needles, and their protrusion: None = where the axis stands, from now on."""
+        now_ns = self._chip.now_ns
+        shown_mm = max(0.0, self.axis.protrusion_mm) if protrusion_mm is None else protrusion_mm
+        self._electronics.set_skin(now_ns, needles, shown_mm, in_contact)
+        self._load_mm = protrusion_mm
+        self._protrusion_changed(self.axis.protrusion_mm)
+
+    def _protrusion_changed(self, mm: float) -> None:
+        if self._load_mm is None:
+            self._protrude(mm)
+
+    def _protrude(self, mm: float) -> None:
+        self._electronics.set_protrusion(self._chip.now_ns, max(mm, PROTRUSION_MIN_MM))
+
+    # ------------------------------------------------------------------ surroundings
+    def set_nose_c(self, nose_c: float | None) -> None:
+        """Hold the nose at a temperature; None lets it follow the housing again."""
+        self.thermal.fix_nose(nose_c)
+        self.axis.set_nose_c(self.thermal.nose_c)
+
+    def set_ambient_c(self, ambient_c: float, soaked: bool = False) -> None:
+        """Surroundings; `soaked`: the whole pen has that temperature already."""
+        heat = self.thermal
+        heat.ambient_c = ambient_c
+        if soaked:
+            heat.winding_c = heat.housing_c = ambient_c
+            self.set_nose_c(ambient_c)
+            self.set_nose_c(None)
+            self._warm_winding()
+
+    # ------------------------------------------------------------------ slow clock
+    def _slow(self) -> None:
+        now_ns = self._chip.now_ns
+        self._clock.schedule_at(now_ns + SLOW_NS)
+        physics = self._electronics.physics
+        then, now = self._then, physics.peek(now_ns)
+        self._then = now
+        seconds = (now.t_ns - then.t_ns) * 1e-9
+        strokes = abs(now.strokes - then.strokes)
+        self.thermal.advance(seconds, now.heat_a2s - then.heat_a2s, strokes)
+        self.axis.set_nose_c(self.thermal.nose_c)
+        self.axis.vibrate(now_ns, strokes)
+        self._warm_winding()
+        other_a = self._logic_a + self._coil_a * self.axis.coils_on
+        ocv_v = self.battery.use(now.charge_as - then.charge_as + other_a * seconds)
+        if ocv_v is not None:
+            self._electronics.set_cell(now_ns, ocv_v)
+
+    def _warm_winding(self) -> None:
+        heat = self.thermal
+        if abs(heat.winding_c - self._told_winding_c) >= WINDING_STEP_K:
+            self._told_winding_c = heat.winding_c
+            self._electronics.set_winding(self._chip.now_ns, heat.winding_ohm)
+
+
+def _noisy(volts: Callable[[], float], noise_v: float, adc: AdcModel, seed: str) -> Callable[[int], int]:
+    """A converter source that reads a sensor with its noise."""
+    draw = random.Random(seed)
+    noise = [draw.gauss(0.0, noise_v) for _ in range(NOISE_SAMPLES)]
+    place = 0
+
+    def code(_t_ns: int) -> int:
+        nonlocal place
+        place = (place + 1) % NOISE_SAMPLES
+        return adc.code(volts() + noise[place])
+
+    return code
