@@ -7,14 +7,15 @@ import subprocess
 from pathlib import Path
 from typing import Literal
 
-from needlepen import __version__, paths, requirements, supervision
+from needlepen import __version__, paths, requirements, signals, supervision
 from needlepen.board import Board
 from needlepen.board.codegen import board_module
 from needlepen.build.limits_module import limits_module
+from needlepen.build.signals_module import signals_module
 from needlepen.build.supervision_module import faults_module, states_module
 from needlepen.errors import UsageError
 
-GENERATED = ("pen/board.py", "pen/limits.py", "pen/states.py", "pen/faults.py")
+GENERATED = ("pen/board.py", "pen/limits.py", "pen/states.py", "pen/faults.py", "pen/signals.py")
 """Modules of plain constants that the build makes."""
 FOLDED = (*GENERATED, "pen/places.py")
 """Modules of nothing but constants: the modules that import from them get the values themselves."""
@@ -45,6 +46,7 @@ def sources(board: Board, kind: Kind = "development", firmware: Path | None = No
         "pen/limits.py": limits_module(requirements.load()).encode(),
         "pen/states.py": states_module(tables).encode(),
         "pen/faults.py": faults_module(tables).encode(),
+        "pen/signals.py": signals_module(signals.load(folder)).encode(),
     }
     clash = sorted((generated.keys() | {"pen/build_info.py"}) & files.keys())
     if clash:
