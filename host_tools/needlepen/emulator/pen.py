@@ -12,6 +12,7 @@ from needlepen.emulator.depth_axis import DepthAxis
 from needlepen.emulator.electronics import Electronics
 from needlepen.emulator.front_end import AdcModel, CurrentAmplifier
 from needlepen.emulator.front_panel import FrontPanel
+from needlepen.emulator.injection.injector import Injector
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.physics import PenPhysics
 from needlepen.emulator.plant import Plant
@@ -63,6 +64,7 @@ class EmulatedPen:
         self.electronics = Electronics(self.chip, self.physics)
         self.plant = Plant(self.chip, self.electronics, seed)
         self.power = Power(self.chip, self.electronics, seed)
+        self.faults = Injector(self)
         self.link = LinkClient(self.chip.console.write)
         self.chip.console.on_received(self._from_pen)
         self.chip.on_reset(lambda _t_ns, _cause: self.link.lost())
