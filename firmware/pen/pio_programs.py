@@ -2,7 +2,7 @@
 """The PIO programs of the pen. Their words are MicroPython's assembler, so no type checker knows them.
 
 PIO0, the owner of RUN_N and SUPPLY_EN: `cut_on_trip`, `heartbeat`, `index_window`; 31 of 32 instructions.
-PIO1: `debounce`, `announce_edge`, `every_millisecond`; 28 of 32. Machines and clocks are in the board file.
+PIO1: `debounce`, `announce_edge`, `every_millisecond`, `depth_steps`; 32 of 32. Machines and clocks: board file.
 """
 
 import rp2
@@ -143,4 +143,22 @@ def every_millisecond():
     wrap_target()
     irq(rel(0))
     nop()
+    wrap()
+
+
+@rp2.asm_pio(
+    out_init=(rp2.PIO.OUT_LOW,) * 4, out_shiftdir=rp2.PIO.SHIFT_RIGHT, autopull=True, pull_thresh=32
+)
+def depth_steps():
+    """One word, one coil pattern: bits 0-3 the coil ends, above them how long it stays, in us less 4.
+
+    Goes on only while its gate is high: DEPTH_SLEEP_N in an ordinary move, HOME_N in one that has to end at home, where
+    the next step then does not come, whatever the CPU does. Without a word it keeps the last pattern.
+    """
+    wrap_target()
+    wait(1, pin, 0)
+    out(pins, 4)
+    out(x, 28)
+    label("stay")
+    jmp(x_dec, "stay")
     wrap()

@@ -182,6 +182,18 @@ WRONG = [
         "window",
     ),
     ("hard stop inside the range", put("mechanics.hard_stop_mm", 2.5), "mechanics.hard_stop_mm", "beyond"),
+    (
+        "stepper starts faster than it runs",
+        put("mechanics.depth_start_rate_hz", 401),
+        "mechanics.depth_start_rate_hz",
+        "above depth_step_rate_hz",
+    ),
+    (
+        "coils not adjacent",
+        both(put("pins.DEPTH_B2.gpio", 14), put("pins.DEPTH_SLEEP_N.gpio", 13)),
+        "pio.depth_steps.outputs",
+        "not adjacent",
+    ),
     ("cell voltages", put("cell.nominal_v", 4.3), "cell.nominal_v", "between"),
     ("unknown table", put("pens", {}), "pens", "did you mean 'pins'"),
     ("misspelt key", put("pins.LED.save", "low"), "pins.LED.save", "did you mean 'safe'"),

@@ -12,10 +12,15 @@ from needlepen.board.pio_checks import pio_machines, pio_pins
 Problem = tuple[str, str]
 
 # Signals and converters that the firmware and the emulated pen name.
-REQUIRED_OUTPUTS = ("INDEX_CLEAN", "PWM_N", "RUN_N", "SUPPLY_EN", "LATCH_CLR", "WDT_KICK")
-REQUIRED_INPUTS = ("TRIP_N", "INDEX", "TDC", "TRIGGER_N")
-REQUIRED_CONVERTERS = ("MOTOR_CURRENT", "BATTERY")
-REQUIRED_PROGRAMS = ("cut_trip", "heartbeat", "index_window", "index_debounce", "index_capture", "tick")
+MOTOR_OUTPUTS = ("INDEX_CLEAN", "PWM_N", "RUN_N", "SUPPLY_EN", "LATCH_CLR", "WDT_KICK")
+DEPTH_COILS = ("DEPTH_A1", "DEPTH_A2", "DEPTH_B1", "DEPTH_B2")
+REQUIRED_OUTPUTS = (*MOTOR_OUTPUTS, *DEPTH_COILS, "DEPTH_SLEEP_N")
+REQUIRED_INPUTS = ("TRIP_N", "INDEX", "TDC", "TRIGGER_N", "HOME_N")
+REQUIRED_CONVERTERS = ("MOTOR_CURRENT", "BATTERY", "DEPTH_POSITION")
+REQUIRED_PROGRAMS = (
+    *("cut_trip", "heartbeat", "index_window"),
+    *("index_debounce", "index_capture", "tick", "depth_steps"),
+)
 
 _DIRECTION_OF = {"pwm": "out", "adc": "in", "onewire": "io"}
 _SAFE_PULL = {"low": "down", "high": "up"}
@@ -193,6 +198,11 @@ def plausible_numbers(board: Board) -> Iterator[Problem]:
         )
     if board.mechanics.protrusion_max_mm >= board.mechanics.hard_stop_mm:
         yield "mechanics.hard_stop_mm", "has to lie beyond protrusion_max_mm; correct one of them"
+    if board.mechanics.depth_start_rate_hz > board.mechanics.depth_step_rate_hz:
+        yield (
+            "mechanics.depth_start_rate_hz",
+            "above depth_step_rate_hz, but a move starts slowly and gets faster; correct one of them",
+        )
 
 
 RULES: tuple[Callable[[Board], Iterator[Problem]], ...] = (

@@ -149,6 +149,10 @@ def _mechanics(board: Board) -> dict[str, Constant]:
         "HARD_STOP_UM": round(mechanics.hard_stop_mm * 1e3),
         "DEPTH_STEP_UM": round(mechanics.depth_step_mm * 1e3),
         "DEPTH_STEP_RATE_HZ": mechanics.depth_step_rate_hz,
+        "DEPTH_START_RATE_HZ": mechanics.depth_start_rate_hz,
+        "DEPTH_ACCELERATION_HZ_S": round(mechanics.depth_acceleration_hz_s),
+        "DEPTH_BACKLASH_UM": round(mechanics.depth_backlash_um),
+        "DEPTH_BEHIND_HOME_UM": round(mechanics.depth_behind_home_um),
     }
 
 

@@ -225,6 +225,10 @@ class Mechanics(Table):
     depth_steps_per_rev: Count
     depth_pitch_mm: Positive
     depth_step_rate_hz: Count
+    depth_start_rate_hz: Count
+    depth_acceleration_hz_s: Positive
+    depth_backlash_um: NotNegative
+    depth_behind_home_um: NotNegative
 
     @property
     def depth_step_mm(self) -> float:
