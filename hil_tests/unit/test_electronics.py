@@ -505,3 +505,85 @@ def test_converter_noise_gives_the_datasheets_effective_bits_and_repeats_with_it
     assert [same.code(1.0) for _ in range(4000)] == codes
     assert [other.code(1.0) for _ in range(4000)] != codes
     assert adc.code(-0.1) == 0 and adc.code(3.4) == 4095
+
+
+# ---------------------------------------------------------------- broken parts of layer 0
+def test_trip_n_pulled_low_from_outside_sets_the_latch() -> None:
+    b = Bench().start()
+    pulled_ns = b.now_ns
+    b.pin("TRIP_N", 0)
+    b.run(0.02)
+    b.pin("TRIP_N", None)
+    b.run(0.1)
+    assert b.pen.level("TRIP_N") == 0, "the latch holds after the node is released"
+    assert b.delay_us("SUPPLY", 0, pulled_ns) == pytest.approx(b.parameters.supply_switch_us)
+    assert b.delay_us("LATCH_BRAKE", 1, pulled_ns) == pytest.approx(b.parameters.latch_brake_delay_us)
+    b.pin("LATCH_CLR", 1)
+    assert b.pen.level("TRIP_N") == 1
+
+
+def test_a_latch_can_be_stuck_clear_stuck_set_or_forgetful() -> None:
+    after_pull_and_clear = {}
+    for node, level in (("LATCH", 0), ("LATCH", 1), ("LATCH_HOLD", 0)):
+        b = Bench()
+        b.pen.stick(b.now_ns, node, level)
+        b.pin("TRIP_N", 0)
+        b.run(0.02)
+        pulled = b.pen.level("TRIP_N")
+        b.pin("TRIP_N", None)
+        b.run(0.02)
+        held = b.pen.level("TRIP_N")
+        b.pin("LATCH_CLR", 1)
+        after_pull_and_clear[node, level] = (pulled, held, b.pen.level("TRIP_N"))
+    assert after_pull_and_clear == {("LATCH", 0): (1, 1, 1), ("LATCH", 1): (0, 0, 0), ("LATCH_HOLD", 0): (0, 1, 1)}
+
+
+def test_a_dead_comparator_lets_the_current_rise() -> None:
+    b = Bench(cell_ocv_v=4.2).start()
+    b.pen.stick(b.now_ns, "COMPARATOR", 0)
+    b.pen.short_winding(b.now_ns, True)
+    b.run(1)
+    assert b.pen.level("TRIP_N") == 1 and b.state.current_a > b.parameters.overcurrent_a
+
+
+@pytest.mark.parametrize(
+    ("node", "let_go"),
+    [
+        ("RUN_N_TERM", lambda b: b.pin("RUN_N", 1)),
+        ("TRIGGER_TERM", lambda b: b.pen.release_trigger(b.now_ns)),
+        ("WATCHDOG_TERM", lambda b: setattr(b, "kicking", False)),
+        ("IN2", lambda b: b.pen.release_trigger(b.now_ns)),
+    ],
+)
+def test_a_dead_term_of_the_gate_does_not_brake_and_a_repaired_one_does(
+    node: str, let_go: Callable[[Bench], None]
+) -> None:
+    b = Bench().start()
+    b.pen.stick(b.now_ns, node, 0)
+    let_go(b)
+    b.run(40)
+    assert b.state.rate_hz > 50.0 and not b.pen.braked
+    b.pen.stick(b.now_ns, node, None)
+    assert b.pen.braked
+
+
+def test_a_bridge_input_stuck_low_drives_at_full_duty_and_the_timeline_says_so() -> None:
+    b = Bench()
+    b.pin("SUPPLY_EN", 1)
+    b.run(1)
+    assert b.state.current_a == 0.0
+    b.pen.stick(b.now_ns, "IN2", 0)
+    b.run(0.05)
+    assert b.state.current_a > 1.0
+    assert b.pen.timeline[-1][1:] == ("BRAKE", 0) and (b.now_ns - 0.05 * MS, "DUTY", 1.0) in b.pen.timeline
+
+
+def test_a_supply_switch_stuck_closed_or_open_ignores_its_command() -> None:
+    for level in (0, 1):
+        b = Bench()
+        b.pen.stick(b.now_ns, "SUPPLY", level)
+        b.pin("SUPPLY_EN", 1 - level)
+        b.run(1)
+        assert (b.pen.first("SUPPLY", 1, 0.0) is not None) == (level == 1)
+    with pytest.raises(UsageError, match="cannot be stuck"):
+        b.pen.stick(b.now_ns, "SUPPLY_EN", 2)

@@ -15,15 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from needlepen.emulator.latch import OvercurrentLatch
 from needlepen.emulator.line_faults import DisturbedLine
 from needlepen.emulator.physics import BRAKE, COAST, DRIVE, PenPhysics
 from needlepen.emulator.watchdog import Alarm, Scheduler, WindowWatchdog
+from needlepen.errors import UsageError
 
 LOOK_AHEAD_NS = 1e6
 STALL_LOOK_AHEAD_NS = 10e6
 
 # Level of a line that nobody drives: its pull resistor on the circuit board.
-UNDRIVEN = {"PWM_N": 1, "RUN_N": 1, "SUPPLY_EN": 0, "LATCH_CLR": 0, "WDT_KICK": 0}
+UNDRIVEN = {"PWM_N": 1, "RUN_N": 1, "SUPPLY_EN": 0, "LATCH_CLR": 0, "WDT_KICK": 0, "TRIP_N": 1}
+
+# What `stick` holds: IN2 of the bridge, its terms, the supply switch, and the parts of OvercurrentLatch.
+TERMS = ("RUN_N_TERM", "LATCH_TERM", "WATCHDOG_TERM", "TRIGGER_TERM")
+NODES = ("IN2", *TERMS, "SUPPLY", "COMPARATOR", "LATCH", "LATCH_HOLD")
 
 Listener = Callable[[float, float], None]
 
@@ -43,19 +49,16 @@ class Electronics:
         self.physics = physics
         self.timeline: list[tuple[float, str, float]] = []
         self._scheduler = scheduler
-        self._delay_trip_ns = p.overcurrent_delay_us * 1e3
         self._delay_supply_ns = p.supply_switch_us * 1e3
-        self._delay_brake_ns = p.latch_brake_delay_us * 1e3
         self._pins = dict(UNDRIVEN)
         self._duty = 0.0
         self._period_ns = 40_000.0
         self._origin_ns = 0.0
         self._motor_open = False
         self._trigger_released = 1
-        self._latch = 0
-        self._latch_brake = 0
+        self._stuck: dict[str, int] = {}
+        self._duty_recorded = 0.0
         self._supply = 0
-        self._over = False
         self._braked_recorded = True
         self._damage_recorded = 0
         self._listeners: dict[str, list[Listener]] = {}
@@ -63,6 +66,9 @@ class Electronics:
         self._now_ns = physics.now.t_ns
         self._watchdog = WindowWatchdog(
             scheduler, p.watchdog_min_ms, p.watchdog_max_ms, self._watchdog_changed
+        )
+        self._latch = OvercurrentLatch(
+            self, p.overcurrent_delay_us * 1e3, p.latch_brake_delay_us * 1e3, self._stuck, self._latch_changed
         )
         self.lines = {
             name: DisturbedLine(scheduler, physics.level(name), self._recorder(name))
@@ -79,12 +85,15 @@ class Electronics:
         """Present level of a line to the chip: INDEX, TDC, TRIP_N or TRIGGER_N."""
         if line in self.lines:
             return self.lines[line].level
-        return {"TRIP_N": 1 - self._latch, "TRIGGER_N": self._trigger_released}[line]
+        return {"TRIP_N": 1 - self._latch.latched, "TRIGGER_N": self._trigger_released}[line]
 
     @property
     def braked(self) -> bool:
         """Whether a term other than PWM_N holds IN2 high."""
-        return bool(self._pins["RUN_N"] or self._latch_brake or self._watchdog.expired or self._trigger_released)
+        terms = [self._pins["RUN_N"], self._latch.braking, self._watchdog.expired, self._trigger_released]
+        if self._stuck:
+            terms = [self._stuck.get(name, level) for name, level in zip(TERMS, terms, strict=True)]
+        return bool(self._stuck.get("IN2", any(terms)))
 
     def first(self, signal: str, level: float, after_ns: float) -> float | None:
         """When a signal first took a level at or after a time, or None."""
@@ -100,7 +109,7 @@ class Electronics:
 
     # ------------------------------------------------------------------ pins
     def set_pin(self, name: str, t_ns: float, level: int | None) -> None:
-        """The chip changes PWM_N, RUN_N, SUPPLY_EN, LATCH_CLR or WDT_KICK; None = high impedance."""
+        """The chip changes one of the pins of UNDRIVEN; None = high impedance. It may pull TRIP_N low."""
         value = UNDRIVEN[name] if level is None else int(bool(level))
         if name == "PWM_N":
             self.set_pwm(t_ns, 1.0 - value, 0.0)
@@ -113,13 +122,16 @@ class Electronics:
             if value:
                 self._watchdog.kick(t_ns)
             return
-        self._record(t_ns, name, value)
+        if name != "TRIP_N":  # its changes are the latch's
+            self._record(t_ns, name, value)
         if name == "RUN_N":
             self._drive(t_ns)
         elif name == "SUPPLY_EN":
             self._command_supply(t_ns)
+        elif name == "TRIP_N":
+            self._latch.pull(t_ns, low=value == 0)
         elif value:
-            self._clear_latch(t_ns)
+            self._latch.clear(t_ns)
 
     def set_pwm(self, t_ns: float, duty_low: float | None, frequency_hz: float) -> None:
         """The waveform on PWM_N: the fraction of time that it is low (drives), None = high impedance.
@@ -133,7 +145,6 @@ class Electronics:
         if duty != self._duty:
             t_ns = self._reach(t_ns)
             self._duty = duty
-            self._record(t_ns, "DUTY", duty)
             self._drive(t_ns)
 
     def power_up(self, t_ns: float) -> None:
@@ -142,10 +153,7 @@ class Electronics:
         t_ns = self._reach(t_ns)
         for name in UNDRIVEN:
             self.set_pin(name, t_ns, None)
-        for what in ("trip", "latch brake"):
-            self._unplan(what)
-        self._set_latch(t_ns, 0)
-        self._set_latch_brake(t_ns, 0)
+        self._latch.power_up(t_ns)
         self._watchdog.power_up(t_ns)
 
     # ------------------------------------------------------------------ the operator and the world
@@ -213,6 +221,21 @@ class Electronics:
             self.lines[line].quiet(t_ns)
         self.lines[line].stick(t_ns, level)
 
+    def stick(self, t_ns: float, node: str, level: int | None) -> None:
+        """Hold one of NODES at a level; None lets go. IN2 low drives at full duty, whatever the gate says.
+
+        Raises UsageError for another node or level.
+        """
+        if node not in NODES or level not in (0, 1, None):
+            raise UsageError(f"{node!r} cannot be stuck at {level}: use one of {', '.join(NODES)} at 0 or 1.")
+        t_ns = self._reach(t_ns)
+        if level is None:
+            self._stuck.pop(node, None)
+        else:
+            self._stuck[node] = level
+        for follow in (self._latch.look, self._command_supply, self._drive):
+            follow(t_ns)
+
     # ------------------------------------------------------------------ inside
     def _reach(self, t_ns: float) -> float:
         """Times never run backwards here: the scheduler rounds, and its now may lie half a ns before an
@@ -229,9 +252,9 @@ class Electronics:
     def _recorder(self, signal: str) -> Callable[[float, int], None]:
         return lambda t_ns, level: self._record(t_ns, signal, level)
 
-    def _plan(self, what: str, t_ns: float, fn: Callable[[float], None]) -> None:
-        """Have fn(t) called at that time, instead of an earlier plan of the same name."""
-        self._unplan(what)
+    def plan(self, what: str, t_ns: float, fn: Callable[[float], None]) -> None:
+        """Have fn(t) called at that time, instead of an earlier plan of the same name. For the parts of layer 0."""
+        self.unplan(what)
 
         def due() -> None:
             del self._alarms[what]
@@ -239,15 +262,15 @@ class Electronics:
 
         self._alarms[what] = self._scheduler.call_at(t_ns, due)
 
-    def _unplan(self, what: str) -> None:
+    def unplan(self, what: str) -> None:
+        """Forget a plan; harmless if there is none."""
         alarm = self._alarms.pop(what, None)
         if alarm is not None:
             alarm.cancel()
 
     def _change(self, t_ns: float, apply: Callable[[float], None]) -> None:
-        t_ns = self._reach(t_ns)
-        apply(t_ns)
-        self._look(t_ns)
+        apply(self._reach(t_ns))
+        self._look(self._now_ns)
 
     def _set_trigger(self, t_ns: float, released: int) -> None:
         if released != self._trigger_released:
@@ -263,20 +286,24 @@ class Electronics:
 
     def _drive(self, t_ns: float) -> None:
         """Give the bridge what the gate says now."""
+        duty = 1.0 if self._stuck.get("IN2") == 0 else self._duty
+        if duty != self._duty_recorded:
+            self._duty_recorded = duty
+            self._record(t_ns, "DUTY", duty)
         if self._motor_open:
             self.physics.set_drive(t_ns, COAST, 0.0, self._period_ns, self._origin_ns)
         elif not self.braked:
-            self.physics.set_drive(t_ns, DRIVE, self._duty, self._period_ns, self._origin_ns)
+            self.physics.set_drive(t_ns, DRIVE, duty, self._period_ns, self._origin_ns)
         else:
             self.physics.set_drive(t_ns, BRAKE, 0.0, self._period_ns, self._origin_ns)
         self._look(t_ns)
 
     def _command_supply(self, t_ns: float) -> None:
-        wanted = int(self._pins["SUPPLY_EN"] and not self._latch)
+        wanted = self._stuck.get("SUPPLY", int(self._pins["SUPPLY_EN"] and not self._latch.latched))
         if wanted == self._supply:
-            self._unplan("supply")
+            self.unplan("supply")
         elif "supply" not in self._alarms:
-            self._plan("supply", t_ns + self._delay_supply_ns, self._switch_supply)
+            self.plan("supply", t_ns + self._delay_supply_ns, self._switch_supply)
 
     def _switch_supply(self, t_ns: float) -> None:
         self._supply = 1 - self._supply
@@ -284,37 +311,17 @@ class Electronics:
         self.physics.set_supply(t_ns, bool(self._supply))
         self._look(t_ns)
 
-    # overcurrent
-    def _trip(self, t_ns: float) -> None:
-        self._set_latch(t_ns, 1)
-        if self._latch_brake:
-            self._unplan("latch brake")  # a release under way
-        else:
-            self._plan("latch brake", t_ns + self._delay_brake_ns, lambda t: self._set_latch_brake(t, 1))
-
-    def _clear_latch(self, t_ns: float) -> None:
-        """A rising edge of LATCH_CLR; setting wins over clearing as long as the comparator sees too much."""
-        if self._latch and not self._over:
-            self._set_latch(t_ns, 0)
-            self._plan("latch brake", t_ns + self._delay_brake_ns, lambda t: self._set_latch_brake(t, 0))
-
-    def _set_latch(self, t_ns: float, latched: int) -> None:
-        if latched != self._latch:
-            self._latch = latched
-            self._record(t_ns, "LATCH", latched)
-            self._record(t_ns, "TRIP_N", 1 - latched)
-        self._command_supply(t_ns)
-
-    def _set_latch_brake(self, t_ns: float, braking: int) -> None:
-        if braking != self._latch_brake:
-            self._latch_brake = braking
-            self._record(t_ns, "LATCH_BRAKE", braking)
+    def _latch_changed(self, t_ns: float, signal: str, level: int) -> None:
+        self._record(t_ns, signal, level)
+        if signal == "LATCH":
+            self._command_supply(t_ns)
+        elif signal == "LATCH_BRAKE":
             self._drive(t_ns)
 
     # what the pen does by itself
     def _look(self, t_ns: float) -> None:
         """After a change: what jumped with it, and what comes next."""
-        self._compare(t_ns, self.physics.overcurrent)
+        self._latch.compare(t_ns, self.physics.overcurrent)
         if self._braked_recorded != self.braked:
             self._braked_recorded = self.braked
             self._record(t_ns, "BRAKE", int(self.braked))
@@ -323,29 +330,22 @@ class Electronics:
             self._record(t_ns, "SHOOT_THROUGH", 1)
         self._predict(t_ns)
 
-    def _compare(self, t_ns: float, over: bool) -> None:
-        if over != self._over:
-            self._over = over
-            self._record(t_ns, "OVERCURRENT", int(over))
-            if over and "trip" not in self._alarms:
-                self._plan("trip", t_ns + self._delay_trip_ns, self._trip)
-
     def _predict(self, t_ns: float) -> None:
         """Plan a look at the next event, or at the end of what can be foreseen."""
         now = self.physics.now
         if now.settled and self.braked:
-            self._unplan("next")
+            self.unplan("next")
             return
         until_ns = t_ns + (STALL_LOOK_AHEAD_NS if now.settled else LOOK_AHEAD_NS)
         crossing = self.physics.next_crossing(t_ns, until_ns)
         if crossing is None:
-            self._plan("next", until_ns, self._predict)
+            self.plan("next", until_ns, self._predict)
         else:
-            self._plan("next", crossing[0], lambda t: self._happened(t, crossing[1], crossing[2]))
+            self.plan("next", crossing[0], lambda t: self._happened(t, crossing[1], crossing[2]))
 
     def _happened(self, t_ns: float, what: str, level: int) -> None:
         if what == "OVERCURRENT":
-            self._compare(t_ns, bool(level))
+            self._latch.compare(t_ns, bool(level))
         elif what in ("STANDSTILL", "REVERSAL"):
             self._record(t_ns, what, level)
         else:
