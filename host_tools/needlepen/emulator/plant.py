@@ -59,13 +59,14 @@ class Plant:
         chip.drive(gpio("HOME_N"), self.axis.home_n)
         self._home = lambda level: chip.drive(gpio("HOME_N"), level)
         p = self._electronics.physics.parameters
-        hall, ntc = self.axis.hall_v, self.thermal.ntc_v
-        converters = board.converters
+        axis, thermal, converters = self.axis, self.thermal, board.converters
         chip.set_adc_source(
-            converters["DEPTH_POSITION"].channel, _noisy(hall, p.hall_noise_v, adc, f"hall {self._seed}")
+            converters["DEPTH_POSITION"].channel,
+            _noisy(lambda: axis.hall_v, p.hall_noise_v, adc, f"hall {self._seed}"),
         )
         chip.set_adc_source(
-            converters["NOSE_TEMPERATURE"].channel, _noisy(ntc, p.ntc_noise_v, adc, f"nose {self._seed}")
+            converters["NOSE_TEMPERATURE"].channel,
+            _noisy(lambda: thermal.ntc_v, p.ntc_noise_v, adc, f"nose {self._seed}"),
         )
 
     def _pin(self, name: str) -> Callable[[int, int | None], None]:
@@ -121,7 +122,7 @@ class Plant:
         self.axis.set_nose_c(self.thermal.nose_c)
         self.axis.vibrate(now_ns, strokes)
         self._warm_winding()
-        other_a = self._logic_a + self._coil_a * self.axis.coils_on
+        other_a = self._logic_a + self._coil_a * self.axis.coils_on(now_ns)
         ocv_v = self.battery.use(now.charge_as - then.charge_as + other_a * seconds)
         if ocv_v is not None:
             self._electronics.set_cell(now_ns, ocv_v)

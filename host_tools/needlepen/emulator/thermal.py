@@ -25,6 +25,7 @@ class Thermal:
 
     Attributes:
         winding_c, housing_c, nose_c: present temperatures.
+        ntc_v: volts of the nose's NTC at the converter.
         ambient_c: surroundings; set it at any time.
     """
 
@@ -32,6 +33,7 @@ class Thermal:
         p = self._p = parameters
         self.ambient_c = self.winding_c = self.housing_c = self.nose_c = p.ambient_c
         self._fixed_nose = False
+        self.ntc_v = ntc_volts(p, self.nose_c)
         self._r1, self._r2 = p.winding_rth_k_w, p.housing_rth_k_w
         self._c1, self._c2 = p.winding_tau_s / self._r1, p.housing_tau_s / self._r2
         self._friction_nm = p.bearing_friction_nm + p.cam_friction_nm
@@ -47,6 +49,7 @@ class Thermal:
         self._fixed_nose = nose_c is not None
         if nose_c is not None:
             self.nose_c = nose_c
+            self.ntc_v = ntc_volts(self._p, nose_c)
 
     def advance(self, seconds: float, heat_a2s: float, strokes: float) -> None:
         """Let time pass in which the winding has carried so many A2s and the cam has turned so often."""
@@ -58,6 +61,7 @@ class Thermal:
         if not self._fixed_nose:
             goal_c = self.ambient_c + self._p.nose_share * (self.housing_c - self.ambient_c)
             self.nose_c += (goal_c - self.nose_c) * -math.expm1(-seconds / self._p.nose_tau_s)
+            self.ntc_v = ntc_volts(self._p, self.nose_c)
 
     def _nodes(self, seconds: float, winding_w: float, friction_w: float) -> None:
         """Exact for constant heat: towards the steady state along the two natural modes."""
@@ -73,12 +77,13 @@ class Thermal:
         self.winding_c = end_winding + x * even + odd * ((a - mean) * x + b * y)
         self.housing_c = end_housing + y * even + odd * (c * x + (d - mean) * y)
 
-    def ntc_ohm(self) -> float:
-        """Resistance of the nose's NTC."""
-        p = self._p
-        return p.ntc_r25_ohm * math.exp(p.ntc_beta_k * (1.0 / (self.nose_c + KELVIN) - 1.0 / NTC_REFERENCE_K))
 
-    def ntc_v(self) -> float:
-        """Volts at the converter: the NTC to ground, the divider's resistor to the supply."""
-        ohm = self.ntc_ohm()
-        return self._p.adc_reference_v * ohm / (ohm + self._p.ntc_divider_ohm)
+def ntc_ohm(p: PenParameters, nose_c: float) -> float:
+    """Resistance of the NTC at a temperature, by its B."""
+    return p.ntc_r25_ohm * math.exp(p.ntc_beta_k * (1.0 / (nose_c + KELVIN) - 1.0 / NTC_REFERENCE_K))
+
+
+def ntc_volts(p: PenParameters, nose_c: float) -> float:
+    """Volts at the converter: the NTC to ground, the divider's resistor to the supply."""
+    ohm = ntc_ohm(p, nose_c)
+    return p.adc_reference_v * ohm / (ohm + p.ntc_divider_ohm)
