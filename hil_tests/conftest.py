@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from support.bench import Pens
 
 pytest_plugins = ["support.measuring"]
 
@@ -19,3 +23,11 @@ def runtime() -> Path:
     from needlepen.runtime import provide
 
     return provide().path
+
+
+@pytest.fixture(scope="session")
+def pens(runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Pens:
+    """pens.ready(cell_v, seed) is a pen that is ready to start. Fork before changing it."""
+    from support.bench import Pens  # not for those tests that need no emulator
+
+    return Pens(runtime, tmp_path_factory.mktemp("firmware"))
