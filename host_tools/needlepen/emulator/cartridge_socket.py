@@ -1,0 +1,101 @@
+"""The cartridge in the nose of the emulated pen: needles, its chip on the bus, the contact that says it is seated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from needlepen.emulator.chip import Chip
+from needlepen.emulator.ds2431 import DS2431
+from needlepen.emulator.onewire_slave import OneWireSlave, SlaveTiming
+from needlepen.errors import UsageError
+
+BusFault = Literal["open", "short"]
+
+
+@dataclass(eq=False)
+class Cartridge:
+    """A cartridge as a thing. What its record says is in the chip; `needles` is what it really has."""
+
+    chip: DS2431
+    needles: int
+    timing: SlaveTiming = field(default_factory=SlaveTiming)
+
+
+class CartridgeSocket:
+    """Bus and contact of one pen. The bus is low while anyone pulls it low; the pull-up makes it high.
+
+    Args:
+        chip: the emulated RP2040.
+        bus_gpio: CARTRIDGE_BUS.
+        seated_gpio: CARTRIDGE_N, low = seated.
+    """
+
+    def __init__(self, chip: Chip, bus_gpio: int, seated_gpio: int) -> None:
+        self._chip = chip
+        self._bus_gpio = bus_gpio
+        self._seated_gpio = seated_gpio
+        self._fault: BusFault | None = None
+        self._pulled = False
+        self.cartridge: Cartridge | None = None
+        self.slave: OneWireSlave | None = None
+        chip.drive(seated_gpio, 1)
+        chip.drive(bus_gpio, 1)
+        chip.on_level(bus_gpio, self._level)
+        chip.on_reset(self._after_reset)
+
+    def seat(self, cartridge: Cartridge) -> None:
+        """Push a cartridge in now. Raises UsageError if one is in already."""
+        if self.cartridge is not None:
+            raise UsageError("There is a cartridge in the pen already; take it out first.")
+        self.cartridge = cartridge
+        self._chip.drive(self._seated_gpio, 0)
+        self._power_on()
+
+    def unseat(self) -> None:
+        """Take the cartridge out now: contact and bus open together. Without one, nothing happens."""
+        if self.cartridge is not None:
+            self.cut_power()
+            self.cartridge = None
+            self._chip.drive(self._seated_gpio, 1)
+
+    def contact(self, seated: bool) -> None:
+        """Move only the contact, as vibration or dirt does; the chip stays on the bus."""
+        self._chip.drive(self._seated_gpio, 0 if seated else 1)
+
+    def cut_power(self) -> None:
+        """The pen's supply is gone, and with it the bus that feeds the chip: a copy under way is torn."""
+        if self.slave is not None:
+            self.slave.disconnect()
+            self.slave = None
+
+    def bus_fault(self, fault: BusFault | None) -> None:
+        """Break the wire to the chip, short the bus to ground, or mend it."""
+        self._fault = fault
+        if fault:
+            self.cut_power()
+        elif self.cartridge is not None and self.slave is None:
+            self._power_on()
+        self._drive()
+
+    def _power_on(self) -> None:
+        assert self.cartridge is not None
+        if self._fault is None:
+            self.slave = OneWireSlave(self._chip, self.cartridge.chip, self._pull, self.cartridge.timing)
+            self.slave.connect()
+
+    def _after_reset(self, _t_ns: int, cause: str) -> None:
+        if cause == "power_on" and self.cartridge is not None:
+            self.cut_power()
+            self._power_on()
+
+    def _pull(self, low: bool) -> None:
+        self._pulled = low
+        self._drive()
+
+    def _drive(self) -> None:
+        self._chip.drive(self._bus_gpio, 0 if self._pulled or self._fault == "short" else 1)
+
+    def _level(self, t_ns: int, level: int) -> None:
+        if self.slave is not None:
+            self.slave.level(t_ns, level)
