@@ -39,7 +39,7 @@ class Electronics:
 
     `timeline` holds (t_ns, signal, level) of every change, in order. Signals: the pins RUN_N, SUPPLY_EN and
     LATCH_CLR; the lines INDEX, TDC, TRIP_N and TRIGGER_N; and what happens inside: DUTY (driven fraction of
-    the PWM period that PWM_N asks for), BRAKE (IN2 held high by another term), SUPPLY (the switch),
+    the PWM period that PWM_N asks for), CELL (open-circuit voltage), BRAKE (IN2 held high by another term), SUPPLY (the switch),
     OVERCURRENT (comparator), LATCH, LATCH_BRAKE, WDT_EXPIRED, REVERSAL (the rotor stops and turns back),
     STANDSTILL (it comes to rest) and SHOOT_THROUGH (damage).
     """
@@ -180,6 +180,7 @@ class Electronics:
     def set_cell(self, t_ns: float, ocv_v: float) -> None:
         """Open-circuit voltage of the cell."""
         self._change(t_ns, lambda t: self.physics.set_cell(t, ocv_v))
+        self._record(self._now_ns, "CELL", ocv_v)
 
     # ------------------------------------------------------------------ faults
     def jam(self, t_ns: float, jammed: bool) -> None:

@@ -34,4 +34,5 @@ class HeatParameters(Constants):
     logic_dies_v: float = constant(
         2.8, ASSUMED, "cell voltage below which the logic supply's boost converter fails"
     )
+    logic_returns_v: float = constant(3.0, ASSUMED, "cell voltage at which it starts again")
     logic_hold_ms: float = constant(1.0, ASSUMED, "charge in the logic supply bridges gaps up to this")

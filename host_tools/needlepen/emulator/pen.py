@@ -53,7 +53,7 @@ class EmulatedPen:
         self.board = board
         self.seed = seed
         self.parameters = parameters or PenParameters()
-        self.chip = Chip(
+        self.chip: Chip = Chip(
             runtime,
             filesystem=image,
             unique_id=unique_id or (0xE660_0000_0000_0000 + seed).to_bytes(8, "big"),
@@ -61,10 +61,10 @@ class EmulatedPen:
             filesystem_offset=board.flash.filesystem_offset,
         )
         self.physics = PenPhysics(self.parameters, seed=seed)
-        self.electronics = Electronics(self.chip, self.physics)
-        self.plant = Plant(self.chip, self.electronics, seed)
+        self.electronics: Electronics = Electronics(self.chip, self.physics)
         self.power = Power(self.chip, self.electronics, seed)
-        self.faults = Injector(self)
+        self.plant = Plant(self.chip, self.electronics, self.power, seed)
+        self.faults: Injector = Injector(self)
         self.link = LinkClient(self.chip.console.write)
         self.chip.console.on_received(self._from_pen)
         self.chip.on_reset(lambda _t_ns, _cause: self.link.lost())

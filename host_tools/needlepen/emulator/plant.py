@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from needlepen.emulator.battery import Battery
 from needlepen.emulator.depth_axis import COILS, SLEEP, DepthAxis
+from needlepen.emulator.logic_supply import LogicSupply
 from needlepen.emulator.physics import PROTRUSION_MIN_MM
 from needlepen.emulator.thermal import Thermal
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from needlepen.emulator.chip import Chip
     from needlepen.emulator.electronics import Electronics
     from needlepen.emulator.front_end import AdcModel
+    from needlepen.emulator.power import Power
 
 SLOW_NS = 50_000_000
 WINDING_STEP_K = 1.0  # the motor circuit hears of the winding's temperature in such steps
@@ -35,7 +37,7 @@ class Plant:
         battery: charge of the cell.
     """
 
-    def __init__(self, chip: Chip, electronics: Electronics, seed: int) -> None:
+    def __init__(self, chip: Chip, electronics: Electronics, power: Power, seed: int) -> None:
         p = electronics.physics.parameters
         self._chip, self._electronics, self._seed = chip, electronics, seed
         self._home: Callable[[int], None] = lambda _level: None
@@ -43,6 +45,8 @@ class Plant:
         self.axis = DepthAxis(chip, p, seed, lambda level: self._home(level), self._protrusion_changed)
         self.thermal = Thermal(p)
         self.battery = Battery(p)
+        self._power = power
+        self._logic = LogicSupply(chip, electronics, power)
         self._coil_a = p.stepper_coil_a
         self._logic_a = p.logic_a
         self._told_winding_c = p.winding_reference_c
@@ -114,6 +118,7 @@ class Plant:
         now_ns = self._chip.now_ns
         self._clock.schedule_at(now_ns + SLOW_NS)
         physics = self._electronics.physics
+        physics.advance(now_ns)  # of a long rest nothing needs to be kept
         then, now = self._then, physics.peek(now_ns)
         self._then = now
         seconds = (now.t_ns - then.t_ns) * 1e-9
@@ -122,10 +127,11 @@ class Plant:
         self.axis.set_nose_c(self.thermal.nose_c)
         self.axis.vibrate(now_ns, strokes)
         self._warm_winding()
-        other_a = self._logic_a + self._coil_a * self.axis.coils_on(now_ns)
+        other_a = self._logic_a + self._coil_a * self.axis.coils_on(now_ns) if self._power.on else 0.0
         ocv_v = self.battery.use(now.charge_as - then.charge_as + other_a * seconds)
         if ocv_v is not None:
             self._electronics.set_cell(now_ns, ocv_v)
+        self._logic.look()
 
     def _warm_winding(self) -> None:
         heat = self.thermal
