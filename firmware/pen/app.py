@@ -12,42 +12,68 @@ import micropython
 from machine import Pin
 from micropython import const
 
-from pen import session
-from pen.board import PIN_LED, PIN_TRIGGER_N, SAFE_OUTPUTS
+from pen import commands, indication, quiet, sequence
+from pen.axis import Axis
+from pen.board import (
+    INPUT_MASK,
+    PIN_LED,
+    PIN_TRIGGER_N,
+    SAFE_OUTPUTS,
+)
 from pen.build_info import BUILD_KIND
+from pen.cartridge import Cartridge
 from pen.control import state
 from pen.drive import Drive
+from pen.events import BOOT as EVENT_BOOT
 from pen.faults import NONE, OVERCURRENT, WATCHDOG_RESET
 from pen.host import Host
-from pen.limits import SR11_RELEASE_MS
+from pen.monitor import Monitor
+from pen.panel import Panel
 from pen.places import MAIN_AGE_MS, SUPERVISED, TICKS
-from pen.session import DO_PROVE, DO_START, Session
-from pen.trigger import STOP_RELEASE_MS, Trigger
+from pen.selftest import SelfTest
+from pen.states import ARMED, IDLE, LOCKED_OUT, SAFE
+from pen.store.device import open_store
+from pen.supervisor import Supervisor
+from pen.trigger import Trigger
 
 _LOOP_MS = const(10)
-_REST_MS = const(20)  # while the drive rests; part of the time from trigger to strokes (PR-04)
+_REST_MS = const(8)  # while the drive rests; part of the times of SR-02 at rest and of PR-04
+_LOOK_MS = const(250)  # at rest, temperatures, battery and cartridge are looked at so often
 _WATCHDOG_MS = const(200)
-_QUIET_STATES = (session.READY, session.SAFE)
+_RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
 
 
 class App:
     def __init__(self):
-        self._boot_ms = time.ticks_ms()
+        self.boot_ms = time.ticks_ms()
         self.drive = Drive()
         boot_fault = WATCHDOG_RESET if machine.reset_cause() == machine.WDT_RESET else NONE
         if self.drive.tripped:
             boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
-        self.session = Session(self._boot_ms, time.ticks_diff, boot_fault)
-        self._trigger_n = Pin(PIN_TRIGGER_N, Pin.IN, Pin.PULL_UP)
-        self._trigger = Trigger(self._boot_ms)
+        self.supervisor = Supervisor(self.boot_ms, time.ticks_diff, boot_fault)
+        self.store = open_store(self.drive.may_write)
+        self.axis = Axis(self.drive)
+        self.monitor = Monitor(self.drive, self.store.counters)
+        self.cartridge = Cartridge(self.store.keys, self.store)
+        self.panel = Panel(self.boot_ms)
+        self.selftest = SelfTest(self.drive)
+        self.parts = (self.axis, self.monitor, self.cartridge, self.selftest, self.store, self.panel)
+        self.trigger_n = Pin(PIN_TRIGGER_N, Pin.IN, Pin.PULL_UP)
+        self.trigger = Trigger(self.boot_ms)
         self._led = Pin(PIN_LED, Pin.OUT, value=0)
         self._ticks_seen = -1
+        self._lines = -1
+        self._look_ms = self.boot_ms
+        self.warnings = 0
         self.ready_ms = 0
         self.longest_loop_ms = 0
         self.last_refusal = ""
+        self.sequence = sequence.Sequence(self)
+        self.commands = commands.Commands(self)
         self.host = Host(self)
+        self.store.log.add(EVENT_BOOT, self.supervisor.state, machine.reset_cause())
         gc.collect()
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
 
@@ -59,25 +85,46 @@ class App:
             last_ms = now_ms
             if loop_ms > self.longest_loop_ms:
                 self.longest_loop_ms = loop_ms
-            if self._nothing_to_do():
+            if self._nothing_to_do(now_ms):
                 self._watchdog.feed()
             else:
-                self._feed()
-                self._supervise(now_ms)
-                self.host.serve(now_ms)
+                self._pass(now_ms)
             time.sleep_ms(_LOOP_MS if self.drive.awake else _REST_MS)
 
-    def _nothing_to_do(self):
-        """True while the pen lies ready and nobody wants anything: the pass then costs 0.1 ms instead of 0.5."""
-        return (
-            self._trigger_n()
-            and not self.drive.awake
-            and self.session.state in _QUIET_STATES
-            and self._trigger.released
-            and self.host.quiet
-        )
+    def _nothing_to_do(self, now_ms):
+        """True while the pen lies at rest and nobody wants anything: the pass then costs 0.1 ms instead of 3."""
+        if self.drive.awake or self.supervisor.state not in _RESTING:
+            return False
+        low, high = self.axis.window_codes
+        if not quiet.nothing_new(INPUT_MASK, self._lines, low, high):
+            return False
+        if time.ticks_diff(now_ms, self._look_ms) >= 0 or not self.host.quiet:
+            return False
+        for part in self.parts:
+            if part.busy:
+                return False
+        return self.panel.quiet(now_ms)
 
-    def _feed(self):
+    def _pass(self, now_ms):
+        """Look at everything, decide, answer the host."""
+        self._look_ms = time.ticks_add(now_ms, _LOOK_MS)
+        self._lines = quiet.lines(INPUT_MASK)
+        self.feed()
+        awake = self.drive.awake
+        blockers = warnings = 0
+        for part in self.parts:
+            part.poll(now_ms, awake)
+            if part.fault:
+                self.supervisor.fail(part.fault, now_ms)
+            blockers |= part.blockers
+            warnings |= part.warnings
+        self.warnings = warnings
+        self.commands.take_button(self.panel.take_event())
+        self.sequence.step(now_ms, blockers)
+        self.host.serve(now_ms)
+        indication.show(self)
+
+    def feed(self):
         """The watchdog is fed by the chain: this loop and, while the drive is awake, the tick and what it checks."""
         if not self.drive.awake:
             self._watchdog.feed()
@@ -88,57 +135,10 @@ class App:
             self._watchdog.feed()
         self._ticks_seen = ticks
 
-    def _supervise(self, now_ms):
-        s = self.session
-        pressed = not self._trigger_n()
-        counts = self._trigger.update(now_ms, pressed, time.ticks_diff)
-        if pressed and s.state < session.READY:
-            self._trigger.demand_release(now_ms)  # pressed before the pen was ready: not meant as a start
-        starting = pressed and s.state == session.READY and self._trigger.released
-        standstill = True
-        if starting:
-            self.drive.wake()  # while the press is debounced
-        if self.drive.awake:
-            standstill = self.drive.standstill
-            if s.state == session.RUNNING:
-                if self.drive.running:
-                    self.drive.settle()
-                else:
-                    fault = self.drive.stop_fault()
-                    self._trigger.demand_release(
-                        now_ms, STOP_RELEASE_MS if fault == NONE else SR11_RELEASE_MS
-                    )
-                    s.stopped(fault, now_ms)
-            elif standstill and not starting:
-                self.drive.rest()
-        action = s.step(now_ms, counts and self.drive.woken, standstill)
-        if action == DO_PROVE:
-            self.last_refusal = self.drive.prove() or ""
-            s.proven(not self.last_refusal, now_ms)
-            if not self.ready_ms:
-                self.ready_ms = time.ticks_ms()
-            self._led(1)
-        elif action == DO_START:
-            self.last_refusal = self.drive.start() or ""
-            s.started(not self.last_refusal, now_ms)
-
-    def acknowledge(self):
-        """The operator's acknowledgement. Returns None, or the reason why the safe state is not left."""
-        now_ms = time.ticks_ms()
-        s = self.session
-        if s.state != session.SAFE:
-            return "there is no fault to acknowledge"
-        released = self._trigger_n.value() == 1
-        refused = s.may_acknowledge(now_ms, released, self.drive.standstill)
-        if refused:
-            return refused
-        if self.drive.tripped:
-            self.drive.clear_latch()
-        return s.acknowledge(not self.drive.tripped, now_ms)
-
     def shut_down(self):
         """Development build, Ctrl-C: brake, stop the tick, stop the watchdog, leave the REPL to the user."""
         self.drive.shut_down()
+        self.axis.stop()
         machine.mem32[_WATCHDOG_CTRL] &= ~_WATCHDOG_ENABLE
 
 

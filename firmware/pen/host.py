@@ -1,35 +1,21 @@
-"""What the pen says to a host and does for it. Each request gets exactly one answer."""
+"""What the pen does for a host. Each request gets exactly one answer; telemetry and status flow while they are wanted."""
 
-import gc
 import time
 
 import machine
 from micropython import const
 
-from pen.board import BOARD_NAME, PWM_N_PERIOD_CLOCKS
+from pen import reports
+from pen.board import BOARD_NAME
 from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
-from pen.control import state
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
 from pen.link.port import Port
-from pen.places import (
-    CELL_MV,
-    COST_US,
-    CURRENT_MA,
-    DRIVE,
-    JITTER_US,
-    ON_COUNTS,
-    RATE_MHZ,
-    REJECTED,
-    SET_MHZ,
-    STOP_REASON,
-    TARGET_MHZ,
-    TICKS,
-    TURN_US,
-)
 
 _SHORTEST_PERIOD_MS = const(10)
 _LONGEST_LEASE_MS = const(60_000)
+_STATUS_MS = const(500)
+_CALIBRATION_MAX = const(1024)
 
 
 class Host:
@@ -39,6 +25,9 @@ class Host:
         self._period_ms = 0
         self._next_ms = 0
         self._lease_end_ms = 0
+        self._status = b""
+        self._status_ms = 0
+        self._calibration = None
         self._answers = {
             m.HELLO: self._hello,
             m.SET_RATE: self._set_rate,
@@ -46,6 +35,17 @@ class Host:
             m.SUBSCRIBE: self._subscribe,
             m.GET_STATISTICS: self._statistics,
             m.CLEAR_STATISTICS: self._clear_statistics,
+            m.SET_DEPTH: self._set_depth,
+            m.SELECT_PROFILE: self._select_profile,
+            m.SET_TIME: self._set_time,
+            m.STOP: self._stop,
+            m.OPEN_SERVICE: self._open_service,
+            m.CLOSE_SERVICE: self._close_service,
+            m.GET_CARTRIDGE: self._get_cartridge,
+            m.GET_COUNTERS: self._get_counters,
+            m.READ_LOG: self._read_log,
+            m.PUT_CALIBRATION: self._put_calibration,
+            m.COMMIT_CALIBRATION: self._commit_calibration,
         }
 
     @property
@@ -65,7 +65,15 @@ class Host:
             self._next_ms = time.ticks_add(self._next_ms, self._period_ms)
             if time.ticks_diff(now_ms, self._next_ms) > 0:  # fell behind: do not send a burst
                 self._next_ms = time.ticks_add(now_ms, self._period_ms)
-            self._port.offer(m.TELEMETRY, self._telemetry(now_ms))
+            self._offer_status(now_ms)
+            self._port.offer(m.TELEMETRY, reports.telemetry(self._app, now_ms))
+
+    def _offer_status(self, now_ms):
+        body = reports.status(self._app, now_ms)
+        due = time.ticks_diff(now_ms, self._status_ms) >= _STATUS_MS
+        if (due or body[4:] != self._status[4:]) and self._port.offer(m.STATUS, body):
+            self._status = body
+            self._status_ms = now_ms
 
     def _answer(self, kind, sequence, body):
         if kind not in self._answers:
@@ -78,7 +86,7 @@ class Host:
         self._answers[kind](sequence, fields)
 
     def _result(self, sequence, refused):
-        reason = (refused or "").encode()[:48]
+        reason = (refused or "").encode()[:60]
         self._port.answer(m.RESULT, m.pack(m.RESULT, sequence, 1 if refused else 0, reason))
 
     def _hello(self, sequence, fields):
@@ -100,6 +108,7 @@ class Host:
             ),
         )
 
+    # ------------------------------------------------------------------ operating
     def _set_rate(self, sequence, fields):
         rate_hz = fields["rate_hz"]
         if not PR01_RATE_MIN_HZ <= rate_hz <= PR01_RATE_MAX_HZ:
@@ -107,12 +116,24 @@ class Host:
         elif rate_hz % PR01_RATE_STEP_HZ:
             self._result(sequence, "rate not a multiple of %d Hz" % PR01_RATE_STEP_HZ)
         else:
-            self._app.drive.set_rate_hz(rate_hz)
-            self._result(sequence, None)
+            self._result(sequence, self._app.commands.set_rate_hz(rate_hz))
+
+    def _set_depth(self, sequence, fields):
+        self._result(sequence, self._app.commands.set_depth_um(fields["depth_um"]))
+
+    def _select_profile(self, sequence, fields):
+        self._result(sequence, self._app.commands.select_profile(fields["profile"]))
+
+    def _set_time(self, sequence, fields):
+        self._result(sequence, self._app.commands.set_time(fields["time_s"]))
+
+    def _stop(self, sequence, fields):
+        self._result(sequence, self._app.commands.stop())
 
     def _acknowledge(self, sequence, fields):
-        self._result(sequence, self._app.acknowledge())
+        self._result(sequence, self._app.commands.acknowledge())
 
+    # ------------------------------------------------------------------ reading
     def _subscribe(self, sequence, fields):
         period_ms, lease_ms = fields["period_ms"], fields["lease_ms"]
         if (period_ms and period_ms < _SHORTEST_PERIOD_MS) or lease_ms > _LONGEST_LEASE_MS:
@@ -123,43 +144,51 @@ class Host:
             self._next_ms = now_ms
         self._period_ms = period_ms
         self._lease_end_ms = time.ticks_add(now_ms, lease_ms)
+        self._status = b""
         self._result(sequence, None)
 
     def _statistics(self, sequence, fields):
-        self._port.answer(
-            m.STATISTICS,
-            m.pack(
-                m.STATISTICS,
-                state[TICKS],
-                state[COST_US],
-                state[JITTER_US],
-                gc.mem_free(),
-                gc.mem_alloc(),
-                self._app.ready_ms,
-                self._port.dropped & 0xFFFF,
-                self._app.longest_loop_ms & 0xFFFF,
-            ),
-        )
+        self._port.answer(m.STATISTICS, reports.statistics(self._app, self._port))
 
     def _clear_statistics(self, sequence, fields):
-        state[COST_US] = 0
-        state[JITTER_US] = 0
-        self._app.longest_loop_ms = 0
+        reports.clear_statistics(self._app)
         self._result(sequence, None)
 
-    def _telemetry(self, now_ms):
-        turn_us = state[TURN_US]
-        estimate_mhz = max(0, state[RATE_MHZ])
-        return m.pack(
-            m.TELEMETRY,
-            now_ms & 0xFFFFFFFF,
-            self._app.session.state,
-            self._app.session.fault,
-            state[STOP_REASON],
-            state[SET_MHZ] if state[DRIVE] else state[TARGET_MHZ],
-            1_000_000_000 // turn_us if turn_us > 0 and not state[REJECTED] else estimate_mhz,
-            estimate_mhz,
-            state[CURRENT_MA],
-            state[CELL_MV],
-            1000 * state[ON_COUNTS] // PWM_N_PERIOD_CLOCKS if state[DRIVE] else 0,
-        )
+    def _get_cartridge(self, sequence, fields):
+        self._port.answer(m.CARTRIDGE, reports.cartridge(self._app))
+
+    def _get_counters(self, sequence, fields):
+        self._port.answer(m.COUNTERS, reports.counters(self._app))
+
+    def _read_log(self, sequence, fields):
+        self._port.answer(m.EVENTS, reports.events(self._app, fields["sequence"]))
+
+    # ------------------------------------------------------------------ service
+    def _open_service(self, sequence, fields):
+        self._result(sequence, self._app.commands.open_service())
+
+    def _close_service(self, sequence, fields):
+        refused = self._app.commands.may_close_service()
+        self._result(sequence, refused)
+        if not refused:
+            self._app.commands.restart()
+
+    def _put_calibration(self, sequence, fields):
+        offset, part = fields["offset"], fields["part"]
+        if not self._app.supervisor.service_open:
+            self._result(sequence, "open the service access first")
+        elif offset + len(part) > _CALIBRATION_MAX:
+            self._result(sequence, "the record is longer than 1024 bytes")
+        else:
+            if self._calibration is None:
+                self._calibration = bytearray(_CALIBRATION_MAX)
+            self._calibration[offset : offset + len(part)] = part
+            self._result(sequence, None)
+
+    def _commit_calibration(self, sequence, fields):
+        if not self._app.supervisor.service_open or self._calibration is None:
+            self._result(sequence, "send the record in service first")
+            return
+        record = bytes(self._calibration[: fields["length"]])
+        self._calibration = None
+        self._result(sequence, self._app.commands.accept_calibration(record))

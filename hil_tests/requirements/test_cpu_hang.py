@@ -108,7 +108,7 @@ def _until_acknowledged(pen: EmulatedPen, held: bool) -> dict[str, Any]:
         "held_refusal": held_refusal,
         "undriven": undriven,
         "refused": refused,
-        "after": pen.wait_state("ready").state,
+        "after": pen.wait_state("armed").state,
     }
 
 
@@ -121,7 +121,7 @@ def test_a_hung_cpu_is_reset_and_stays_safe_until_acknowledged(
     measure.worst("SR-10", "reset_ms", resets, "CPU spinning")
     for o in outcomes:
         assert o["cause"] == "watchdog" and o["faults"] == ("watchdog reset", "watchdog reset", "safe")
-        assert o["undriven"] and o["held_refusal"] and o["refused"] is None and o["after"] == "ready"
+        assert o["undriven"] and o["held_refusal"] and o["refused"] is None and o["after"] == "armed"
 
 
 def test_a_halted_cpu_is_reset_too(pens: Pens, measure: Measure) -> None:

@@ -88,7 +88,7 @@ def test_overcurrent_stays_latched_for_10_s_whoever_acknowledges(pens: Pens, mea
         fault = pen.telemetry.fault if pen.telemetry else ""
         pen.run_for(tripped_ns + (LATCHED_MS + 100) * MS - pen.now_ns)
         answers.append(pen.request(messages.ACKNOWLEDGE).refused)
-        pen.wait_state("ready")
+        pen.wait_state("armed")
         cleared_ns = pen.electronics.first("LATCH", 0, tripped_ns)
         assert cleared_ns is not None
         return answers, fault, (cleared_ns - tripped_ns) / 1e9, never_driven(pen, tripped_ns + 1 * MS)
@@ -147,7 +147,7 @@ def _shorts_again(pen: EmulatedPen) -> Any:
     pen.electronics.short_winding(pen.now_ns, True)
     pen.run_for((LATCHED_MS + 200) * MS)
     pen.request(messages.ACKNOWLEDGE)
-    pen.wait_state("ready")
+    pen.wait_state("armed")
     since_ns = float(pen.now_ns)
     pen.press()
     pen.run_for(300 * MS)

@@ -163,7 +163,7 @@ def test_overspeed_is_left_only_by_release_and_acknowledgement(pens: Pens) -> No
         since_ns = float(pen.now_ns)
         early = pen.request(messages.ACKNOWLEDGE).refused  # trigger still held
         refused = stop_and_acknowledge(pen)
-        pen.wait_state("ready")  # a press before that is no start
+        pen.wait_state("armed")  # a press before that is no start
         pen.run_for(50 * MS)
         pen.press()
         return early, refused, never_driven(pen, since_ns), pen.wait_state("running").state

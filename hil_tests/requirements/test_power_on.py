@@ -138,7 +138,7 @@ def test_a_bouncing_contact_is_no_release(pens: Pens) -> None:
 
 def test_a_pen_without_quiet_time_is_noticed(pens: Pens) -> None:
     """A test of the test: firmware that arms at once gives permission before 500 ms."""
-    changes = {"pen/session.py": (">= SR11_QUIET_MS", ">= 0")}
+    changes = {"pen/supervisor.py": (">= SR11_QUIET_MS", ">= 0")}
     firmware = pens.variant("not_quiet", changes)
     assert in_fork(_after_reset, pens.new(firmware=firmware), "power_on", "released").permitted_ms < QUIET_MS
 

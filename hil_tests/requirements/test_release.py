@@ -72,7 +72,7 @@ def test_release_brakes_within_10_ms_and_stops_within_four_strokes(
     assert not any(o["damage"] for o in outcomes.values())
     if cpu == "running":
         assert {(o["telemetry"].state, o["telemetry"].fault) for o in outcomes.values()} == {
-            ("ready", "none")
+            ("armed", "none")
         }
 
 

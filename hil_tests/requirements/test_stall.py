@@ -186,7 +186,7 @@ def test_a_stall_ends_only_with_release_and_acknowledgement(pens: Pens) -> None:
         pen.release()
         pen.run_for(300 * MS)
         refused = pen.request(messages.ACKNOWLEDGE).refused
-        pen.wait_state("ready")
+        pen.wait_state("armed")
         pen.press()
         return still, refused, pen.wait_state("running").state
 

@@ -180,7 +180,7 @@ def test_start_works_from_any_cam_angle(pens: Pens, measure: Measure, turn: floa
         to_angle(pen, turn)
         pen.electronics.jam(pen.now_ns, True)
         pen.release()
-        pen.wait_state("ready")
+        pen.wait_state("armed")
         pressed_ns = press(pen, DEFAULT_HZ)
         assert pen.run_until(lambda: not pen.electronics.braked, 100 * MS, 20e3)
         pen.electronics.jam(pen.now_ns, False)

@@ -139,12 +139,12 @@ def _fill_signals(run, made):
 
 
 def _fill_story(run):
-    states = [(0.0, "quiet"), (0.5, "proving"), (0.7, "ready")]
+    states = [(0.0, "boot"), (0.5, "self_test"), (0.7, "armed")]
     for start_s, stop_s in RUNS:
         states += [
             (start_s, "running"),
             (stop_s, "safe" if start_s > 3.9 else "stopping"),
-            (stop_s + 0.45, "ready"),
+            (stop_s + 0.45, "armed"),
         ]
     ends = [t for t, _ in states[1:]] + [END_S]
     run.spans = [Span("state", t, min(end, END_S), text) for (t, text), end in zip(states, ends, strict=True)]

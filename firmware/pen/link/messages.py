@@ -6,7 +6,7 @@ Kinds below 0x80 go from host to pen, the others from pen to host.
 
 import struct
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 HELLO = 0x01
 SET_RATE = 0x02
@@ -15,11 +15,26 @@ SUBSCRIBE = 0x04
 SEEN = 0x05
 GET_STATISTICS = 0x06
 CLEAR_STATISTICS = 0x07
+SET_DEPTH = 0x08
+SELECT_PROFILE = 0x09
+SET_TIME = 0x0A
+STOP = 0x0B
+OPEN_SERVICE = 0x0C
+CLOSE_SERVICE = 0x0D
+GET_CARTRIDGE = 0x0E
+GET_COUNTERS = 0x0F
+READ_LOG = 0x10
+PUT_CALIBRATION = 0x11
+COMMIT_CALIBRATION = 0x12
 
 RESULT = 0x80
 IDENTITY = 0x81
 STATISTICS = 0x82
+CARTRIDGE = 0x83
+COUNTERS = 0x84
+EVENTS = 0x85
 TELEMETRY = 0x90
+STATUS = 0x91
 
 MESSAGES = {
     HELLO: ("hello", "<B", ("protocol_version",)),
@@ -31,7 +46,21 @@ MESSAGES = {
     SEEN: ("seen", "<B", ("sequence",)),
     GET_STATISTICS: ("get_statistics", "<", ()),
     CLEAR_STATISTICS: ("clear_statistics", "<", ()),
-    RESULT: ("result", "<BB48s", ("of_sequence", "refused", "reason")),
+    SET_DEPTH: ("set_depth", "<H", ("depth_um",)),
+    SELECT_PROFILE: ("select_profile", "<B", ("profile",)),
+    # Seconds since 2000-01-01 00:00 UTC; the pen has no clock that survives a power cut.
+    SET_TIME: ("set_time", "<I", ("time_s",)),
+    STOP: ("stop", "<", ()),
+    OPEN_SERVICE: ("open_service", "<", ()),
+    CLOSE_SERVICE: ("close_service", "<", ()),
+    GET_CARTRIDGE: ("get_cartridge", "<", ()),
+    GET_COUNTERS: ("get_counters", "<", ()),
+    # Events from this sequence number on, two in an answer; an answer without any is the end.
+    READ_LOG: ("read_log", "<I", ("sequence",)),
+    # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
+    PUT_CALIBRATION: ("put_calibration", "<H64s", ("offset", "part")),
+    COMMIT_CALIBRATION: ("commit_calibration", "<H", ("length",)),
+    RESULT: ("result", "<BB60s", ("of_sequence", "refused", "reason")),
     IDENTITY: (
         "identity",
         "<B8s16s16s12sB",
@@ -51,9 +80,16 @@ MESSAGES = {
             "main_loop_ms",
         ),
     ),
+    CARTRIDGE: (
+        "cartridge",
+        "<8sBBHHH16s",
+        ("rom", "accepted", "needles", "depth_limit_um", "used_s", "left_s", "type_name"),
+    ),
+    COUNTERS: ("counters", "<IIIII", ("boots", "strokes", "run_s", "sessions", "calibration_run_s")),
+    EVENTS: ("events", "<IB64s", ("next_sequence", "count", "events")),
     TELEMETRY: (
         "telemetry",
-        "<IBBBIIIhHH",
+        "<IBBBIIIhHHHh",
         (
             "time_ms",
             "state",
@@ -65,6 +101,27 @@ MESSAGES = {
             "current_ma",
             "cell_mv",
             "duty_pm",
+            "depth_set_um",
+            "depth_um",
+        ),
+    ),
+    # Sent when something in it changes and every 500 ms, together with telemetry.
+    STATUS: (
+        "status",
+        "<IIHBBhhHBHHB",
+        (
+            "time_ms",
+            "blockers",
+            "warnings",
+            "note",
+            "profile",
+            "nose_dc",
+            "winding_dc",
+            "depth_cap_um",
+            "needles",
+            "cartridge_left_s",
+            "session_left_s",
+            "service",
         ),
     ),
 }

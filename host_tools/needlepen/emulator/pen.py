@@ -275,4 +275,4 @@ class EmulatedPen:
     def power_up(self) -> None:
         """Boot to ready with telemetry flowing."""
         self.connect()
-        self.wait_state("ready")
+        self.wait_state("armed")

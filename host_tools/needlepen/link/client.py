@@ -15,7 +15,7 @@ from needlepen.firmware_modules import firmware_module
 
 frames = firmware_module("pen.link.frames")
 messages = firmware_module("pen.link.messages")
-_session = firmware_module("pen.session")
+_supervision = supervision.load()
 
 SEEN_EVERY = 2
 """Telemetry frames per credit message; the pen's window holds four."""
@@ -43,13 +43,15 @@ class Telemetry:
     current_a: float
     cell_v: float
     duty: float
+    depth_set_mm: float
+    depth_mm: float
 
     @classmethod
     def of(cls, fields: dict[str, int]) -> Telemetry:
         return cls(
             time_ms=fields["time_ms"],
-            state=_session.STATE_NAMES[fields["state"]],
-            fault=supervision.load().fault_name(fields["fault"]),
+            state=_supervision.state_name(fields["state"]),
+            fault=_supervision.fault_name(fields["fault"]),
             stop_reason=fields["stop_reason"],
             set_hz=fields["set_mhz"] / 1e3,
             rate_hz=fields["rate_mhz"] / 1e3,
@@ -57,6 +59,43 @@ class Telemetry:
             current_a=fields["current_ma"] / 1e3,
             cell_v=fields["cell_mv"] / 1e3,
             duty=fields["duty_pm"] / 1e3,
+            depth_set_mm=fields["depth_set_um"] / 1e3,
+            depth_mm=fields["depth_um"] / 1e3,
+        )
+
+
+@dataclass(frozen=True)
+class Status:
+    """What changes slowly: why the pen may not start, what it warns of, temperatures, limits and times left."""
+
+    time_ms: int
+    blockers: tuple[str, ...]
+    warnings: tuple[str, ...]
+    note: str
+    profile: int
+    nose_c: float
+    winding_c: float
+    depth_cap_mm: float
+    needles: int
+    cartridge_left_s: int
+    session_left_s: int
+    service: bool
+
+    @classmethod
+    def of(cls, fields: dict[str, int]) -> Status:
+        return cls(
+            time_ms=fields["time_ms"],
+            blockers=_supervision.blocker_names(fields["blockers"]),
+            warnings=_supervision.warning_names(fields["warnings"]),
+            note=_supervision.note_text(fields["note"]),
+            profile=fields["profile"],
+            nose_c=fields["nose_dc"] / 10,
+            winding_c=fields["winding_dc"] / 10,
+            depth_cap_mm=fields["depth_cap_um"] / 1e3,
+            needles=fields["needles"],
+            cartridge_left_s=fields["cartridge_left_s"],
+            session_left_s=fields["session_left_s"],
+            service=bool(fields["service"]),
         )
 
 
@@ -74,6 +113,7 @@ class LinkClient:
         self._unconfirmed = 0
         self.lost_frames = 0
         self.telemetry: Telemetry | None = None
+        self.status: Status | None = None
 
     @property
     def dropped_frames(self) -> int:
@@ -87,6 +127,7 @@ class LinkClient:
     def lost(self) -> None:
         """The pen was reset or unplugged: what it said before no longer holds."""
         self.telemetry = None
+        self.status = None
         self._last_received = None
         self._unconfirmed = 0
         self._replies.clear()
@@ -129,11 +170,13 @@ class LinkClient:
             self.telemetry = Telemetry.of(fields)
             for listener in self._listeners:
                 listener(self.telemetry)
+        elif kind == messages.STATUS:
+            self.status = Status.of(fields)
         elif kind == messages.RESULT:
             reason = fields["reason"].rstrip(b"\0").decode(errors="replace")
             self._replies[fields["of_sequence"]] = Reply(reason if fields["refused"] else None, {})
         else:
             self._reports.append((kind, fields))
-        if kind != messages.TELEMETRY or self._unconfirmed >= SEEN_EVERY:
+        if kind not in (messages.TELEMETRY, messages.STATUS) or self._unconfirmed >= SEEN_EVERY:
             self._unconfirmed = 0
             self._transmit(messages.SEEN, messages.pack(messages.SEEN, sequence))

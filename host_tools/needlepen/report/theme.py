@@ -14,12 +14,14 @@ FONT = 'Inter, "Segoe UI", system-ui, -apple-system, "Helvetica Neue", Arial, sa
 STATE_COLOURS: Mapping[str, str] = {
     "off": "#eceff2",
     "boot": "#dfe4ea",
-    "quiet": "#dfe4ea",
-    "proving": "#cdd6df",
-    "ready": "#cfe3ec",
+    "self_test": "#cdd6df",
+    "idle": "#e3e9ec",
+    "armed": "#cfe3ec",
     "running": "#8cc3cd",
     "stopping": "#bfdde2",
     "safe": "#efc1bb",
+    "locked_out": "#e39d94",
+    "service": "#ddd0e6",
 }
 """Of the firmware's states; others get the colour of "boot"."""
 

@@ -55,7 +55,7 @@ def _set_rate(a: actions.SetRate, s: Situation) -> None:
 
 
 def _press(_: actions.PressTrigger, s: Situation) -> None:
-    if s.telemetry is not None and s.telemetry.state == "ready":
+    if s.telemetry is not None and s.telemetry.state == "armed":
         s.starts.append(Start(s.pen.now_ns, s.set_hz))
     s.pen.press()
 

@@ -151,9 +151,9 @@ def condition(name: str, s: Situation) -> tuple[Callable[[], bool], float]:
         allowed_pct = tolerance_pct()
         return (lambda: abs(_now(s, "rate_hz") / s.set_hz - 1) * 100 <= allowed_pct), _SLOW_NS
     simple: Mapping[str, Callable[[], bool]] = {
-        "ready": lambda: _reports(s, "ready"),
+        "ready": lambda: _reports(s, "armed"),
         "running": lambda: _reports(s, "running"),
-        "fault": lambda: _reports(s, "safe"),
+        "fault": lambda: _reports(s, "safe", "locked_out"),
         "no_fault": lambda: s.telemetry is not None and s.telemetry.fault == "none",
         "standstill": lambda: _still(s),
         "retracted": lambda: _still(s) and observe("retracted", s) is True,
@@ -162,8 +162,8 @@ def condition(name: str, s: Situation) -> tuple[Callable[[], bool], float]:
     return simple[name], _SLOW_NS
 
 
-def _reports(s: Situation, state: str) -> bool:
-    return s.telemetry is not None and s.telemetry.state == state
+def _reports(s: Situation, *states: str) -> bool:
+    return s.telemetry is not None and s.telemetry.state in states
 
 
 def _still(s: Situation) -> bool:

@@ -116,7 +116,7 @@ class Situation:
     def _take(self, telemetry: Telemetry) -> None:
         before = self.reported[-1].telemetry if self.reported else None
         self.reported.append(Reported(self.pen.now_ns, self.boots[-1].t_ns, telemetry, self.set_hz))
-        if telemetry.state == "ready" and self.boots[-1].ready_ns is None:
+        if telemetry.state == "armed" and self.boots[-1].ready_ns is None:
             self.boots[-1].ready_ns = self.pen.now_ns
         if (
             before is None

@@ -1,0 +1,136 @@
+"""What operator and host may ask of the pen. Each method returns None, or the reason for which it refuses."""
+
+import time
+
+import machine
+
+from pen import depth, events
+from pen.buttons import EVENT_ACKNOWLEDGE, EVENT_DOWN, EVENT_UP
+from pen.limits import PR05_DEPTH_MAX_MM, PR05_DEPTH_STEP_MM
+from pen.profiles import PROFILES
+from pen.states import ARMED, IDLE, NOTE_HOST, NOTE_NONE, RUNNING, SERVICE
+
+_STEP_UM = round(1000 * PR05_DEPTH_STEP_MM)
+_DEPTH_MAX_UM = round(1000 * PR05_DEPTH_MAX_MM)
+_SETTABLE = (IDLE, ARMED, RUNNING, SERVICE)
+
+
+class Commands:
+    """`stop_note`: why a run should end now, NOTE_NONE for no reason."""
+
+    def __init__(self, app):
+        self._app = app
+        self.stop_note = NOTE_NONE
+
+    def take_button(self, event):
+        """A press of the panel."""
+        if event == EVENT_UP:
+            self._tell(self.set_depth_um(self._app.axis.target_um + _STEP_UM, False))
+        elif event == EVENT_DOWN:
+            self._tell(self.set_depth_um(max(0, self._app.axis.target_um - _STEP_UM), False))
+        elif event == EVENT_ACKNOWLEDGE:
+            self._tell(self.acknowledge())
+
+    def _tell(self, refused):
+        if refused:
+            self._app.last_refusal = refused
+            self._app.panel.refuse()
+
+    # ------------------------------------------------------------------ settings
+    def depth_cap_um(self):
+        """Deepest protrusion that is allowed now: the smallest of pen, cartridge, profile and calibrated range."""
+        app = self._app
+        cap_um = min(_DEPTH_MAX_UM, app.profile.depth_cap_um, app.axis.calibrated_um)
+        if app.cartridge.accepted:
+            cap_um = min(cap_um, app.cartridge.depth_limit_um)
+        return cap_um
+
+    def set_depth_um(self, depth_um, by_host=True):
+        app = self._app
+        if app.supervisor.state not in _SETTABLE:
+            return "not in this state"
+        running = app.supervisor.state == RUNNING
+        refused = depth.refusal(depth_um, running, app.axis.target_um, self.depth_cap_um())
+        if refused:
+            app.store.log.add(events.SETTING_REFUSED, depth_um, self.depth_cap_um())
+            return refused
+        app.axis.move_to(depth_um, running)
+        app.store.log.add(events.DEPTH_SET, depth_um, 1 if by_host else 0)
+        app.store.settings.depth_um = depth_um
+        return None
+
+    def set_rate_hz(self, rate_hz):
+        app = self._app
+        if app.supervisor.state == RUNNING:
+            least_hz = app.cartridge.minimum_rate_hz(app.axis.target_um)
+            if rate_hz < least_hz:
+                return "below %d Hz for this cartridge and depth" % least_hz
+        app.drive.set_rate_hz(rate_hz)
+        app.store.log.add(events.RATE_SET, rate_hz, 1)
+        app.store.settings.rate_hz = rate_hz
+        return None
+
+    def select_profile(self, number):
+        app = self._app
+        if app.supervisor.state not in (IDLE, ARMED, SERVICE):
+            return "not in this state"
+        if number >= len(PROFILES):
+            return "there are profiles 0 to %d" % (len(PROFILES) - 1)
+        app.use_profile(number)
+        app.store.log.add(events.PROFILE_SELECTED, number)
+        if app.axis.target_um > self.depth_cap_um():
+            app.axis.move_to(self.depth_cap_um(), False)
+        return None
+
+    def set_time(self, time_s):
+        return self._app.store.set_time(time_s)
+
+    # ------------------------------------------------------------------ steps
+    def stop(self):
+        """The host asks for the end of a run."""
+        if self._app.supervisor.state != RUNNING:
+            return "the motor does not run"
+        self.stop_note = NOTE_HOST
+        return None
+
+    def acknowledge(self):
+        """The operator's acknowledgement."""
+        app, now_ms = self._app, time.ticks_ms()
+        s, drive = app.supervisor, app.drive
+        released = app.trigger_n() == 1
+        refused = s.may_acknowledge(now_ms, released, drive.standstill, app.axis.retracted)
+        if refused:
+            return refused
+        if drive.tripped:
+            drive.clear_latch()
+        gone = not drive.tripped
+        for part in app.parts:
+            part.clear()
+            gone = gone and not part.fault
+        return s.acknowledge(gone, now_ms)
+
+    # ------------------------------------------------------------------ service
+    def open_service(self):
+        app = self._app
+        refused = app.supervisor.open_service(time.ticks_ms())
+        if not refused:
+            app.allow_external_power(True)
+        return refused
+
+    def may_close_service(self):
+        return None if self._app.supervisor.state == SERVICE else "the service access is not open, or the motor runs"
+
+    def restart(self):
+        """Leave the service: the pen starts anew, with everything tested."""
+        app = self._app
+        app.drive.shut_down()
+        app.store.finish()
+        time.sleep_ms(50)  # the answer has to leave first
+        machine.reset()
+
+    def accept_calibration(self, record):
+        app = self._app
+        refused = app.store.accept_calibration(record)
+        if not refused:
+            app.axis.set_calibration(app.store.calibration)
+        return refused

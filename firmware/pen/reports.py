@@ -1,0 +1,86 @@
+"""What the pen says about itself: the bodies of telemetry, status and statistics frames."""
+
+import gc
+
+from pen.board import PWM_N_PERIOD_CLOCKS
+from pen.control import state
+from pen.link import messages as m
+from pen.places import (
+    CELL_MV,
+    COST_US,
+    CURRENT_MA,
+    DRIVE,
+    JITTER_US,
+    ON_COUNTS,
+    RATE_MHZ,
+    REJECTED,
+    SET_MHZ,
+    STOP_REASON,
+    TARGET_MHZ,
+    TICKS,
+    TURN_US,
+)
+
+
+def telemetry(app, now_ms):
+    """The fast values. At rest the cell voltage is the monitor's: the tick does not run then."""
+    turn_us = state[TURN_US]
+    estimate_mhz = max(0, state[RATE_MHZ])
+    awake = app.drive.awake
+    return m.pack(
+        m.TELEMETRY,
+        now_ms & 0xFFFFFFFF,
+        app.supervisor.state,
+        app.supervisor.fault,
+        state[STOP_REASON],
+        state[SET_MHZ] if state[DRIVE] else state[TARGET_MHZ],
+        1_000_000_000 // turn_us if turn_us > 0 and not state[REJECTED] else estimate_mhz,
+        estimate_mhz,
+        state[CURRENT_MA] if awake else 0,
+        state[CELL_MV] if awake else app.monitor.cell_mv,
+        1000 * state[ON_COUNTS] // PWM_N_PERIOD_CLOCKS if state[DRIVE] else 0,
+        app.axis.depth_um,
+        app.axis.measured_um,
+    )
+
+
+def status(app, now_ms):
+    """The slow values. The time stands first, so that two frames compare equal without it."""
+    cartridge, monitor = app.cartridge, app.monitor
+    return m.pack(
+        m.STATUS,
+        now_ms & 0xFFFFFFFF,
+        app.supervisor.blockers,
+        app.warnings,
+        app.supervisor.note,
+        app.profile,
+        monitor.nose_dc,
+        monitor.winding_dc,
+        app.depth_cap_um(),
+        cartridge.needles,
+        min(0xFFFF, cartridge.left_ms // 1000),
+        min(0xFFFF, app.session_left_ms // 1000),
+        1 if app.supervisor.service_open else 0,
+    )
+
+
+def statistics(app, port):
+    """Cost and jitter of the tick, heap, and how late things were."""
+    return m.pack(
+        m.STATISTICS,
+        state[TICKS],
+        state[COST_US],
+        state[JITTER_US],
+        gc.mem_free(),
+        gc.mem_alloc(),
+        app.ready_ms,
+        port.dropped & 0xFFFF,
+        app.longest_loop_ms & 0xFFFF,
+    )
+
+
+def clear_statistics(app):
+    """Begin anew."""
+    state[COST_US] = 0
+    state[JITTER_US] = 0
+    app.longest_loop_ms = 0

@@ -1,0 +1,190 @@
+"""What happens in which order: tests, arming, start, run, stop, safe state. Called once in each full main-loop pass.
+
+The supervisor decides; this module carries it out with the parts and tells it what came of it.
+"""
+
+import time
+
+from pen import events, proof
+from pen.control import state
+from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, NONE, PROOF_FAILED, START_REFUSED
+from pen.limits import SR11_RELEASE_MS
+from pen.places import EDGES
+from pen.states import (
+    ARMED,
+    BLOCK_DEPTH_MOVING,
+    BLOCK_RATE_TOO_LOW,
+    BLOCK_TRIGGER_HELD,
+    IDLE,
+    LOCKED_OUT,
+    NOTE_NONE,
+    NOTE_RELEASED,
+    RUNNING,
+    SAFE,
+    SELF_TEST,
+    SERVICE,
+)
+from pen.supervisor import DO_REFUSE, DO_START, DO_TEST
+from pen.trigger import STOP_RELEASE_MS
+
+
+class Sequence:
+    def __init__(self, app):
+        self._app = app
+        self._state = app.supervisor.state
+        self._tests = None
+        self._tested = False  # the tests of the boot have passed
+        self._note = NOTE_NONE
+        self._started_ms = 0
+
+    def step(self, now_ms, blockers):
+        """One pass. `blockers`: those of the parts."""
+        app = self._app
+        s, drive, trigger = app.supervisor, app.drive, app.trigger
+        pressed = not app.trigger_n()
+        counts = trigger.update(now_ms, pressed, time.ticks_diff)
+        if pressed and (s.state < IDLE or s.state == SAFE):
+            trigger.demand_release(now_ms)  # pressed before the pen was ready: not meant as a start
+        starting = pressed and s.state in (ARMED, SERVICE) and trigger.released
+        if starting or app.axis.wants_drive:
+            drive.wake()  # while the press is debounced; while the depth moves, the tick watches it
+        standstill = True
+        if drive.awake:
+            standstill = drive.standstill
+            if s.state == RUNNING:
+                self._run(now_ms)
+            elif drive.running:
+                drive.stop()
+            elif standstill and not starting and not app.axis.wants_drive:
+                drive.rest()
+        blockers |= self._own_blockers()
+        if s.state != IDLE:
+            counts = counts and drive.woken
+        action = s.step(now_ms, counts, standstill, blockers)
+        if action == DO_TEST:
+            self._test(now_ms)
+        elif action == DO_START:
+            self._start(now_ms)
+        elif action == DO_REFUSE:
+            app.store.log.add(events.START_REFUSED, blockers)
+            app.panel.refuse()
+        if s.state != self._state:
+            self._entered(now_ms)
+
+    def _own_blockers(self):
+        """What no part knows by itself."""
+        app = self._app
+        blockers = 0 if app.trigger.released else BLOCK_TRIGGER_HELD
+        if app.axis.moving:
+            blockers |= BLOCK_DEPTH_MOVING
+        if app.drive.rate_hz < app.cartridge.minimum_rate_hz(app.axis.depth_um):
+            blockers |= BLOCK_RATE_TOO_LOW
+        return blockers
+
+    # ------------------------------------------------------------------ tests
+    def _test(self, now_ms):
+        """Go on with the tests; they take many passes."""
+        if self._tests is None:
+            self._tests = self._all_tests()
+        try:
+            next(self._tests)
+            return
+        except StopIteration as end:
+            fault = end.value
+        self._tests = None
+        app = self._app
+        self._tested = self._tested or fault == NONE
+        app.supervisor.tested(fault, now_ms)
+        if not app.ready_ms:
+            app.ready_ms = time.ticks_ms()
+
+    def _all_tests(self):
+        """Generator: self-tests (after a reset only), homing, cut-off proofs. Its value is the fault, or NONE."""
+        app = self._app
+        if not self._tested:
+            fault = app.selftest.boot(app.feed)
+            if fault:
+                return fault
+            yield
+        app.axis.home()
+        yield
+        while app.axis.moving:
+            yield
+        if not app.axis.homed:
+            return app.axis.fault or DEPTH_HOME
+        while app.drive.awake:
+            yield
+        app.last_refusal = proof.before_arming(app.drive) or ""
+        if app.last_refusal:
+            return PROOF_FAILED
+        return NONE
+
+    # ------------------------------------------------------------------ run
+    def _start(self, now_ms):
+        app = self._app
+        fault = NONE
+        app.last_refusal = app.cartridge.mark_used() or ""
+        if app.last_refusal:
+            fault = CARTRIDGE_MARK
+        else:
+            app.last_refusal = app.drive.start() or ""
+            if app.last_refusal:
+                fault = START_REFUSED
+        if fault == NONE:
+            self._note = NOTE_NONE
+            self._started_ms = now_ms
+            app.store.log.begin_run()
+            app.monitor.begin_run(now_ms)
+        app.supervisor.started(fault, now_ms)
+
+    def _run(self, now_ms):
+        """While the motor should turn: settle, end it for a good reason, or find out why it ended."""
+        app = self._app
+        if app.drive.running:
+            app.drive.settle()
+            note = app.commands.stop_note or app.monitor.note or app.cartridge.note
+            if note and not self._note:
+                self._note = note
+                app.drive.stop()
+            return
+        fault = app.drive.stop_fault()
+        ordinary = fault == NONE and not self._note
+        app.trigger.demand_release(now_ms, STOP_RELEASE_MS if ordinary else SR11_RELEASE_MS)
+        app.supervisor.stopped(fault, self._note or NOTE_RELEASED, now_ms)
+
+    def _ended(self, now_ms):
+        """A run is over: count it, and put it into the log as one record."""
+        app = self._app
+        run_ms = time.ticks_diff(now_ms, self._started_ms)
+        strokes = state[EDGES] >> 2
+        app.commands.stop_note = NOTE_NONE
+        app.monitor.end_run(now_ms)
+        app.cartridge.used_ms(run_ms)
+        app.store.count_run(run_ms, strokes)
+        s = app.supervisor
+        if s.fault:
+            app.store.log.end_run(events.FAULT, s.fault, run_ms, strokes)
+        else:
+            app.store.log.end_run(events.RUN_ENDED, s.note, run_ms, strokes)
+
+    # ------------------------------------------------------------------ states
+    def _entered(self, now_ms):
+        """The supervisor is in another state than at the last pass."""
+        app, s = self._app, self._app.supervisor
+        before, self._state = self._state, s.state
+        app.store.log.state = s.state
+        if before == RUNNING:
+            self._ended(now_ms)
+        if s.state in (SAFE, LOCKED_OUT):
+            self._tests = None
+            app.drive.stop()
+            app.axis.retract()
+            if before != RUNNING:
+                app.store.log.fault(s.fault)
+        elif s.state == ARMED:
+            app.store.log.note_state()
+        elif s.state == SELF_TEST and before == SAFE:
+            app.store.log.add(events.ACKNOWLEDGED)
+        elif s.state == SERVICE and before != RUNNING:
+            app.store.log.add(events.SERVICE, 1)
+        app.led(1 if s.state >= IDLE else 0)
