@@ -14,6 +14,7 @@ from needlepen.errors import NeedlepenError, UsageError
 # name: first line of its help, so that --help imports nothing heavy
 COMMANDS = {
     "run": "Run a scenario on the emulated pen and write a report.",
+    "faults": "List what can be broken on the emulated pen, and how.",
     "emulate": "Keep an emulated pen alive on a pseudo-terminal and on TCP.",
     "runtime": "Provide the MicroPython runtime: cached, downloaded or built.",
     "engine": "Build the fast engine of the emulator.",

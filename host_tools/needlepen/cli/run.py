@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from needlepen.emulator.injection import Fault
     from needlepen.evidence import RunRecord
     from needlepen.scenario import Scenario
     from needlepen.scenario.progress import Progress
@@ -31,6 +32,13 @@ ENGINES = ("auto", "compiled", "python")
     "--cell", "cell_v", type=float, metavar="V", help="Open-circuit voltage of the cell, 3.0 to 4.2."
 )
 @click.option(
+    "--inject",
+    "injected",
+    multiple=True,
+    metavar="FAULT",
+    help="Break something: TARGET:KIND[=VALUE]@START[+DURATION][#SEED]; `needlepen faults` lists what. Repeatable.",
+)
+@click.option(
     "--engine", type=click.Choice(ENGINES), default="auto", show_default=True, help="Emulator engine."
 )
 @click.option("--runtime", type=click.Path(path_type=Path), help="Use this MicroPython UF2.")
@@ -44,6 +52,7 @@ def run(
     out: Path | None,
     seed: int | None,
     cell_v: float | None,
+    injected: tuple[str, ...],
     engine: str,
     runtime: Path | None,
     no_report: bool,
@@ -56,16 +65,20 @@ def run(
 
     Exit code: 0 all limits kept, 1 a limit missed or not measured, 2 stopped before the end.
     """
+    if engine != "auto":
+        os.environ["NEEDLEPEN_ENGINE"] = engine  # decides which modules are imported below
+    from needlepen.emulator import injection
     from needlepen.report import folder
     from needlepen.scenario import load
 
     if list_only:
         return _list(as_json)
     described = load(scenario)
+    faults = [injection.parse(text) for text in injected]
     target = None if no_report else out or _default_folder(described)
     if target is not None:
         folder.check_target(target)
-    record, trace = _run(described, seed, _checked_cell(cell_v), engine, runtime, quiet)
+    record, trace = _run(described, seed, _checked_cell(cell_v), faults, engine, runtime, quiet)
     page = folder.write(record, target, trace) if target is not None else None
     _show(record, page, quiet, as_json)
     if open_page and page is not None:
@@ -74,12 +87,16 @@ def run(
 
 
 def _run(
-    scenario: Scenario, seed: int | None, cell_v: float | None, engine: str, runtime: Path | None, quiet: bool
+    scenario: Scenario,
+    seed: int | None,
+    cell_v: float | None,
+    faults: list[Fault],
+    engine: str,
+    runtime: Path | None,
+    quiet: bool,
 ) -> tuple[RunRecord, bytes]:
     from rich.console import Console
 
-    if engine != "auto":
-        os.environ["NEEDLEPEN_ENGINE"] = engine  # decides which modules are imported below
     from needlepen.emulator import bench
     from needlepen.emulator import engine as engines
 
@@ -90,7 +107,9 @@ def _run(
     with contextlib.ExitStack() as stack:
         width = None if sys.stderr.isatty() else LOG_WIDTH
         progress = _progress(Console(stderr=True, width=width), scenario, quiet, stack)
-        runner = Runner(scenario, prepared, seed=seed, cell_v=cell_v, engine=engine, progress=progress)
+        runner = Runner(
+            scenario, prepared, seed=seed, cell_v=cell_v, engine=engine, progress=progress, faults=faults
+        )
         record = runner.run()
     return record, runner.trace_vcd()
 

@@ -39,9 +39,9 @@ class Electronics:
 
     `timeline` holds (t_ns, signal, level) of every change, in order. Signals: the pins RUN_N, SUPPLY_EN and
     LATCH_CLR; the lines INDEX, TDC, TRIP_N and TRIGGER_N; and what happens inside: DUTY (driven fraction of
-    the PWM period that PWM_N asks for), CELL (open-circuit voltage), BRAKE (IN2 held high by another term), SUPPLY (the switch),
-    OVERCURRENT (comparator), LATCH, LATCH_BRAKE, WDT_EXPIRED, REVERSAL (the rotor stops and turns back),
-    STANDSTILL (it comes to rest) and SHOOT_THROUGH (damage).
+    the PWM period that PWM_N asks for), CELL (its open-circuit voltage changes), BRAKE (IN2 held high by another
+    term), SUPPLY (the switch), OVERCURRENT (comparator), LATCH, LATCH_BRAKE, WDT_EXPIRED, REVERSAL (the rotor
+    stops and turns back), STANDSTILL (it comes to rest) and SHOOT_THROUGH (damage).
     """
 
     def __init__(self, scheduler: Scheduler, physics: PenPhysics) -> None:

@@ -69,7 +69,9 @@ class Pins:
         self._listeners: list[list[OutputListener]] = [[] for _ in range(GPIO_COUNT)]
         self._pad_listeners: list[list[Callable[[int, int], None]]] = [[] for _ in range(GPIO_COUNT)]
         self._synchroniser: deque[tuple[float, int, int]] = deque()
-        self.forced: dict[int, int | None] = {}  # faults of nets: held at a level, or (None) cut off from the board
+        self.forced: dict[
+            int, int | None
+        ] = {}  # faults of nets: held at a level, or (None) cut off from the board
         self._routes: dict[int, Callable[[int | None], None]] = {}
         for gpio in range(GPIO_COUNT):
             self._attach(gpio)

@@ -6,14 +6,32 @@ come from the requirements, so that a scenario can not ask for what the pen does
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from needlepen import requirements
 from needlepen.scenario.base import ActionBase, PassiveAction
 from needlepen.scenario.checking import Assert
+from needlepen.scenario.fault_actions import (
+    FaultAction,
+    FloodHost,
+    GlitchIndex,
+    HaltCpu,
+    Inject,
+    Jam,
+    Repair,
+    ShortWinding,
+    SilenceHost,
+    SpinCpu,
+    StickBridge,
+    StickIndex,
+    StickRunN,
+)
+
+__all__ = ["FaultAction"]
 
 CELL_MIN_V, CELL_MAX_V = 3.0, 4.2
 """Terminal voltage of one Li-ion cell; below it the pen's logic supply is not specified."""
@@ -44,7 +62,8 @@ RateHz = Annotated[
 ]
 ProtrusionMm = Annotated[float, AfterValidator(_between("PR-05", 0.0, "depth_max_mm"))]
 CellV = Annotated[float, Field(ge=CELL_MIN_V, le=CELL_MAX_V)]
-DurationS = Annotated[float, Field(gt=0, le=60)]
+Button = Literal["up", "down"]
+Expected = Literal["accepted", "refused"]
 
 
 class SetRate(ActionBase):
@@ -80,81 +99,6 @@ class Lift(ActionBase):
     do: Literal["lift"]
 
 
-class ShortWinding(ActionBase):
-    """Most turns of the motor winding are shorted; what is left is a parameter of the pen model."""
-
-    do: Literal["short_winding"]
-
-
-class Jam(ActionBase):
-    """The rotor is locked at the angle where it is, at once."""
-
-    do: Literal["jam"]
-
-
-class StickBridge(ActionBase):
-    """The bridge drives fully and no longer follows its input: a high-side transistor is shorted."""
-
-    do: Literal["stick_bridge"]
-
-
-class StickRunN(ActionBase):
-    """The drive permission line RUN_N is shorted to ground: withdrawing it has no effect at the gate."""
-
-    do: Literal["stick_run_n"]
-
-
-class GlitchIndex(ActionBase):
-    """A burst of short pulses on the INDEX line."""
-
-    do: Literal["glitch_index"]
-    period_us: float = Field(ge=10, le=100_000, description="from pulse to pulse")
-    width_us: float = Field(ge=0.1, le=50_000, description="pulse width, shorter than the period")
-    duration_ms: float = Field(gt=0, le=10_000, description="length of the burst")
-    mode: Literal["or", "xor"] = Field(default="xor", description="or adds high pulses, xor inverts the line")
-
-    @model_validator(mode="after")
-    def _pulse_fits_period(self) -> GlitchIndex:
-        if self.width_us >= self.period_us:
-            raise ValueError(
-                f"width_us = {self.width_us:g} must be shorter than period_us = {self.period_us:g}"
-            )
-        return self
-
-
-class StickIndex(ActionBase):
-    """The INDEX line stays at one level: the sensor or its wire is broken."""
-
-    do: Literal["stick_index"]
-    level: Literal["low", "high"] = Field(default="low", description="level that stays")
-
-
-class HaltCpu(ActionBase):
-    """The CPU executes nothing more until the chip is reset; PIO, PWM and timers go on."""
-
-    do: Literal["halt_cpu"]
-
-
-class SpinCpu(ActionBase):
-    """The firmware spins for ever with interrupts disabled."""
-
-    do: Literal["spin_cpu"]
-
-
-class SilenceHost(ActionBase):
-    """The host stops reading and polling the USB port."""
-
-    do: Literal["silence_host"]
-    duration_s: DurationS = Field(default=1.0, description="how long")
-
-
-class FloodHost(ActionBase):
-    """The host sends bytes that are no frames as fast as USB carries them."""
-
-    do: Literal["flood_host"]
-    duration_s: DurationS = Field(default=1.0, description="how long")
-
-
 class SetCell(ActionBase):
     """The cell's open-circuit voltage changes."""
 
@@ -175,22 +119,11 @@ class ResetChip(ActionBase):
     do: Literal["reset_chip"]
 
 
-class Repair(ActionBase):
-    """Takes away one injected fault, or all of them. A halted CPU needs a reset and is not repaired."""
-
-    do: Literal["repair"]
-    what: Literal["all", "jam", "winding", "bridge", "run_n", "index"] = Field(
-        default="all", description="what to repair"
-    )
-
-
 class Acknowledge(ActionBase):
     """The operator acknowledges the fault."""
 
     do: Literal["acknowledge"]
-    expect: Literal["accepted", "refused"] = Field(
-        default="accepted", description="what the firmware must answer"
-    )
+    expect: Expected = Field(default="accepted", description="what the firmware must answer")
 
 
 class Wait(PassiveAction):
@@ -206,18 +139,84 @@ class Mark(PassiveAction):
     text: str = Field(min_length=1, max_length=60, description="label")
 
 
+class PressButton(ActionBase):
+    """The operator presses a depth button and holds it."""
+
+    do: Literal["press_button"]
+    button: Button = Field(description="which one")
+    bounce_ms: float = Field(default=0.0, ge=0, le=10, description="its contact bounces for so long")
+
+
+class ReleaseButton(ActionBase):
+    """The operator lets go of a depth button."""
+
+    do: Literal["release_button"]
+    button: Button = Field(description="which one")
+    bounce_ms: float = Field(default=0.0, ge=0, le=10, description="its contact bounces for so long")
+
+
+class SetDepth(ActionBase):
+    """The host commands a needle protrusion."""
+
+    do: Literal["set_depth"]
+    depth_mm: float = Field(ge=0, le=10, description="needle protrusion at bottom dead centre")
+    expect: Expected = Field(default="accepted", description="what the firmware must answer")
+
+
+class SetTime(ActionBase):
+    """The host tells the pen the date and time."""
+
+    do: Literal["set_time"]
+    time: datetime.datetime = Field(description="date and time in UTC, such as 2026-11-23T10:00:00")
+
+
+class ConnectCharger(ActionBase):
+    """External power is plugged in."""
+
+    do: Literal["connect_charger"]
+
+
+class DisconnectCharger(ActionBase):
+    """External power is unplugged."""
+
+    do: Literal["disconnect_charger"]
+
+
+class SetNose(ActionBase):
+    """The nose has a temperature from now on, whatever heats or cools it."""
+
+    do: Literal["set_nose"]
+    nose_c: float = Field(ge=-20, le=120, description="temperature of the nose")
+
+
+class SetAmbient(ActionBase):
+    """The surroundings have another temperature."""
+
+    do: Literal["set_ambient"]
+    ambient_c: float = Field(ge=-20, le=60, description="temperature of the surroundings")
+    soaked: bool = Field(default=False, description="the whole pen has it already")
+
+
+class CutPower(ActionBase):
+    """The power goes: now, or within a flash operation to come; it returns after a while."""
+
+    do: Literal["cut_power"]
+    flash_operation: int | None = Field(
+        default=None, ge=1, le=10_000, description="within this flash operation from now on; now if not given"
+    )
+    done: float = Field(default=0.5, ge=0, le=1, description="how much of that operation is done, 0 to 1")
+    off_ms: float = Field(default=500.0, ge=1, le=10_000, description="time without power")
+
+
 Action = Annotated[
-    SetRate | PressTrigger | ReleaseTrigger | TouchSkin | Lift | ShortWinding | Jam | StickBridge | StickRunN
-    | GlitchIndex | StickIndex | HaltCpu | SpinCpu | SilenceHost | FloodHost | SetCell
-    | PowerCycle | ResetChip | Repair | Acknowledge | Wait | Mark | Assert,
+    SetRate | SetDepth | SetTime | PressTrigger | ReleaseTrigger | PressButton | ReleaseButton | TouchSkin | Lift
+    | Inject | Repair | ShortWinding | Jam | StickBridge | StickRunN | GlitchIndex | StickIndex | HaltCpu | SpinCpu
+    | SilenceHost | FloodHost | SetCell | ConnectCharger | DisconnectCharger | SetNose | SetAmbient
+    | CutPower | PowerCycle | ResetChip | Acknowledge | Wait | Mark | Assert,
     Field(discriminator="do"),
 ]  # fmt: skip
 
 NOT_MODELLED = {
-    "depth": "the depth actuator is not part of the emulated pen yet",
-    "cartridge": "the cartridge and its memory are not part of the emulated pen yet",
-    "temperature": "temperatures are not part of the emulated pen yet",
-    "charg": "the charger is not part of the emulated pen yet",
     "drop": "acceleration is not part of the emulated pen",
     "tilt": "acceleration is not part of the emulated pen",
 }

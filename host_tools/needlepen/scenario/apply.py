@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,16 +10,16 @@ from needlepen import supervision
 from needlepen.errors import Refused
 from needlepen.evidence import Measurement
 from needlepen.link.client import messages
-from needlepen.scenario import actions
+from needlepen.scenario import actions, apply_faults, fault_actions
 from needlepen.scenario.base import ActionBase
 from needlepen.scenario.situation import Situation, Start
 
-FLOOD_BYTES_S = 1.0e6
-"""About what full-speed USB carries."""
+BUTTONS: Mapping[str, str] = {"up": "DEPTH_UP_N", "down": "DEPTH_DOWN_N"}
+PEN_EPOCH = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+"""The pen counts the seconds from here."""
 
-_US, _MS = 1e3, 1e6
+_MS = 1e6
 _SLOW_CAUSE = ((50e3, 60e6),)
-_FAST_CAUSE = ((1e3, 150e3), (20e3, 2e6), (100e3, 40e6))
 
 
 def apply(action: ActionBase, s: Situation) -> Measurement | None:
@@ -54,6 +55,27 @@ def _set_rate(a: actions.SetRate, s: Situation) -> None:
     s.set_hz = a.rate_hz
 
 
+def _set_depth(a: actions.SetDepth, s: Situation) -> Measurement:
+    reply = s.host.request(messages.SET_DEPTH, round(a.depth_mm * 1000))
+    answer = f"refused: {reply.refused}" if reply.refused else "accepted"
+    s.event("info", f"protrusion {a.depth_mm:g} mm {answer}")
+    return _answered(f"protrusion {a.depth_mm:g} mm {a.expect}", reply.refused, a.expect, "SR-01", answer, s)
+
+
+def _answered(
+    name: str, refused: str | None, expect: str, requirement: str, note: str, s: Situation
+) -> Measurement:
+    as_expected = float((refused is None) == (expect == "accepted"))
+    return Measurement(name, as_expected, "", 1.0, "==", requirement, note=note, time_s=s.pen.now_ns / 1e9)
+
+
+def _set_time(a: actions.SetTime, s: Situation) -> None:
+    elapsed = a.time.replace(tzinfo=datetime.UTC) - PEN_EPOCH if a.time.tzinfo is None else a.time - PEN_EPOCH
+    reply = s.host.request(messages.SET_TIME, int(elapsed.total_seconds()))
+    if reply.refused:
+        raise Refused(f"the pen refused the time {a.time}: {reply.refused}")
+
+
 def _press(_: actions.PressTrigger, s: Situation) -> None:
     if s.telemetry is not None and s.telemetry.state == "armed":
         s.starts.append(Start(s.pen.now_ns, s.set_hz))
@@ -78,117 +100,33 @@ def _lift(_: actions.Lift, s: Situation) -> None:
     s.end_span("skin")
 
 
-def _defect(
-    name: str, text: str, inject: Callable[[Situation, Any], None], cutoff: str = "", fast: bool = False
-) -> Callable[[Any, Situation], None]:
-    """An injected fault that lasts, with the cut-off that it should cause."""
-
-    def act(action: Any, s: Situation) -> None:
-        if cutoff:
-            s.cutoffs.open(cutoff)
-        s.recording.fine(*(_FAST_CAUSE if fast else _SLOW_CAUSE))
-        s.span("injected", text, name)
-        inject(s, action)
-
-    return act
-
-
-def _stick_run_n(s: Situation, _: Any) -> None:
-    s.cutoffs.run_n_stuck()
-    s.pen.electronics.stick_run_n_low(s.pen.now_ns, True)
-
-
-def _glitch(a: actions.GlitchIndex, s: Situation) -> None:
-    now_ns = s.pen.now_ns
-    s.pen.electronics.glitch_line(now_ns, "INDEX", a.period_us, a.width_us, a.duration_ms, a.mode)
-    s.span("injected", f"glitches, {a.width_us:g} us every {a.period_us:g} us", "glitch")
-    s.pen.chip.call_at(now_ns + a.duration_ms * _MS, lambda: s.end_span("glitch"))
-
-
-def _halt(_: actions.HaltCpu, s: Situation) -> None:
-    s.cutoffs.open("halt")
-    s.recording.fine(*_SLOW_CAUSE)
-    s.pen.chip.halt_cpu()
-    _until_reset(s, "CPU halted")
-
-
-def _spin(_: actions.SpinCpu, s: Situation) -> None:
-    s.cutoffs.open("spin")
-    s.recording.fine(*_SLOW_CAUSE)
-    s.pen.chip.spin_cpu()
-    _until_reset(s, "CPU spins")
-
-
-def _until_reset(s: Situation, text: str) -> None:
-    """A hung CPU comes back with the chip's next reset."""
-    s.span("injected", text, "cpu")
-    count = len(s.boots)
-
-    def revive(_t_ns: int, _cause: str) -> None:
-        if len(s.boots) in (count, count + 1):
-            s.pen.chip.resume_cpu()
-            s.end_span("cpu")
-
-    s.pen.chip.on_reset(revive)
-
-
-def _silence(a: actions.SilenceHost, s: Situation) -> None:
-    console = s.pen.chip.console
-    console.pause_reading()
-    s.span("injected", "host silent", "host")
-
-    def over() -> None:
-        console.resume_reading()
-        s.end_span("host")
-
-    s.pen.chip.call_at(s.pen.now_ns + a.duration_s * 1e9, over)
-
-
-def _flood(a: actions.FloodHost, s: Situation) -> None:
-    console = s.pen.chip.console
-    console.flood(FLOOD_BYTES_S)
-    s.span("injected", "USB flooded", "flood")
-
-    def over() -> None:
-        console.flood(0)
-        s.end_span("flood")
-
-    s.pen.chip.call_at(s.pen.now_ns + a.duration_s * 1e9, over)
-
-
 def _set_cell(a: actions.SetCell, s: Situation) -> None:
     s.pen.electronics.set_cell(s.pen.now_ns, a.cell_v)
 
 
 def _power_cycle(a: actions.PowerCycle, s: Situation) -> None:
     s.cutoffs.on_purpose()
-    s.powered = False
-    s.span("state", "off")
-    s.pen.cut_power()
+    s.pen.power.cut()
     s.pen.run_for(a.off_ms * _MS)
-    s.powered = True
-    s.pen.restore_power()
+    s.pen.power.restore()
+
+
+def _cut_power(a: actions.CutPower, s: Situation) -> None:
+    """It returns by itself, however late in the run the flash is written."""
+    power, chip = s.pen.power, s.pen.chip
+
+    def back(t_ns: int, on: bool) -> None:
+        if not on:
+            chip.call_at(t_ns + a.off_ms * _MS, power.restore)
+
+    s.cutoffs.on_purpose()
+    power.on_change(back)
+    s.pen.cut_power(at_flash_operation=a.flash_operation, done=a.done)
 
 
 def _reset_chip(_: actions.ResetChip, s: Situation) -> None:
     s.cutoffs.on_purpose()
     s.pen.chip.reset("run_pin")
-
-
-_REPAIRS: Mapping[str, Callable[[Situation, float], None]] = {
-    "jam": lambda s, t: s.pen.electronics.jam(t, False),
-    "winding": lambda s, t: s.pen.electronics.short_winding(t, False),
-    "bridge": lambda s, t: s.pen.electronics.short_high_side(t, False),
-    "run_n": lambda s, t: s.pen.electronics.stick_run_n_low(t, False),
-    "index": lambda s, t: s.pen.electronics.stick_line(t, "INDEX", None),
-}
-
-
-def _repair(a: actions.Repair, s: Situation) -> None:
-    for what in _REPAIRS if a.what == "all" else (a.what,):
-        _REPAIRS[what](s, s.pen.now_ns)
-        s.cutoffs.repaired(what)
-        s.end_span(what)
 
 
 def _acknowledge(a: actions.Acknowledge, s: Situation) -> Measurement:
@@ -210,34 +148,27 @@ def _nothing(_: ActionBase, __: Situation) -> None:
 
 APPLY: Mapping[type[ActionBase], Callable[[Any, Situation], Measurement | None]] = {
     actions.SetRate: _set_rate,
+    actions.SetDepth: _set_depth,
+    actions.SetTime: _set_time,
     actions.PressTrigger: _press,
     actions.ReleaseTrigger: _release,
+    actions.PressButton: lambda a, s: s.pen.press_button(BUTTONS[a.button], a.bounce_ms),
+    actions.ReleaseButton: lambda a, s: s.pen.release_button(BUTTONS[a.button], a.bounce_ms),
     actions.TouchSkin: _touch,
     actions.Lift: _lift,
-    actions.ShortWinding: _defect(
-        "winding", "winding shorted", lambda s, _: s.pen.electronics.short_winding(s.pen.now_ns, True),
-        "winding", fast=True,
-    ),
-    actions.Jam: _defect("jam", "rotor jammed", lambda s, _: s.pen.electronics.jam(s.pen.now_ns, True), "jam"),
-    actions.StickBridge: _defect(
-        "bridge", "bridge stuck on", lambda s, _: s.pen.electronics.short_high_side(s.pen.now_ns, True), "bridge"
-    ),
-    actions.StickRunN: _defect("run_n", "RUN_N stuck low", _stick_run_n),
-    actions.GlitchIndex: _glitch,
-    actions.StickIndex: _defect(
-        "index", "INDEX stuck",
-        lambda s, a: s.pen.electronics.stick_line(s.pen.now_ns, "INDEX", int(a.level == "high")), "index",
-    ),
-    actions.HaltCpu: _halt,
-    actions.SpinCpu: _spin,
-    actions.SilenceHost: _silence,
-    actions.FloodHost: _flood,
+    **dict.fromkeys(fault_actions.FaultAction.__subclasses__(), apply_faults.inject),
+    fault_actions.GlitchIndex: apply_faults.glitch,
+    fault_actions.Repair: apply_faults.repair,
     actions.SetCell: _set_cell,
+    actions.ConnectCharger: lambda _, s: s.pen.set_vbus(True),
+    actions.DisconnectCharger: lambda _, s: s.pen.set_vbus(False),
+    actions.SetNose: lambda a, s: s.pen.set_nose_c(a.nose_c),
+    actions.SetAmbient: lambda a, s: s.pen.set_ambient_c(a.ambient_c, a.soaked),
+    actions.CutPower: _cut_power,
     actions.PowerCycle: _power_cycle,
     actions.ResetChip: _reset_chip,
-    actions.Repair: _repair,
     actions.Acknowledge: _acknowledge,
     actions.Wait: _nothing,
     actions.Mark: _nothing,
     actions.Assert: _nothing,
-}  # fmt: skip
+}

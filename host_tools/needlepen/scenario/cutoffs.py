@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from needlepen import requirements
+from needlepen.emulator.injection import Fault
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.scenario.recording import TWO_PI, Recording
 from needlepen.scenario.signals import Signals
@@ -204,6 +205,11 @@ class Cut:
         return next((t for t in self.resets_ns if self.stimulus_ns <= t <= self.end_ns), None)
 
 
+def _holds_permission(fault: Fault) -> bool:
+    """Whether only the other terms of the gate can brake."""
+    return fault.target == "run_n" and (fault.kind == "short" or fault.value in ("low", "now"))
+
+
 class CutOffs:
     """All cut-offs of a run, in order, and the drive that ended without any cause."""
 
@@ -229,7 +235,6 @@ class CutOffs:
     def open(self, name: str) -> None:
         """A stimulus that has to end the drive. Call it before the stimulus acts."""
         now_ns = self._pen.now_ns
-        self._bridge_stuck |= name == "bridge"
         if not self.driving:
             return
         if self.last is not None and self.last.end_ns == math.inf and not self.last.is_over:
@@ -251,18 +256,23 @@ class CutOffs:
             )
         )
 
-    def repaired(self, what: str) -> None:
-        """An injected defect was taken away."""
-        if what in ("bridge", "all"):
-            self._bridge_stuck = False
-        if what in ("run_n", "all"):
-            self._run_n_stuck = False
-        if what in ("jam", "all") and self.last is not None and self.last.kind is KINDS["jam"]:
-            self.last.freed_ns = self._pen.now_ns
+    def broken(self, fault: Fault) -> None:
+        """An injected fault begins: some decide how the cut-offs after it are judged."""
+        if (fault.target, fault.kind) == ("bridge", "short"):
+            self._bridge_stuck = True
+        elif _holds_permission(fault):
+            self._run_n_stuck = True
+        elif (fault.target, fault.kind) == ("cell", "off"):
+            self.on_purpose()
 
-    def run_n_stuck(self) -> None:
-        """From now on only the other terms of the gate can brake."""
-        self._run_n_stuck = True
+    def repaired(self, fault: Fault) -> None:
+        """An injected fault is over."""
+        if (fault.target, fault.kind) == ("bridge", "short"):
+            self._bridge_stuck = False
+        elif _holds_permission(fault):
+            self._run_n_stuck = False
+        elif fault.target == "motor" and self.last is not None and self.last.kind is KINDS["jam"]:
+            self.last.freed_ns = self._pen.now_ns
 
     def on_purpose(self) -> None:
         """The drive ends next by something that is no cut-off to be judged: the power or the reset button."""

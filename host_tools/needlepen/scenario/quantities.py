@@ -13,7 +13,7 @@ Kind = Literal["number", "yes_no", "word"]
 
 UNITS: Mapping[str, str] = {
     "hz": "Hz", "pct": "%", "a": "A", "v": "V", "mm": "mm", "s": "s", "ms": "ms", "us": "us", "ns": "ns",
-    "ohm": "ohm", "strokes": "strokes",
+    "c": "C", "ohm": "ohm", "strokes": "strokes",
 }  # fmt: skip
 """Unit suffixes of names, with how the unit is written."""
 

@@ -10,16 +10,17 @@ import datetime
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 import numpy as np
 
 from needlepen import requirements
 from needlepen.emulator.bench import Bench, emulator_version
+from needlepen.emulator.injection import Fault
 from needlepen.errors import InfrastructureError, Refused
 from needlepen.evidence import Event, Measurement, RunRecord, Series
-from needlepen.scenario import actions, apply, observe, standard
+from needlepen.scenario import actions, apply, apply_faults, observe, standard
 from needlepen.scenario.checking import Assert
 from needlepen.scenario.model import Scenario, Step
 from needlepen.scenario.progress import Progress, Silent
@@ -31,7 +32,7 @@ SLICE_NS = 5e6
 JUDGE_EVERY_NS = 1e6
 SILENT_S = standard.SILENT_NS / 1e9
 STATISTICS_LEAD_NS = 60e6
-_HARD_ACTIONS = (actions.HaltCpu, actions.SpinCpu, actions.PowerCycle, actions.ResetChip)
+_HARD_ACTIONS = (actions.HaltCpu, actions.SpinCpu, actions.CutPower, actions.PowerCycle, actions.ResetChip)
 _SERIES = ("rate_hz", "current_a", "needle_mm", "duty", "cell_v")
 INTERRUPTED = "interrupted with Ctrl-C"
 
@@ -49,6 +50,7 @@ class Runner:
         seed, cell_v: in place of the scenario's own.
         engine: "auto", "compiled" or "python".
         progress: told what goes on.
+        faults: injected at their times, besides what the scenario does.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Runner:
         cell_v: float | None = None,
         engine: str = "auto",
         progress: Progress | None = None,
+        faults: Sequence[Fault] = (),
     ) -> None:
         header = scenario.header
         self.scenario, self.bench = scenario, bench
@@ -69,6 +72,9 @@ class Runner:
         default_hz = float(requirements.load().limit("PR-01", "rate_default_hz"))
         pen = bench.make(cell_v=self.cell_v, seed=self.seed, engine=engine)
         self.situation = Situation(pen, default_hz)
+        apply_faults.watch(self.situation)
+        for fault in faults:
+            pen.faults.plan(fault)
         self._probe = attach(pen)
         self._interrupted = False
         self._limit_ns = header.duration_limit_s * 1e9

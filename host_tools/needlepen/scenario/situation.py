@@ -71,6 +71,7 @@ class Situation:
         self.span("state", "boot")
         pen.link.on_telemetry(self._take)
         pen.chip.on_reset(self._reset)
+        pen.power.on_change(self._power)
         pen.electronics.on_output(
             "SHOOT_THROUGH", lambda t, _: self.event("fault", "braked on a live supply", t)
         )
@@ -133,6 +134,11 @@ class Situation:
         self._fresh = False
 
     _fresh = False
+
+    def _power(self, _t_ns: int, on: bool) -> None:
+        self.powered = on
+        if not on:
+            self.span("state", "off")
 
     def _reset(self, t_ns: int, cause: str) -> None:
         self.boots.append(Boot(t_ns, cause))

@@ -11,8 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from needlepen.emulator.front_end import CODES, AdcModel
-
 if TYPE_CHECKING:
     from needlepen.emulator.pen import EmulatedPen
 
@@ -22,6 +20,7 @@ Undo = Callable[[], None]
 
 CHATTER_MS = (0.2, 40.0)
 """A bad contact is open, and closed, for random times up to these."""
+CODES = 4096
 _TOP = CODES - 1
 
 
@@ -34,6 +33,8 @@ def insert(pen: EmulatedPen, channel: int, stage: Stage) -> Undo:
 
 def converter(pen: EmulatedPen, seed: int) -> Callable[[float], int]:
     """Volts at the input to a code, with the converter's noise."""
+    from needlepen.emulator.front_end import AdcModel  # after the engine is chosen
+
     model = AdcModel(pen.parameters, pen.seed + seed)
     return lambda volts: model.code(min(max(volts, 0.0), pen.parameters.adc_reference_v))
 

@@ -26,12 +26,18 @@ def kinds_of(target: str) -> list[str]:
     return [kind for name, kind in ENTRIES if name == target]
 
 
-def find(target: str, kind: str) -> Entry:
-    """The entry of a pair. Raises UsageError that lists what is possible instead."""
+def known_target(target: str) -> str:
+    """The target. Raises UsageError for one that there is not, with the nearest ones, or all."""
     if target not in TARGETS:
         near = difflib.get_close_matches(target, TARGETS, n=2)
         offer = f"did you mean {' or '.join(near)}?" if near else f"possible: {', '.join(TARGETS)}"
         raise UsageError(f"There is no target {target!r} to inject a fault into; {offer}")
+    return target
+
+
+def find(target: str, kind: str) -> Entry:
+    """The entry of a pair. Raises UsageError that lists what is possible instead."""
+    known_target(target)
     if kind not in KINDS:
         raise UsageError(f"There is no kind of fault {kind!r}; {target} can be {', '.join(kinds_of(target))}")
     if (target, kind) not in ENTRIES:
@@ -49,7 +55,9 @@ def check(fault: Fault) -> Fault:
         raise UsageError(f"{fault.name}: start must not be negative, and a duration must be more than 0 s")
     if entry.value is None:
         if fault.value is not None:
-            raise UsageError(f"{fault.name}: {fault.target}:{fault.kind} takes no value; leave out ={fault.value}")
+            raise UsageError(
+                f"{fault.name}: {fault.target}:{fault.kind} takes no value; leave out ={fault.value}"
+            )
         return fault
     return dataclasses.replace(fault, value=entry.value.checked(fault))
 
@@ -73,5 +81,7 @@ def markdown() -> str:
     lines = ["| target | kind | what happens | `=VALUE` | provokes |", "|---|---|---|---|---|"]
     for row in rows():
         value = row["value"].replace("|", ", ")
-        lines.append(f"| `{row['target']}` | `{row['kind']}` | {row['does']} | {value} | {row['requirement']} |")
+        lines.append(
+            f"| `{row['target']}` | `{row['kind']}` | {row['does']} | {value} | {row['requirement']} |"
+        )
     return "\n".join(lines) + "\n"

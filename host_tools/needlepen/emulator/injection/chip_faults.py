@@ -18,15 +18,19 @@ FLOOD_BYTES_S = 1.0e6
 def _hung(change: Callable[[EmulatedPen], None]) -> Act:
     """A CPU that hangs comes back with the next reset of the chip, or with the end of the fault."""
 
-    def act(pen: EmulatedPen, _fault: Fault) -> Undo:
-        over = {"yes": False}
+    def act(pen: EmulatedPen, fault: Fault) -> Undo:
+        is_over = False
 
-        def revive(*_: object) -> None:
-            if not over["yes"]:
-                over["yes"] = True
-                pen.chip.resume_cpu()
+        def revive() -> None:
+            nonlocal is_over
+            is_over = True
+            pen.chip.resume_cpu()
 
-        pen.chip.on_reset(revive)
+        def after_reset(_t_ns: int, _cause: str) -> None:
+            if not is_over:
+                pen.faults.repair(fault.target, fault.kind)
+
+        pen.chip.on_reset(after_reset)
         change(pen)
         return revive
 

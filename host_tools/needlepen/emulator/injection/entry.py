@@ -48,7 +48,9 @@ class Value:
     @property
     def described(self) -> str:
         """For listings."""
-        usual = "" if self.usual is None else f", usually {self.usual:g}" if not isinstance(self.usual, str) else f", usually {self.usual}"  # noqa: E501
+        usual = ""
+        if self.usual is not None:
+            usual = f", usually {self.usual}" if isinstance(self.usual, str) else f", usually {self.usual:g}"
         possible = "|".join(self.words) if self.words else f"{self.low:g} to {self.high:g}"
         return f"{self.meaning}, {possible}{' ' + self.unit if self.unit else ''}{usual}"
 

@@ -57,7 +57,10 @@ class Injector:
         if start_ns <= self._pen.now_ns:
             self.inject(fault)
         else:
-            self._pen.chip.call_at(start_ns, lambda: self.inject(fault))
+            self._pen.chip.call_at(start_ns, lambda: self._begin(fault))
+
+    def _begin(self, fault: Fault) -> None:
+        self.inject(fault)
 
     def inject(self, fault: Fault) -> Injected:
         """Put a fault in now, whatever its start says; it ends by itself after its duration.
@@ -82,9 +85,10 @@ class Injector:
             self._pen.chip.call_at(self._pen.now_ns + fault.duration_s * 1e9, over)
         return injected
 
-    def repair(self, target: str = "all") -> None:
-        """Take away the faults of a target, or all that a repair can take away: a hung CPU waits for its reset."""
-        for key in [k for k in self._active if target in ("all", k[0])]:
+    def repair(self, target: str = "all", kind: str | None = None) -> None:
+        """Take away the faults of a target (of a kind), or all that a repair can take away: a hung CPU waits for its
+        reset."""
+        for key in [k for k in self._active if target in ("all", k[0]) and kind in (None, k[1])]:
             if target != "all" or self._active[key][0].entry.lasts:
                 self._end(key)
 

@@ -61,11 +61,19 @@ def _chatter(signal: str) -> Act:
     return act
 
 
-def _line(target: str, signal: str, requirement: str, name: str, undriven: str, stuck: Value) -> Iterator[Entry]:
-    yield Entry(target, "short", requirement, f"{name}: shorted to ground", lambda pen, _f: force(pen, signal, 0))
+def _line(
+    target: str, signal: str, requirement: str, name: str, undriven: str, stuck: Value
+) -> Iterator[Entry]:
+    yield Entry(
+        target, "short", requirement, f"{name}: shorted to ground", lambda pen, _f: force(pen, signal, 0)
+    )
     yield Entry(target, "stuck", requirement, f"{name}: held at a level", _hold(signal), stuck)
-    yield Entry(target, "open", requirement, f"{name}: cut, {undriven}", lambda pen, _f: force(pen, signal, None))
-    yield Entry(target, "intermittent", requirement, f"{name}: bad solder joint, cut now and then", _chatter(signal))
+    yield Entry(
+        target, "open", requirement, f"{name}: cut, {undriven}", lambda pen, _f: force(pen, signal, None)
+    )
+    yield Entry(
+        target, "intermittent", requirement, f"{name}: bad solder joint, cut now and then", _chatter(signal)
+    )
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -77,5 +85,5 @@ ENTRIES: tuple[Entry, ...] = (
     *_line("wdt_kick", "WDT_KICK", "SR-29", "kick line of the external watchdog", "the watchdog expires", _NOW),
     Entry("pixel", "open", "", "signal pixel: dark, its line is cut", lambda pen, _f: force(pen, "PIXEL", None)),
     Entry("buzzer", "open", "", "buzzer: silent, its line is cut", lambda pen, _f: force(pen, "BUZZER", None)),
-    *_line("cartridge_bus", "CARTRIDGE_BUS", "SR-14", "1-Wire bus of the cartridge", "its pull-up makes it high", _HIGH),
+    *_line("cartridge_bus", "CARTRIDGE_BUS", "SR-14", "bus of the cartridge", "its pull-up makes it high", _HIGH),
 )  # fmt: skip

@@ -47,13 +47,21 @@ def _open(open_v: float | None) -> Callable[[EmulatedPen, Fault, int], analogue.
 def _analogue(target: str) -> Iterator[Entry]:
     _, requirement, name, unit, v_per_unit, open_v = _ANALOGUE[target]
 
-    def entry(kind: str, text: str, make: Callable[[EmulatedPen, Fault, int], analogue.Stage], **more: object) -> Entry:  # noqa: E501
+    def entry(
+        kind: str, text: str, make: Callable[[EmulatedPen, Fault, int], analogue.Stage], **more: object
+    ) -> Entry:
         return Entry(target, kind, requirement, f"{name}: {text}", _stage(target, make), **more)  # type: ignore[arg-type]
 
     reads = "reads the input converted before" if open_v is None else f"reads {open_v:g} V"
     yield entry("open", f"broken wire, {reads}", _open(open_v))
-    yield entry("short", "shorted to ground, reads 0 V", lambda p, f, _c: analogue.fixed(analogue.converter(p, f.seed), 0.0))
-    yield entry("stuck", "stays at what it says", lambda p, f, _c: analogue.frozen(p, analogue.converter(p, f.seed)))
+    yield entry(
+        "short",
+        "shorted to ground, reads 0 V",
+        lambda p, f, _c: analogue.fixed(analogue.converter(p, f.seed), 0.0),
+    )
+    yield entry(
+        "stuck", "stays at what it says", lambda p, f, _c: analogue.frozen(p, analogue.converter(p, f.seed))
+    )
     yield entry("garbage", "random readings", lambda _p, f, _c: analogue.garbage(f.seed))
     yield entry(
         "wrong", "off by a constant", lambda p, f, _c: analogue.shifted(p, number(f) * v_per_unit),
@@ -86,7 +94,9 @@ def _line(
 ) -> Iterator[Entry]:
     """What every line into the chip can have: open (its pull decides), shorted to ground, stuck, a bad contact."""
     pulled = "its pull-up makes it high" if pull else "it reads low"
-    yield Entry(target, "open", requirement, f"{name}: broken wire, {pulled}", _fixed(signal, pull), cutoff=cutoff)
+    yield Entry(
+        target, "open", requirement, f"{name}: broken wire, {pulled}", _fixed(signal, pull), cutoff=cutoff
+    )
     if pull:
         text = short or "shorted to ground"
         yield Entry(target, "short", requirement, f"{name}: {text}", _fixed(signal, 0), cutoff=cutoff)
@@ -107,7 +117,9 @@ def _rotation(target: str, signal: str, requirement: str, name: str, cutoff: str
         target, "delayed", requirement, f"{name}: every edge comes late",
         lambda pen, fault: inputs.late(pen, signal, number(fault)), Value("delay", 500.0, "us", 1.0, 10_000.0),
     )  # fmt: skip
-    yield Entry(target, "wrong", requirement, f"{name}: inverted", lambda pen, _f: inputs.inverted(pen, signal))
+    yield Entry(
+        target, "wrong", requirement, f"{name}: inverted", lambda pen, _f: inputs.inverted(pen, signal)
+    )
 
 
 ENTRIES: tuple[Entry, ...] = (
@@ -118,6 +130,8 @@ ENTRIES: tuple[Entry, ...] = (
     *_line("trigger", "TRIGGER_N", "SR-12", "trigger", 1, short="contact welded: always pressed"),
     *_line("depth_up", "DEPTH_UP_N", "SR-01", "button for more depth", 1, short="always pressed"),
     *_line("depth_down", "DEPTH_DOWN_N", "SR-01", "button for less depth", 1, short="always pressed"),
-    *_line("cartridge_seat", "CARTRIDGE_N", "SR-14", "seat switch of the cartridge", 1, short="always seated"),
+    *_line(
+        "cartridge_seat", "CARTRIDGE_N", "SR-14", "seat switch of the cartridge", 1, short="always seated"
+    ),
     *_line("vbus", "VBUS_SENSE", "SR-22", "external power sense", 0),
 )

@@ -1,6 +1,6 @@
 """The words of fault injection: nine kinds of fault, what one fault is, and how it is written in one line.
 
-    TARGET:KIND[=VALUE]@START[+DURATION][#SEED]      depth_position:wrong=0.3@1.5+0.2    index:garbage@800ms#7
+TARGET:KIND[=VALUE]@START[+DURATION][#SEED]      depth_position:wrong=0.3@1.5+0.2    index:garbage@800ms#7
 """
 
 from __future__ import annotations
@@ -56,7 +56,13 @@ class Fault:
     @property
     def name(self) -> str:
         """Target, kind and value, without times."""
-        value = "" if self.value is None else f"={self.value:g}" if not isinstance(self.value, str) else f"={self.value}"
+        value = (
+            ""
+            if self.value is None
+            else f"={self.value:g}"
+            if not isinstance(self.value, str)
+            else f"={self.value}"
+        )
         return f"{self.target}:{self.kind}{value}"
 
     def __str__(self) -> str:
