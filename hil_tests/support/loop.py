@@ -36,6 +36,7 @@ class Loop:
     seed: int = 0
     skin: Mapping[int, int] = field(default_factory=dict)
     targets: Mapping[int, int] = field(default_factory=dict)
+    protrusion_mm: float = 1.5
 
     def run(self, ticks: int) -> tuple[Trace, list[list[int]]]:
         """The trace, one sample a tick, and the control state after each tick."""
@@ -54,7 +55,7 @@ class Loop:
         for tick in range(ticks):
             begin_ns, end_ns = tick * TICK_NS, (tick + 1) * TICK_NS
             if tick in self.skin:
-                pen.set_skin(begin_ns, self.skin[tick], 1.5, self.skin[tick] > 0)
+                pen.set_skin(begin_ns, self.skin[tick], self.protrusion_mm, self.skin[tick] > 0)
             if tick in self.targets:
                 state[places.TARGET_MHZ] = 1000 * self.targets[tick]
             due += _marks(pen, begin_ns, end_ns)
