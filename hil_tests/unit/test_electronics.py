@@ -535,7 +535,11 @@ def test_a_latch_can_be_stuck_clear_stuck_set_or_forgetful() -> None:
         held = b.pen.level("TRIP_N")
         b.pin("LATCH_CLR", 1)
         after_pull_and_clear[node, level] = (pulled, held, b.pen.level("TRIP_N"))
-    assert after_pull_and_clear == {("LATCH", 0): (1, 1, 1), ("LATCH", 1): (0, 0, 0), ("LATCH_HOLD", 0): (0, 1, 1)}
+    assert after_pull_and_clear == {
+        ("LATCH", 0): (1, 1, 1),
+        ("LATCH", 1): (0, 0, 0),
+        ("LATCH_HOLD", 0): (0, 1, 1),
+    }
 
 
 def test_a_dead_comparator_lets_the_current_rise() -> None:
