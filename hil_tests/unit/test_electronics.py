@@ -462,7 +462,7 @@ def test_amplifier_slews_at_two_volts_per_microsecond() -> None:
     assert amplifier.volts(0.0) == 0.0
     physics.set_drive(0.0, DRIVE, 1.0)
     physics.advance(1 * MS)
-    amplifier._last_ns = 1 * MS - 500.0
+    amplifier.last_ns = 1 * MS - 500.0
     assert amplifier.volts(1 * MS) == pytest.approx(1.0)
 
 
