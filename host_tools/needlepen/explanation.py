@@ -48,10 +48,9 @@ class Explanation:
         yield from (f"  {fact}" for fact in self.facts)
         if self.shown:
             yield f"  The pixel: {self.shown}"
-        if self.requirement:
-            yield f"  Requirement {self.requirement}, {self.title}" + (
-                f": {self.hazard}" if self.hazard else ""
-            )
+        if self.reason:
+            hazard = f": {self.reason.hazard}" if self.reason.hazard else ""
+            yield f"  Requirement {self.requirement}, {self.reason.title}{hazard}"
 
 
 def everything() -> list[Explanation]:
