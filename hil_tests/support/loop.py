@@ -37,6 +37,7 @@ class Loop:
     skin: Mapping[int, int] = field(default_factory=dict)
     targets: Mapping[int, int] = field(default_factory=dict)
     protrusion_mm: float = 1.5
+    pen: Any = field(init=False, default=None)
 
     def run(self, ticks: int) -> tuple[Trace, list[list[int]]]:
         """The trace, one sample a tick, and the control state after each tick."""
@@ -46,7 +47,7 @@ class Loop:
         state[places.TARGET_MHZ] = 1000 * self.set_hz
         state[places.RAMP_MHZ] = START_RAMP_MHZ
         state[places.CURRENT_LIMIT_MA] = START_LIMIT_MA
-        pen = PenPhysics(PenParameters().but(cell_ocv_v=self.cell_v), seed=self.seed)
+        pen = self.pen = PenPhysics(PenParameters().but(cell_ocv_v=self.cell_v), seed=self.seed)
         pen.set_supply(0.0, True)
         adc: list[int] = [0] * 8
         marks: list[int] = []
