@@ -22,7 +22,7 @@ from littlefs.context import UserContext
 from needlepen import paths
 from needlepen.board import Board
 from needlepen.board.model import Flash
-from needlepen.build import compiler
+from needlepen.build import compiler, integrity
 from needlepen.build.fold import fold_constants
 from needlepen.build.staging import FOLDED, Kind, content_hash, sources, write_files
 from needlepen.errors import InfrastructureError, UsageError
@@ -91,6 +91,7 @@ def build_files(staged: Mapping[str, bytes]) -> dict[str, bytes]:
             continue
         folded = fold_constants(source.decode(), name, constants).encode()
         files[str(PurePosixPath(name).with_suffix(".mpy"))] = compiler.compile_module(folded, name)
+    files[integrity.MANIFEST] = integrity.manifest(files)
     return files
 
 
