@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from needlepen.emulator.adc_model import CHANNELS, AdcSource
 from needlepen.emulator.chip import FLASH_BASE, FLASH_SIZE, Chip
 from needlepen.errors import UsageError
 
@@ -12,6 +11,8 @@ SRAM_BASE, SRAM_SIZE = 0x20000000, 264 * 1024
 CELL_PERIOD_NS = 500.0
 """A stuck cell is put right again this often: faster than any test writes a block and reads it back."""
 CODE_TOP = 4095
+
+AdcSource = Callable[[int], int]
 
 
 class ChipFaults:
@@ -67,7 +68,7 @@ class ChipFaults:
 
     def stick_multiplexer(self, channel: int) -> Callable[[], None]:
         """The converter converts this channel, 0 to 4, whichever is selected."""
-        return self._replace_sources([self._chip.adc_sources[channel]] * CHANNELS)
+        return self._replace_sources([self._chip.adc_sources[channel]] * len(self._chip.adc_sources))
 
     def _replace_sources(self, sources: list[AdcSource]) -> Callable[[], None]:
         inputs = self._chip.adc_sources
