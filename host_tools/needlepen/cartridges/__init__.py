@@ -1,4 +1,4 @@
-"""Cartridges and treatment profiles on the host: `tables` (types and profiles as data), `records` (what a chip holds)."""
+"""Cartridges and treatment profiles on the host: types and profiles as data, records, emulated cartridges."""
 
 from needlepen.cartridges.tables import (
     CartridgeType,
