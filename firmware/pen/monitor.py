@@ -107,7 +107,8 @@ class Monitor:
         self._nose_total = self._nose_count = 0
         self._nose_known = False
         self._on_total = self._on_count = self._driven_ms = 0
-        self._heat_ms = self._heat_from = self._heat_ticks = 0
+        self._heat_ms = 0
+        self._heat_from = state[I2_SUM]
         self._window_from = self._window_ticks = self._window_set = 0
 
     @property
@@ -204,13 +205,7 @@ class Monitor:
     def _read(self, now_ms, awake):
         elapsed_ms = _CELL_MS if self._read_ms is None else self._elapsed_ms(now_ms, self._read_ms)
         if awake and not self._was_awake:
-            self._heat_from, self._heat_ticks = self._state[I2_SUM], self._state[TICKS]
             return  # the ring is not filled yet
-        if self._was_awake and not awake:
-            self._heat_ms += elapsed_ms
-            self._read_ms = now_ms
-            self._warm(True)  # the rest of what the tick has summed
-            return
         if not awake and elapsed_ms < _REST_READ_MS and self._read_ms is not None:
             return
         self._read_ms = now_ms
@@ -221,7 +216,7 @@ class Monitor:
         self._read_cell(elapsed_ms)
         self._heat_ms += elapsed_ms
         if self._heat_ms >= _HEAT_MS or not self._nose_known:
-            self._warm(awake)
+            self._warm()
 
     def _read_current(self, elapsed_ms):
         inputs, channel = self._inputs, ADC_MOTOR_CURRENT_CHANNEL
@@ -254,7 +249,7 @@ class Monitor:
             elif self.cell_mv < 1000 * SR20_STOP_V:
                 self._fail(faults.BATTERY_EMPTY)
 
-    def _warm(self, awake):
+    def _warm(self):
         elapsed_ms, self._heat_ms = self._heat_ms, 0
         if self._nose_count:
             self.nose_dc = analogue.nose_dc(analogue.mean_q4(self._nose_total, self._nose_count))
@@ -263,13 +258,10 @@ class Monitor:
             self._nose_warm.judge(self.nose_dc)
             self._nose_hot.judge(self.nose_dc)
         state = self._state
-        current_a2 = rate_hz = 0.0
-        if awake:
-            ticks = state[TICKS] - self._heat_ticks
-            if ticks > 0:
-                current_a2 = ((state[I2_SUM] - self._heat_from) & 0x3FFFFFFF) / ticks * 1024e-6
-            self._heat_from, self._heat_ticks = state[I2_SUM], state[TICKS]
-        if self._on_count and elapsed_ms:
+        current_a2 = ((state[I2_SUM] - self._heat_from) & 0x3FFFFFFF) * 1024e-6 / elapsed_ms
+        rate_hz = 0.0
+        self._heat_from = state[I2_SUM]
+        if self._on_count:
             share = self._driven_ms / elapsed_ms
             duty = self._on_total / self._on_count / PWM_N_PERIOD_CLOCKS
             current_a2 += share * ripple.heat_a2(duty, self.cell_mv / 1000)
