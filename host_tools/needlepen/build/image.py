@@ -34,6 +34,7 @@ LITTLEFS: dict[str, Any] = {
     "cache_size": 1024,
     "lookahead_size": 32,
     "disk_version": 0x00020000,
+    "inline_max": 0xFFFFFFFF,  # no code inside the directories: the pen walks them for each import, at 3 ms a time
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
 _FORMAT = 2  # increase when the way of building changes
