@@ -39,7 +39,7 @@ def run(ms):
             print(event, time.ticks_diff(time.ticks_ms(), begun))
         time.sleep_ms(8)
 """
-# The main loop of a running pen, with a pattern that changes often and a busy heap.
+# The main loop of a running pen that writes the pixel in every pass, with a busy heap.
 RUNNING = """
 import gc, time
 from pen import places
@@ -54,10 +54,14 @@ while not drive.woken:
     time.sleep_ms(1)
 drive.start()
 def turn(awake):
+    shown = passes = 0
     while True:
         alive()
         drive.settle()
-        p.show(SAFE if time.ticks_ms() & 64 else BOOT, 0, 0, 0)
+        shown = SAFE if shown == BOOT else BOOT
+        p.show(shown, 0, 0, 0)
+        passes += 1
+        time.sleep_us(passes * 61 % 1000)  # a sleep ends with a tick: not all writes right after one
         p.poll(time.ticks_ms(), awake)
         gc.collect()
         time.sleep_ms(10)
@@ -128,7 +132,9 @@ def test_the_pixel_shows_each_entry_with_its_colour_and_rhythm(with_panel: Calla
     for name, history, malformed in with_panel(watch):
         light = SIGNALS.pixel[name]
         colours = [rgb for _, rgb in history]
-        expected = itertools.cycle([SIGNALS.colours[light.colour], DARK])
+        steady = len(light.pattern_ms) == 1
+        colour = SIGNALS.colours[light.colour]
+        expected = itertools.cycle([colour, colour if steady else DARK])
         assert malformed == 0 and colours and colours == [next(expected) for _ in colours], name
         lengths = [(b[0] - a[0]) / MS for a, b in itertools.pairwise(history)]
         assert len(lengths) >= min(8, len(light.pattern_ms)) - 1
@@ -156,7 +162,7 @@ def test_a_tick_starts_as_punctually_with_the_pixel_as_without(pens: Pens, awake
     (folder / "main.py").write_text(f"{GUEST}{RUNNING}turn({awake})\n")
     late_us, ticks, writes, rate_hz = in_fork(turn)
     print(f"a tick starts {late_us:.1f} us off its grid at most, {writes} writes, {rate_hz:.0f} Hz")
-    assert ticks >= TURNING_MS - 1 and writes > 15 and rate_hz == pytest.approx(100, rel=0.05)
+    assert ticks >= TURNING_MS - 1 and writes > 100 and rate_hz == pytest.approx(100, rel=0.2)
     assert (late_us <= JITTER_US) == awake
 
 

@@ -36,6 +36,8 @@ class Loop:
     seed: int = 0
     skin: Mapping[int, int] = field(default_factory=dict)
     targets: Mapping[int, int] = field(default_factory=dict)
+    protrusion_mm: float = 1.5
+    pen: Any = field(init=False, default=None)
 
     def run(self, ticks: int) -> tuple[Trace, list[list[int]]]:
         """The trace, one sample a tick, and the control state after each tick."""
@@ -45,7 +47,7 @@ class Loop:
         state[places.TARGET_MHZ] = 1000 * self.set_hz
         state[places.RAMP_MHZ] = START_RAMP_MHZ
         state[places.CURRENT_LIMIT_MA] = START_LIMIT_MA
-        pen = PenPhysics(PenParameters().but(cell_ocv_v=self.cell_v), seed=self.seed)
+        pen = self.pen = PenPhysics(PenParameters().but(cell_ocv_v=self.cell_v), seed=self.seed)
         pen.set_supply(0.0, True)
         adc: list[int] = [0] * 8
         marks: list[int] = []
@@ -54,7 +56,7 @@ class Loop:
         for tick in range(ticks):
             begin_ns, end_ns = tick * TICK_NS, (tick + 1) * TICK_NS
             if tick in self.skin:
-                pen.set_skin(begin_ns, self.skin[tick], 1.5, self.skin[tick] > 0)
+                pen.set_skin(begin_ns, self.skin[tick], self.protrusion_mm, self.skin[tick] > 0)
             if tick in self.targets:
                 state[places.TARGET_MHZ] = 1000 * self.targets[tick]
             due += _marks(pen, begin_ns, end_ns)

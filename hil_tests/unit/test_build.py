@@ -224,7 +224,7 @@ def test_the_image_holds_main_as_source_and_modules_compiled(firmware: Path) -> 
     files = read_littlefs(built.image)
     assert {name: len(data) for name, data in files.items()} == dict(built.files)
     assert files["main.py"] == (firmware / "main.py").read_bytes()
-    assert [name for name in files if not name.endswith(".mpy")] == ["main.py"]
+    assert [name for name in files if not name.endswith(".mpy")] == ["main.py", "manifest.crc"]
     assert {"pen/app.mpy", "pen/link/frames.mpy", "pen/board.mpy", "pen/limits.mpy"} <= files.keys()
 
 

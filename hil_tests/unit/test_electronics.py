@@ -462,7 +462,7 @@ def test_amplifier_slews_at_two_volts_per_microsecond() -> None:
     assert amplifier.volts(0.0) == 0.0
     physics.set_drive(0.0, DRIVE, 1.0)
     physics.advance(1 * MS)
-    amplifier._last_ns = 1 * MS - 500.0
+    amplifier.last_ns = 1 * MS - 500.0
     assert amplifier.volts(1 * MS) == pytest.approx(1.0)
 
 
@@ -535,7 +535,11 @@ def test_a_latch_can_be_stuck_clear_stuck_set_or_forgetful() -> None:
         held = b.pen.level("TRIP_N")
         b.pin("LATCH_CLR", 1)
         after_pull_and_clear[node, level] = (pulled, held, b.pen.level("TRIP_N"))
-    assert after_pull_and_clear == {("LATCH", 0): (1, 1, 1), ("LATCH", 1): (0, 0, 0), ("LATCH_HOLD", 0): (0, 1, 1)}
+    assert after_pull_and_clear == {
+        ("LATCH", 0): (1, 1, 1),
+        ("LATCH", 1): (0, 0, 0),
+        ("LATCH_HOLD", 0): (0, 1, 1),
+    }
 
 
 def test_a_dead_comparator_lets_the_current_rise() -> None:

@@ -51,6 +51,7 @@ def _identity(board: Board) -> dict[str, Constant]:
         "BOARD_NAME": board.name,
         "MICROPYTHON_VERSION": board.micropython.version,
         "SYS_CLOCK_HZ": board.board.sys_clock_hz,
+        "FLASH_RUNTIME_BYTES": board.flash.filesystem_offset,
     }
 
 
@@ -91,6 +92,7 @@ def _adc(board: Board) -> dict[str, Constant]:
         "ADC_CHANNELS": channels,
         "ADC_ROUND_ROBIN_MASK": sum(1 << converter.channel for converter in board.converters.values()),
         "ADC_CYCLES_PER_CONVERSION": adc.cycles_per_conversion,
+        "ADC_REFERENCE_UV": round(adc.reference_v * 1e6),
         "ADC_SAMPLE_PERIOD_NS": round(channels * adc.conversion_us * 1000),
         "ADC_SAMPLES_PER_MEAN": adc.samples_per_mean,
         "ADC_RING_SAMPLES": adc.ring_samples,

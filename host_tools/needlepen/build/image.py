@@ -22,7 +22,7 @@ from littlefs.context import UserContext
 from needlepen import paths
 from needlepen.board import Board
 from needlepen.board.model import Flash
-from needlepen.build import compiler
+from needlepen.build import compiler, integrity
 from needlepen.build.fold import fold_constants
 from needlepen.build.staging import FOLDED, Kind, content_hash, sources, write_files
 from needlepen.errors import InfrastructureError, UsageError
@@ -34,6 +34,7 @@ LITTLEFS: dict[str, Any] = {
     "cache_size": 1024,
     "lookahead_size": 32,
     "disk_version": 0x00020000,
+    "inline_max": 0xFFFFFFFF,  # no code inside the directories: the pen walks them for each import, at 3 ms a time
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
 _FORMAT = 2  # increase when the way of building changes
@@ -91,6 +92,7 @@ def build_files(staged: Mapping[str, bytes]) -> dict[str, bytes]:
             continue
         folded = fold_constants(source.decode(), name, constants).encode()
         files[str(PurePosixPath(name).with_suffix(".mpy"))] = compiler.compile_module(folded, name)
+    files[integrity.MANIFEST] = integrity.manifest(files)
     return files
 
 

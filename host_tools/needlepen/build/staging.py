@@ -7,17 +7,29 @@ import subprocess
 from pathlib import Path
 from typing import Literal
 
-from needlepen import __version__, paths, requirements, signals, supervision
+from needlepen import __version__, events, paths, requirements, signals, supervision
 from needlepen.board import Board
 from needlepen.board.codegen import board_module
+from needlepen.build.cartridges_module import cartridge_types_module, profiles_module
+from needlepen.build.events_module import events_module
 from needlepen.build.limits_module import limits_module
 from needlepen.build.signals_module import signals_module
 from needlepen.build.supervision_module import faults_module, states_module
+from needlepen.cartridges import tables as cartridges
 from needlepen.errors import UsageError
 
-GENERATED = ("pen/board.py", "pen/limits.py", "pen/states.py", "pen/faults.py", "pen/signals.py")
+GENERATED = (
+    "pen/board.py",
+    "pen/limits.py",
+    "pen/states.py",
+    "pen/faults.py",
+    "pen/signals.py",
+    "pen/cartridge_types.py",
+    "pen/profiles.py",
+    "pen/events.py",
+)
 """Modules of plain constants that the build makes."""
-FOLDED = (*GENERATED, "pen/places.py")
+FOLDED = (*GENERATED, "pen/places.py", "pen/store/numbers.py")
 """Modules of nothing but constants: the modules that import from them get the values themselves."""
 
 Kind = Literal["development", "production"]
@@ -47,6 +59,9 @@ def sources(board: Board, kind: Kind = "development", firmware: Path | None = No
         "pen/states.py": states_module(tables).encode(),
         "pen/faults.py": faults_module(tables).encode(),
         "pen/signals.py": signals_module(signals.load(folder)).encode(),
+        "pen/events.py": events_module(events.load(folder)).encode(),
+        "pen/cartridge_types.py": cartridge_types_module(cartridges.load_types(folder)).encode(),
+        "pen/profiles.py": profiles_module(cartridges.load_profiles(folder)).encode(),
     }
     clash = sorted((generated.keys() | {"pen/build_info.py"}) & files.keys())
     if clash:

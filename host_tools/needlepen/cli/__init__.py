@@ -18,6 +18,8 @@ COMMANDS = {
     "emulate": "Keep an emulated pen alive on a pseudo-terminal and on TCP.",
     "runtime": "Provide the MicroPython runtime: cached, downloaded or built.",
     "engine": "Build the fast engine of the emulator.",
+    "explain": "Say what a state, blocker, warning or fault of the pen means.",
+    "docs": "Keep the generated tables of the documents up to date.",
     "board": "Check and show board descriptions.",
     "build": "Build the pen's application image.",
     "benchmark": "Measure the emulator and the firmware.",

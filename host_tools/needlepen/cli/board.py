@@ -63,9 +63,8 @@ def show(name: str, as_json: bool) -> None:
 @AS_JSON
 def wiring(name: str, only_check: bool, write: bool, as_json: bool) -> None:
     """Print the wiring table as Markdown, or keep the one in boards/README.md up to date."""
-    from needlepen import paths
     from needlepen.board import load
-    from needlepen.board.wiring import update, wiring_tables, with_wiring
+    from needlepen.board.wiring import wiring_part, wiring_tables
     from needlepen.errors import ProductFailure, UsageError
 
     if only_check and write:
@@ -75,14 +74,14 @@ def wiring(name: str, only_check: bool, write: bool, as_json: bool) -> None:
             f"boards/README.md holds the wiring of pico_pen, not of {name}; leave out the option"
         )
     found = load(name)
-    readme = paths.boards_dir() / "README.md"
+    part = wiring_part(found)
+    readme = part.document
     if write:
-        changed = update(readme, found)
+        changed = part.write()
         text = f"{readme}: {'written' if changed else 'up to date'}"
         click.echo(json.dumps({"changed": changed}) if as_json else text)
     elif only_check:
-        text = readme.read_text(encoding="utf-8")
-        same = with_wiring(text, found, str(readme)) == text
+        same = part.is_current()
         if not same:
             raise ProductFailure(
                 f"{readme}: its wiring table is not the one of {found.name}, so that somebody would wire it "

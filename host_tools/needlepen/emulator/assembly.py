@@ -13,6 +13,7 @@ from rp2040py.peripherals.vreg_and_chip_reset import HAD_POR, HAD_RUN
 from rp2040py.rp2040 import RP2040
 
 from needlepen.emulator.adc_model import AdcBlock
+from needlepen.emulator.clocks_block import ClocksBlock
 from needlepen.emulator.console import Console
 from needlepen.emulator.core1 import PowerStates
 from needlepen.emulator.dma_model import Dma
@@ -25,7 +26,7 @@ from needlepen.emulator.sio_block import SioBlock
 from needlepen.emulator.timer_block import TimerBlock
 from needlepen.emulator.usb_host import CdcHost, UsbController
 
-_PSM_BASE = 0x40010
+_CLOCKS_BASE, _PSM_BASE = 0x40008, 0x40010
 _SSI_BASE, _IO_BANK_BASE, _PADS_BASE, _ADC_BASE, _PWM_BASE = 0x18000, 0x40014, 0x4001C, 0x4004C, 0x40050
 _TIMER_BASE, _DMA_BASE, _USB_BASE, _PIO0_BASE, _PIO1_BASE = 0x40054, 0x50000, 0x50110, 0x50200, 0x50300
 
@@ -54,6 +55,7 @@ def assemble(
     mcu.logger = log = GuestLog()
     mcu.load_bootrom(BOOTROM_B1)
     mcu.sio = SioBlock(mcu)
+    _replace(mcu, "clocks", _CLOCKS_BASE, ClocksBlock(mcu, "CLOCKS_BASE", int.from_bytes(unique_id)))
     _replace(mcu, "psm", _PSM_BASE, PowerStates(mcu, "PSM_BASE"))
     _replace(mcu, "timer", _TIMER_BASE, TimerBlock(mcu, "TIMER"))
     _replace(mcu, "dma", _DMA_BASE, Dma(mcu, "DMA"))

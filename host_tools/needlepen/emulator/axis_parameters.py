@@ -33,7 +33,12 @@ class AxisParameters(Constants):
     stepper_wake_ms: float = constant(
         1.0, ASSUMED, "driver passes current this long after DEPTH_SLEEP_N rises"
     )
-    axis_load_n: float = constant(1.0, ASSUMED, "axial force that pushes the carriage back", 0.0, 50.0)
+    axis_load_n: float = constant(0.5, ASSUMED, "axial force that pushes the carriage back", 0.0, 50.0)
+    thread_friction: float = constant(
+        1.5,
+        ASSUMED,
+        "friction torque of the thread under load, per torque of the load; above 1 it locks itself",
+    )
     screw_gain: float = constant(0.0, ASSUMED, "lead error of the screw, fraction", -0.05, 0.05)
     screw_gain_spread: float = constant(0.003, ASSUMED, "lead error, per pen", 0.0, 0.05)
     screw_periodic_um: float = constant(4.0, ASSUMED, "amplitude of the error with each turn of the screw")

@@ -37,12 +37,12 @@ class CartridgeSocket:
         self._seated_gpio = seated_gpio
         self._fault: BusFault | None = None
         self._pulled = False
+        self._powered = True
         self.cartridge: Cartridge | None = None
         self.slave: OneWireSlave | None = None
         chip.drive(seated_gpio, 1)
         chip.drive(bus_gpio, 1)
         chip.on_level(bus_gpio, self._level)
-        chip.on_reset(self._after_reset)
 
     def seat(self, cartridge: Cartridge) -> None:
         """Push a cartridge in now. Raises UsageError if one is in already."""
@@ -50,44 +50,39 @@ class CartridgeSocket:
             raise UsageError("There is a cartridge in the pen already; take it out first.")
         self.cartridge = cartridge
         self._chip.drive(self._seated_gpio, 0)
-        self._power_on()
+        self._connect()
 
     def unseat(self) -> None:
         """Take the cartridge out now: contact and bus open together. Without one, nothing happens."""
         if self.cartridge is not None:
-            self.cut_power()
             self.cartridge = None
+            self._connect()
             self._chip.drive(self._seated_gpio, 1)
 
     def contact(self, seated: bool) -> None:
         """Move only the contact, as vibration or dirt does; the chip stays on the bus."""
         self._chip.drive(self._seated_gpio, 0 if seated else 1)
 
-    def cut_power(self) -> None:
-        """The pen's supply is gone, and with it the bus that feeds the chip: a copy under way is torn."""
-        if self.slave is not None:
-            self.slave.disconnect()
-            self.slave = None
+    def power(self, _t_ns: int, on: bool) -> None:
+        """The pen's supply, and with it the bus that feeds the chip, goes (a copy under way is torn) or returns."""
+        self._powered = on
+        self._connect()
 
     def bus_fault(self, fault: BusFault | None) -> None:
         """Break the wire to the chip, short the bus to ground, or mend it."""
         self._fault = fault
-        if fault:
-            self.cut_power()
-        elif self.cartridge is not None and self.slave is None:
-            self._power_on()
+        self._connect()
         self._drive()
 
-    def _power_on(self) -> None:
-        assert self.cartridge is not None
-        if self._fault is None:
+    def _connect(self) -> None:
+        """The chip lives while it is seated, the bus is whole and the pen has power."""
+        if self.cartridge is None or self._fault or not self._powered:
+            if self.slave is not None:
+                self.slave.disconnect()
+                self.slave = None
+        elif self.slave is None:
             self.slave = OneWireSlave(self._chip, self.cartridge.chip, self._pull, self.cartridge.timing)
             self.slave.connect()
-
-    def _after_reset(self, _t_ns: int, cause: str) -> None:
-        if cause == "power_on" and self.cartridge is not None:
-            self.cut_power()
-            self._power_on()
 
     def _pull(self, low: bool) -> None:
         self._pulled = low

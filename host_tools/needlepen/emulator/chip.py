@@ -20,6 +20,7 @@ from needlepen.emulator.faults import Fault
 from needlepen.errors import InfrastructureError, UsageError
 
 if TYPE_CHECKING:
+    from needlepen.emulator.clocks_block import ClocksBlock
     from needlepen.emulator.flash_timing import FlashOperation
 
 FLASH_BASE = 0x10000000
@@ -59,6 +60,7 @@ class Chip:
         parts = assembly.assemble(self._engine_module, unique_id, self._stall, flash_timing)
         self.mcu, self._clock, self.pins, self._flash = parts.mcu, parts.clock, parts.pins, parts.flash
         self._pwm, self._adc = parts.pwm, parts.adc
+        self.clocks: ClocksBlock = parts.mcu.clocks
         self.fault: Fault | None = None
         parts.log.on_fault = self._locked_up
         self.mcu.on_break = lambda code: self._locked_up(f"Breakpoint {code}")
@@ -189,6 +191,11 @@ class Chip:
         source: Callable[[int], int] = self._adc.sources[channel]
         return source
 
+    @property
+    def adc_sources(self) -> list[Callable[[int], int]]:
+        """What `set_adc_source` has set, by channel 0 to 4; change it to disturb the inputs."""
+        return self._adc.sources
+
     # CPU and reset
 
     @property
@@ -230,6 +237,10 @@ class Chip:
     def spin_cpu(self) -> None:
         """Put the core into an endless loop with interrupts masked, as a runaway program does."""
         self._run_loop.spinning = True
+
+    def break_rotation(self, stuck_bits: int) -> None:
+        """A fault of the CPU: these bits of every result of RORS are set. 0 mends it."""
+        self._run_loop.break_rotation(stuck_bits)
 
     def on_reset(self, fn: Callable[[int, str], None]) -> None:
         """Call fn(t_ns, cause) after every reset of the chip, whoever caused it."""

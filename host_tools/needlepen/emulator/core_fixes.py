@@ -18,6 +18,11 @@ def concerns(opcode: int) -> bool:
     return _LSLS <= opcode >> 6 <= _RORS or opcode == _BLX_LR
 
 
+def rotates(opcode: int) -> bool:
+    """True for RORS."""
+    return opcode >> 6 == _RORS
+
+
 def execute(core: Any, opcode: int) -> int:
     """Do one of these instructions on the core's registers and return its cycles."""
     if opcode == _BLX_LR:

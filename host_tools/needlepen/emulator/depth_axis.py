@@ -31,6 +31,7 @@ class DepthAxis:
         parameters: the type; the pen of `seed` is drawn from it.
         on_home: called with the level of HOME_N when it changes.
         on_moved: called with the true protrusion in mm when it has changed by 1 um.
+        on_hall: called with the output of the hall sensor when it has changed.
 
     Attributes:
         geometry: the places along the axis of this pen.
@@ -47,11 +48,12 @@ class DepthAxis:
         seed: int = 0,
         on_home: Callable[[int], None] = lambda _level: None,
         on_moved: Callable[[float], None] = lambda _mm: None,
+        on_hall: Callable[[float], None] = lambda _v: None,
     ) -> None:
         self.geometry = g = AxisGeometry(parameters, seed)
         self._pen = p = g.pen
         self._scheduler = scheduler
-        self._on_home, self._on_moved = on_home, on_moved
+        self._on_home, self._on_moved, self._on_hall = on_home, on_moved, on_hall
         self._walk_sign = random.Random(f"walk {seed}").choice((-1.0, 1.0))
         self._scatter = random.Random(f"home switch {seed}")
         self._now_ns = 0.0
@@ -196,7 +198,10 @@ class DepthAxis:
 
     def _tell(self) -> None:
         self._switch()
-        self.hall_v = self.geometry.hall_v(self.carriage_um, self._nose_c)
+        volts = self.geometry.hall_v(self.carriage_um, self._nose_c)
+        if volts != self.hall_v:
+            self.hall_v = volts
+            self._on_hall(volts)
         mm = self.protrusion_mm
         if abs(mm - self._told_mm) * 1e3 >= TOLD_UM:
             self._told_mm = mm

@@ -102,6 +102,11 @@ class Lockstep:
         self.stall_cycle = 0
         self.input_due_ns = math.inf
         self.instructions = self.pio_steps = self.alarms = 0
+        self._stuck_bits = 0
+
+    def break_rotation(self, stuck_bits: int) -> None:
+        """A fault of the CPU: these bits of every result of RORS are set. 0 mends it."""
+        self._stuck_bits = stuck_bits
 
     def _cpu_due_ns(self) -> float:
         core = self._core
@@ -160,5 +165,7 @@ class Lockstep:
             opcode = self._mcu.read_uint16(core.pc & ~1)
             if core_fixes.concerns(opcode):
                 self._ready += core_fixes.execute(core, opcode)
+                if self._stuck_bits and core_fixes.rotates(opcode):
+                    core.registers[opcode & 7] |= self._stuck_bits
             else:
                 self._ready += core.execute_instruction()

@@ -1,8 +1,11 @@
-"""From the motor current and the cell to the codes of the RP2040's converter."""
+# cython: infer_types=True, annotation_typing=False
+"""From the motor current, the cell and the sensors to the codes of the RP2040's converter.
+
+Runs plain and compiled (with front_end.pxd).
+"""
 
 from __future__ import annotations
 
-import bisect
 import random
 
 from needlepen.emulator.parameters import PenParameters
@@ -11,11 +14,12 @@ from needlepen.emulator.physics import PenPhysics
 CODES = 4096
 JUMP_CODES = (512, 1536, 2560, 3584)  # RP2040-E11
 NOISE_SAMPLES = 8191  # prime, so that no periodic sampling pattern meets the same noise again
+SENSOR_NOISE_SAMPLES = 4093  # another one, so that the two do not repeat together
 
 
 class CurrentAmplifier:
     """INA180A1 on the motor shunt: single pole, slew rate, output between the rails. Read it at rising
-    times."""
+    times; `last_ns` is that of the last reading."""
 
     def __init__(self, physics: PenPhysics) -> None:
         p = physics.parameters
@@ -23,7 +27,7 @@ class CurrentAmplifier:
         self._gain_v_a = p.amplifier_v_a
         self._slew_v_ns = p.amplifier_slew_v_us * 1e-3
         self._rail_v = p.adc_reference_v
-        self._last_ns = 0.0
+        self.last_ns = 0.0
         self._last_v = 0.0
 
     def volts(self, t_ns: float) -> float:
@@ -33,15 +37,15 @@ class CurrentAmplifier:
         than the 1.7 us that the output needs from rail to rail.
         """
         wanted_v = min(self._rail_v, max(0.0, self._gain_v_a * self._physics.sensed_current_a(t_ns)))
-        reach_v = self._slew_v_ns * (t_ns - self._last_ns)
+        reach_v = self._slew_v_ns * (t_ns - self.last_ns)
         self._last_v = min(self._last_v + reach_v, max(self._last_v - reach_v, wanted_v))
-        self._last_ns = t_ns
+        self.last_ns = t_ns
         return self._last_v
 
 
 def battery_adc_volts(physics: PenPhysics, t_ns: float) -> float:
     """Voltage of the battery divider (VSYS / 3) at the converter's input."""
-    return physics.peek(t_ns).supply_v / physics.parameters.battery_divider
+    return physics.supply_v(t_ns) / float(physics.parameters.battery_divider)
 
 
 class AdcModel:
@@ -60,9 +64,11 @@ class AdcModel:
         # Input positions (in narrowed steps) where each dwell begins, and how far codes lag behind after it.
         self._dwell_at: list[float] = []
         self._lag: list[float] = [0.0]
+        lag = 0.0
         for code, jump in zip(JUMP_CODES, jumps, strict=True):
-            self._dwell_at.append(code + self._lag[-1])
-            self._lag.append(self._lag[-1] + jump)
+            self._dwell_at.append(code + lag)
+            lag += jump
+            self._lag.append(lag)
         noise_lsb = CODES / (2.0**p.adc_effective_bits * 12.0**0.5)
         self._noise = [draw.gauss(0.0, noise_lsb) for _ in range(NOISE_SAMPLES)]
         self._next = 0
@@ -70,12 +76,38 @@ class AdcModel:
     def ideal_code(self, volts: float) -> float:
         """Code before noise and rounding: the transfer curve with its dwells."""
         position = volts * self._lsb_per_v
-        passed = bisect.bisect_right(self._dwell_at, position)
+        passed = 0
+        for begin in self._dwell_at:
+            if position < begin:
+                break
+            passed += 1
         if passed == 0:
             return position
-        return max(position - self._lag[passed], float(JUMP_CODES[passed - 1]))
+        lagging: float = position - self._lag[passed]
+        least: float = JUMP_CODES[passed - 1]
+        return max(lagging, least)
 
     def code(self, volts: float) -> int:
         """One conversion."""
         self._next = (self._next + 1) % NOISE_SAMPLES
         return min(CODES - 1, max(0, int(self.ideal_code(volts) + self._noise[self._next])))
+
+
+class SensorInput:
+    """A slow sensor at the converter: its present output, and noise of its own on top of the converter's.
+
+    Attributes:
+        volts: output of the sensor; whoever moves it writes it.
+    """
+
+    def __init__(self, adc: AdcModel, volts: float, noise_v: float, seed: str) -> None:
+        draw = random.Random(seed)
+        self.volts = volts
+        self._adc = adc
+        self._noise = [draw.gauss(0.0, noise_v) for _ in range(SENSOR_NOISE_SAMPLES)]
+        self._next = 0
+
+    def code(self, _t_ns: float) -> int:
+        """One conversion."""
+        self._next = (self._next + 1) % SENSOR_NOISE_SAMPLES
+        return self._adc.code(self.volts + self._noise[self._next])

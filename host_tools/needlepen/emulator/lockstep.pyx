@@ -105,6 +105,11 @@ cdef class Lockstep:
     def instructions(self):
         return self.cpu.instructions
 
+    def break_rotation(self, stuck_bits):
+        """A fault of the CPU: these bits of every result of RORS are set. 0 mends it."""
+        self.cpu.broken_kind = 7 if stuck_bits else 16
+        self.cpu.stuck_bits = stuck_bits
+
     cdef double cpu_due_ns(self) noexcept:
         if self.halted or self.locked or self.core.waiting:
             if not self.asleep:

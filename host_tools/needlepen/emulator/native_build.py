@@ -47,6 +47,7 @@ OWN = (
     "pen_state.py",
     "cam.py",
     "motor_circuit.py",
+    "front_end.py",
 )
 # Not -march=native: a cache on a shared home folder may be read by another machine, and it gained nothing
 # measurable.

@@ -10,7 +10,7 @@ from needlepen.board import Board
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.depth_axis import DepthAxis
 from needlepen.emulator.electronics import Electronics
-from needlepen.emulator.front_end import AdcModel, CurrentAmplifier
+from needlepen.emulator.front_end import AdcModel, CurrentAmplifier, battery_adc_volts
 from needlepen.emulator.front_panel import FrontPanel
 from needlepen.emulator.injection.injector import Injector
 from needlepen.emulator.parameters import PenParameters
@@ -63,15 +63,16 @@ class EmulatedPen:
         self.physics = PenPhysics(self.parameters, seed=seed)
         self.electronics: Electronics = Electronics(self.chip, self.physics)
         self.power = Power(self.chip, self.electronics, seed)
-        self.plant = Plant(self.chip, self.electronics, self.power, seed)
+        adc = AdcModel(self.parameters, seed)
+        self.plant = Plant(self.chip, self.electronics, self.power, board, adc, seed)
         self.faults: Injector = Injector(self)
         self.link = LinkClient(self.chip.console.write)
         self.chip.console.on_received(self._from_pen)
         self.chip.on_reset(lambda _t_ns, _cause: self.link.lost())
-        self._wire()
+        self._wire(adc)
 
     # ------------------------------------------------------------------ wiring
-    def _wire(self) -> None:
+    def _wire(self, adc: AdcModel) -> None:
         chip, electronics, gpio = self.chip, self.electronics, self.board.gpio
         for name in FIRMWARE_OUTPUTS:
             chip.on_output(gpio(name), self._to_electronics(name))
@@ -86,7 +87,7 @@ class EmulatedPen:
         self.power.on_change(self.panel.power)
         chip.drive(gpio("CARTRIDGE_N"), 0)
         chip.drive(gpio("VBUS_SENSE"), 0)
-        self._connect_converters()
+        self._connect_converters(adc)
 
     def _to_electronics(self, name: str) -> Callable[[int, int | None], None]:
         return lambda t_ns, level: self.electronics.set_pin(name, t_ns, level)
@@ -94,16 +95,14 @@ class EmulatedPen:
     def _to_chip(self, gpio: int) -> Callable[[float, float], None]:
         return lambda _t_ns, level: self.chip.drive(gpio, int(level))
 
-    def _connect_converters(self) -> None:
-        p, physics = self.parameters, self.physics
+    def _connect_converters(self, adc: AdcModel) -> None:
+        physics = self.physics
         converters = self.board.converters
-        adc = AdcModel(p, self.seed)
         amplifier = CurrentAmplifier(physics)
         channel = converters["MOTOR_CURRENT"].channel
         self.chip.set_adc_source(channel, lambda t: adc.code(amplifier.volts(t)))
         channel = converters["BATTERY"].channel
-        self.chip.set_adc_source(channel, lambda t: adc.code(physics.peek(t).supply_v / p.battery_divider))
-        self.plant.connect(self.board, adc)
+        self.chip.set_adc_source(channel, lambda t: adc.code(battery_adc_volts(physics, t)))
 
     def _from_pen(self, data: bytes) -> None:
         self.chip.console.read_available()

@@ -24,6 +24,7 @@ cdef class PenPhysics:
     cdef PenState _probe, _start, _last
 
     cpdef void advance(self, double t_ns) except *
+    cpdef double supply_v(self, double t_ns) except? -1e300
     cpdef double sensed_current_a(self, double t_ns) except? -1e300
     @cython.locals(a=PenState, b=PenState, start=PenState, above=cython.Py_ssize_t, last=cython.Py_ssize_t,
                    up_rad=cython.double, down_rad=cython.double)

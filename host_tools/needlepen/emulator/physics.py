@@ -243,6 +243,11 @@ class PenPhysics:
         self._view(t_ns, out)
         return out
 
+    def supply_v(self, t_ns: float) -> float:
+        """Voltage at the terminals of the cell; as `peek`."""
+        self._view(t_ns, self._probe)
+        return self._probe.supply_v
+
     def sensed_current_a(self, t_ns: float) -> float:
         """Instantaneous motor current with its PWM ripple, as seen through the amplifier's single pole, in A.
 

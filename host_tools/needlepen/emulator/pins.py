@@ -73,6 +73,7 @@ class Pins:
             int, int | None
         ] = {}  # faults of nets: held at a level, or (None) cut off from the board
         self._routes: dict[int, Callable[[int | None], None]] = {}
+        self._meant: list[int | None] = [None] * GPIO_COUNT
         for gpio in range(GPIO_COUNT):
             self._attach(gpio)
 
@@ -152,6 +153,7 @@ class Pins:
     def drive(self, gpio: int, level: bool | int | None) -> None:
         """Drive the pad from outside now, or let go of it (None). An output of the chip wins over it."""
         value = None if level is None else int(bool(level))
+        self._meant[gpio] = value
         if gpio in self._routes:
             self._routes[gpio](value)
         else:
@@ -162,6 +164,10 @@ class Pins:
         if value != self._outside[gpio]:
             self._outside[gpio] = value
             self._update_pad(gpio, self._mcu.gpio[gpio].value)
+
+    def meant(self, gpio: int) -> int | None:
+        """The level that the outside means to give to a pad, whatever disturbs the line on its way."""
+        return self._meant[gpio]
 
     def route(self, gpio: int, fn: Callable[[int | None], None] | None) -> None:
         """Have fn(level) called in place of each `drive` of a pad, so that it can disturb the line; None ends that."""

@@ -6,12 +6,12 @@ keeps its own time.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from needlepen.emulator.battery import Battery
 from needlepen.emulator.depth_axis import COILS, SLEEP, DepthAxis
+from needlepen.emulator.front_end import AdcModel, SensorInput
 from needlepen.emulator.logic_supply import LogicSupply
 from needlepen.emulator.physics import PROTRUSION_MIN_MM
 from needlepen.emulator.thermal import Thermal
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
     from needlepen.board import Board
     from needlepen.emulator.chip import Chip
     from needlepen.emulator.electronics import Electronics
-    from needlepen.emulator.front_end import AdcModel
     from needlepen.emulator.power import Power
 
 SLOW_NS = 50_000_000
 WINDING_STEP_K = 1.0  # the motor circuit hears of the winding's temperature in such steps
-NOISE_SAMPLES = 4093  # prime, and another one than the converter's
 
 
 class Plant:
@@ -37,13 +35,21 @@ class Plant:
         battery: charge of the cell.
     """
 
-    def __init__(self, chip: Chip, electronics: Electronics, power: Power, seed: int) -> None:
+    def __init__(
+        self, chip: Chip, electronics: Electronics, power: Power, board: Board, adc: AdcModel, seed: int
+    ) -> None:
         p = electronics.physics.parameters
-        self._chip, self._electronics, self._seed = chip, electronics, seed
-        self._home: Callable[[int], None] = lambda _level: None
+        self._chip, self._electronics = chip, electronics
         self._load_mm: float | None = None
-        self.axis = DepthAxis(chip, p, seed, lambda level: self._home(level), self._protrusion_changed)
+        self._hall = SensorInput(adc, 0.0, p.hall_noise_v, f"hall {seed}")
+        self._ntc = SensorInput(adc, 0.0, p.ntc_noise_v, f"nose {seed}")
+        home = board.gpio("HOME_N")
+        self.axis = DepthAxis(
+            chip, p, seed, lambda level: chip.drive(home, level), self._protrusion_changed, self._hall_changed
+        )
+        chip.drive(home, self.axis.home_n)
         self.thermal = Thermal(p)
+        self._ntc.volts = self.thermal.ntc_v
         self.battery = Battery(p)
         self._power = power
         self._logic = LogicSupply(chip, electronics, power)
@@ -52,26 +58,16 @@ class Plant:
         self._told_winding_c = p.winding_reference_c
         self._then = electronics.physics.peek(0.0)
         self._protrude(self.axis.protrusion_mm)
+        self._connect(board)
         self._clock = chip.create_alarm(self._slow)
         self._clock.schedule_at(SLOW_NS)
 
-    def connect(self, board: Board, adc: AdcModel) -> None:
-        """Pins and converter channels of a board."""
-        chip, gpio = self._chip, board.gpio
+    def _connect(self, board: Board) -> None:
         for name in (*COILS, SLEEP):
-            chip.on_output(gpio(name), self._pin(name))
-        chip.drive(gpio("HOME_N"), self.axis.home_n)
-        self._home = lambda level: chip.drive(gpio("HOME_N"), level)
-        p = self._electronics.physics.parameters
-        axis, thermal, converters = self.axis, self.thermal, board.converters
-        chip.set_adc_source(
-            converters["DEPTH_POSITION"].channel,
-            _noisy(lambda: axis.hall_v, p.hall_noise_v, adc, f"hall {self._seed}"),
-        )
-        chip.set_adc_source(
-            converters["NOSE_TEMPERATURE"].channel,
-            _noisy(lambda: thermal.ntc_v, p.ntc_noise_v, adc, f"nose {self._seed}"),
-        )
+            self._chip.on_output(board.gpio(name), self._pin(name))
+        channels = board.converters
+        self._chip.set_adc_source(channels["DEPTH_POSITION"].channel, self._hall.code)
+        self._chip.set_adc_source(channels["NOSE_TEMPERATURE"].channel, self._ntc.code)
 
     def _pin(self, name: str) -> Callable[[int, int | None], None]:
         return lambda t_ns, level: self.axis.set_pin(name, t_ns, level)
@@ -94,6 +90,9 @@ class Plant:
         if self._load_mm is None:
             self._protrude(mm)
 
+    def _hall_changed(self, volts: float) -> None:
+        self._hall.volts = volts
+
     def _protrude(self, mm: float) -> None:
         self._electronics.set_protrusion(self._chip.now_ns, max(mm, PROTRUSION_MIN_MM))
 
@@ -101,7 +100,7 @@ class Plant:
     def set_nose_c(self, nose_c: float | None) -> None:
         """Hold the nose at a temperature; None lets it follow the housing again."""
         self.thermal.fix_nose(nose_c)
-        self.axis.set_nose_c(self.thermal.nose_c)
+        self._warm_nose()
 
     def set_ambient_c(self, ambient_c: float, soaked: bool = False) -> None:
         """Surroundings; `soaked`: the whole pen has that temperature already."""
@@ -124,7 +123,7 @@ class Plant:
         seconds = (now.t_ns - then.t_ns) * 1e-9
         strokes = abs(now.strokes - then.strokes)
         self.thermal.advance(seconds, now.heat_a2s - then.heat_a2s, strokes)
-        self.axis.set_nose_c(self.thermal.nose_c)
+        self._warm_nose()
         self.axis.vibrate(now_ns, strokes)
         self._warm_winding()
         other_a = self._logic_a + self._coil_a * self.axis.coils_on(now_ns) if self._power.on else 0.0
@@ -133,22 +132,12 @@ class Plant:
             self._electronics.set_cell(now_ns, ocv_v)
         self._logic.look()
 
+    def _warm_nose(self) -> None:
+        self.axis.set_nose_c(self.thermal.nose_c)
+        self._ntc.volts = self.thermal.ntc_v
+
     def _warm_winding(self) -> None:
         heat = self.thermal
         if abs(heat.winding_c - self._told_winding_c) >= WINDING_STEP_K:
             self._told_winding_c = heat.winding_c
             self._electronics.set_winding(self._chip.now_ns, heat.winding_ohm)
-
-
-def _noisy(volts: Callable[[], float], noise_v: float, adc: AdcModel, seed: str) -> Callable[[int], int]:
-    """A converter source that reads a sensor with its noise."""
-    draw = random.Random(seed)
-    noise = [draw.gauss(0.0, noise_v) for _ in range(NOISE_SAMPLES)]
-    place = 0
-
-    def code(_t_ns: int) -> int:
-        nonlocal place
-        place = (place + 1) % NOISE_SAMPLES
-        return adc.code(volts() + noise[place])
-
-    return code

@@ -39,8 +39,8 @@ class Stepper:
         # In full steps and seconds.
         self._peak = p.stepper_nm / (p.stepper_inertia_kg_m2 * STEP_RAD)
         self._drag = self._peak / p.stepper_speed_limit_hz
-        self._hold = self._peak * p.stepper_friction_nm / p.stepper_nm
         self._load = self._peak * p.axis_load_n * p.step_um * 1e-6 / STEP_RAD / p.stepper_nm
+        self._hold = self._peak * p.stepper_friction_nm / p.stepper_nm + p.thread_friction * self._load
 
     def level(self, name: str) -> int:
         """Level of a pin of the driver."""

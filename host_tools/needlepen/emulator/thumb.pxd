@@ -21,6 +21,7 @@ cdef class ThumbCpu:
     cdef public long long ready
     cdef public long long instructions
     cdef bint has_reached_out
+    cdef public unsigned int broken_kind, stuck_bits
 
     cdef unsigned int read32(self, unsigned int address) except? 0xFFFFFFFF
     cdef unsigned int read16(self, unsigned int address) except? 0xFFFFFFFF

@@ -19,6 +19,7 @@ cdef unsigned int SRAM_BASE = 0x20000000
 cdef unsigned int SRAM_SIZE = 264 * 1024
 cdef unsigned int ROM_SIZE = 16 * 1024
 cdef int ENTRY_CYCLES = 15
+cdef unsigned int NO_KIND = 16
 
 
 cdef inline unsigned int load32(unsigned char* at) noexcept nogil:
@@ -92,6 +93,8 @@ cdef class ThumbCpu:
         self.rom = <unsigned char*>&self.mcu._bootrom[0]
         self.r = &self.core.registers[0]
         self.ready = self.instructions = 0
+        self.broken_kind = NO_KIND
+        self.stuck_bits = 0
 
     # bus
 
@@ -387,6 +390,8 @@ cdef class ThumbCpu:
             r[d] = logic_flags(core, value & ~m)
         else:  # MVNS
             r[d] = logic_flags(core, ~m)
+        if kind == self.broken_kind:
+            r[d] |= self.stuck_bits
         return 1
 
     cdef int execute_high(self, unsigned int opcode) except -1:

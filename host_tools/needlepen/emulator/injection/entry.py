@@ -65,6 +65,7 @@ class Entry:
         act: does it now and returns what takes it back.
         cutoff: the kind of cut-off (scenario.cutoffs) that has to end a drive under way; "" if none has to.
         is_fast: whether what follows happens within microseconds.
+        told_within: the limit of a requirement after which a pen that drives on must have said something.
         lasts: False for what can not be taken back by repairing it: a hung CPU waits for the chip's reset.
     """
 
@@ -77,6 +78,7 @@ class Entry:
     cutoff: str = ""
     is_fast: bool = False
     lasts: bool = True
+    told_within: str | None = None
 
 
 def number(fault: Fault) -> float:

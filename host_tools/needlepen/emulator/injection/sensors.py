@@ -53,11 +53,13 @@ def _analogue(target: str) -> Iterator[Entry]:
         return Entry(target, kind, requirement, f"{name}: {text}", _stage(target, make), **more)  # type: ignore[arg-type]
 
     reads = "reads the input converted before" if open_v is None else f"reads {open_v:g} V"
-    yield entry("open", f"broken wire, {reads}", _open(open_v))
+    told = {"depth_position": "SR-04.detect_ms", "nose_temperature": "SR-18.sensor_fault_s"}.get(target)
+    yield entry("open", f"broken wire, {reads}", _open(open_v), told_within=told)
     yield entry(
         "short",
         "shorted to ground, reads 0 V",
         lambda p, f, _c: analogue.fixed(analogue.converter(p, f.seed), 0.0),
+        told_within=told,
     )
     yield entry(
         "stuck", "stays at what it says", lambda p, f, _c: analogue.frozen(p, analogue.converter(p, f.seed))

@@ -1,0 +1,285 @@
+"""The cartridge as a part of the pen: presence, reading, used mark, time of use (SR-14, SR-15, SR-16, SR-24).
+
+How the App uses it:
+
+    chip = Ds2431(OneWire(Pin(PIN_CARTRIDGE_BUS)))
+    cartridge = Cartridge(chip, Pin(PIN_CARTRIDGE_N, Pin.IN, Pin.PULL_UP), control.state, time.ticks_diff,
+                          machine.unique_id(), clock_s, keys)
+    every main-loop pass while awake, every full pass at rest:   cartridge.poll(now_ms, drive.awake)
+
+`fault`, `blockers`, `warnings`, `busy` as of every part. `stop_note` while a run has to end because the time is over.
+The way of a press: no blockers -> `refused = cartridge.mark_used()` -> only if None: drive.start(). The first press with
+a cartridge takes 20.5 ms there with interrupts off for up to 70 us at a time, so it comes before drive.wake() if the
+jitter of the tick is to stay small; later presses return at once. `marked` tells a new session (monitor.new_session()).
+The bus is never touched while awake, except by mark_used(). `minimum_rate_hz(depth_um)` is for the blocker RATE_TOO_LOW.
+For the host: `rom`, `record` (None or type_number, needles, depth_limit_um, expiry_day, lot), `reason`, `use`.
+Losing the cartridge while the motor turns is seen by the tick; here the fault stands until the contact is quiet again.
+"""
+
+import time
+
+from micropython import const
+
+from pen import cartridge_record as layout
+from pen import faults
+from pen.board import PIN_CARTRIDGE_N
+from pen.cartridge_use import Use
+from pen.ds2431 import MEMORY_BYTES, ChipError
+from pen.places import DRIVE, STOP_LINE, STOP_REASON, STOPPED_LINES
+from pen.states import (
+    BLOCK_CARTRIDGE_ABSENT,
+    BLOCK_CARTRIDGE_EXPIRED,
+    BLOCK_CARTRIDGE_READING,
+    BLOCK_CARTRIDGE_UNREADABLE,
+    BLOCK_CARTRIDGE_USED,
+    NOTE_CARTRIDGE_TIME,
+    NOTE_NONE,
+    WARN_CARTRIDGE_TIME,
+)
+
+_ABSENT = const(0)
+_SETTLING = const(1)
+_READING = const(2)
+_REFUSED = const(3)
+_FRESH = const(4)  # the mark waits in the scratchpad
+_MARKED = const(5)  # it is written, the session runs
+
+_SETTLE_MS = const(50)  # a contact bounces for some ms while the cartridge clicks in
+_QUIET_MS = const(1000)
+_CHECK_MS = const(2000)
+_SLICE_US = const(2500)  # the last piece of a slice takes up to 1.3 ms more
+_TRIES = const(3)
+_WARN_MS = const(300_000)
+_DAY_S = const(86_400)
+
+
+class Cartridge:
+    """`seated_n()`: 0 = seated; `clock_s()`: seconds since 2000-01-01, or None; `keys.cartridge`: 32 bytes or None."""
+
+    def __init__(self, chip, seated_n, state, elapsed_ms, pen_id, clock_s, keys):
+        self.fault = faults.NONE
+        self.blockers = BLOCK_CARTRIDGE_ABSENT
+        self.warnings = 0
+        self.busy = False
+        self.stop_note = NOTE_NONE
+        self.rom = None
+        self.record = None
+        self.reason = ""
+        self.use = Use()
+        self._chip = chip
+        self._seated_n = seated_n
+        self._drive_state = state
+        self._elapsed_ms = elapsed_ms
+        self._pen_id = pen_id
+        self._clock_s = clock_s
+        self._keys = keys
+        self._phase = _ABSENT
+        self._job = None
+        self._tries = 0
+        self._refusal = 0
+        self._mark = b""
+        self._last_ms = self._moved_ms = self._checked_ms = 0
+
+    # ------------------------------------------------------------------ what others ask
+    @property
+    def present(self):
+        return self._phase != _ABSENT
+
+    @property
+    def accepted(self):
+        """True if nothing about the cartridge stands against a start."""
+        return self.blockers == 0
+
+    @property
+    def marked(self):
+        """True from the first start with this cartridge on."""
+        return self._phase == _MARKED
+
+    @property
+    def needles(self):
+        return self.record.needles if self.record else 0
+
+    @property
+    def depth_limit_um(self):
+        """0 without a readable cartridge."""
+        return self.record.depth_limit_um if self.record else 0
+
+    def minimum_rate_hz(self, depth_um):
+        """Lowest rate that may be started with this cartridge at this protrusion (SR-24)."""
+        return layout.minimum_rate_hz(self.needles, depth_um)
+
+    # ------------------------------------------------------------------ main loop
+    def poll(self, now_ms, awake):
+        elapsed_ms = self._elapsed_ms(now_ms, self._last_ms)
+        self._last_ms = now_ms
+        self.use.pass_time(elapsed_ms, self._clock_s())
+        running = self._drive_state[DRIVE] == 1
+        if running:
+            self.use.add(elapsed_ms)
+        if self._seated_n():
+            self._removed(now_ms, awake)
+        elif awake:
+            self._job = None
+        else:
+            self._serve(now_ms)
+        if self.fault == faults.CARTRIDGE_LOST and not awake:
+            if self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS:
+                self.fault = faults.NONE
+        self._conclude(running)
+
+    def _removed(self, now_ms, awake):
+        if self._phase != _ABSENT:
+            self._enter(_ABSENT)
+            self._tries = 0
+            self._moved_ms = now_ms
+            self.record = self.rom = None
+            self.reason = ""
+            if self.fault == faults.CARTRIDGE_MARK:
+                self.fault = faults.NONE
+        state = self._drive_state
+        if awake and state[STOP_REASON] == STOP_LINE and state[STOPPED_LINES] & 1 << PIN_CARTRIDGE_N:
+            self.fault = faults.CARTRIDGE_LOST
+
+    def _enter(self, phase):
+        self._phase = phase
+        self._job = None
+
+    def _serve(self, now_ms):
+        phase = self._phase
+        if phase == _ABSENT:
+            self._enter(_SETTLING)
+            self._moved_ms = now_ms
+        elif phase == _SETTLING:
+            if self._elapsed_ms(now_ms, self._moved_ms) >= _SETTLE_MS:
+                self._enter(_READING)
+        elif self._job is None:
+            self._job = self._next_job(now_ms)
+        if self._job:
+            self._work(now_ms)
+
+    def _next_job(self, now_ms):
+        phase = self._phase
+        if phase == _READING:
+            return self._read()
+        if phase == _MARKED and self.use.minutes_written < self._minutes():
+            return self._write_minutes()
+        if not self._tries and self._elapsed_ms(now_ms, self._checked_ms) < _CHECK_MS:
+            return None
+        if phase == _MARKED:
+            return self._check_mark()
+        if phase == _FRESH and self._new_mark() == self._mark:
+            return self._chip.verify(layout.MARK_ADDRESS, self._mark)
+        if phase == _FRESH:  # the date has become known, or another
+            self._enter(_READING)
+            return self._read()
+        if self._refusal == BLOCK_CARTRIDGE_UNREADABLE and not self.fault:
+            return self._read() if self._elapsed_ms(now_ms, self._checked_ms) >= _CHECK_MS else None
+        return None
+
+    def _work(self, now_ms):
+        """One slice of the job: up to 4 ms."""
+        phase = self._phase
+        begun_us = time.ticks_us()
+        try:
+            while not next(self._job) and time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
+                pass
+        except StopIteration:
+            self._job = None
+            self._checked_ms = now_ms
+            if phase >= _FRESH:
+                self._tries = 0
+        except ChipError as error:
+            self._job = None
+            self._checked_ms = now_ms
+            self._tries += 1
+            if self._tries >= _TRIES:
+                self._refuse(BLOCK_CARTRIDGE_UNREADABLE, str(error))
+            else:
+                self._enter(_READING)
+
+    def _refuse(self, blocker, reason):
+        self._enter(_REFUSED)
+        self._refusal = blocker
+        self.reason = reason
+
+    def _conclude(self, running):
+        left_ms = self.use.left_ms
+        over = self._phase == _MARKED and left_ms == 0
+        self.stop_note = NOTE_CARTRIDGE_TIME if over and running else NOTE_NONE
+        self.warnings = WARN_CARTRIDGE_TIME if self._phase == _MARKED and left_ms < _WARN_MS else 0
+        self.busy = self._job is not None or self._phase in (_SETTLING, _READING)
+        if self._phase == _ABSENT:
+            self.blockers = BLOCK_CARTRIDGE_ABSENT
+        elif self._phase == _REFUSED:
+            self.blockers = self._refusal
+        elif self._phase < _REFUSED or self._tries:
+            self.blockers = BLOCK_CARTRIDGE_READING
+        else:
+            self.blockers = BLOCK_CARTRIDGE_EXPIRED if over or self._expired() else 0
+
+    def _expired(self):
+        """By the date, where the pen knows it."""
+        clock_s = self._clock_s()
+        return clock_s is not None and clock_s // _DAY_S > self.record.expiry_day
+
+    # ------------------------------------------------------------------ jobs
+    def _read(self):
+        """Everything in one stream: its end, the protection bytes, proves that the chip was there all the time."""
+        chip = self._chip
+        rom = yield from chip.identify()
+        memory = yield from chip.read(0, MEMORY_BYTES)
+        yield True
+        refusal, reason, record = layout.unpack(memory, rom, self._keys.cartridge)
+        yield True
+        self.rom, self.record, self.reason = rom, record, reason
+        if refusal:
+            self._refuse(refusal, reason)
+            return
+        mark, minutes = layout.use_of(memory)
+        if mark == layout.UNUSED_ROW and minutes == layout.UNUSED_ROW:
+            self._mark = self._new_mark()
+            yield from chip.prepare(layout.MARK_ADDRESS, self._mark)
+            self._tries = 0
+            self._enter(_FRESH)
+        elif self.use.continues(rom, mark, minutes, layout.minutes_row):
+            self._enter(_MARKED)
+        else:
+            self._refuse(BLOCK_CARTRIDGE_USED, "used in another session")
+
+    def _new_mark(self):
+        clock_s = self._clock_s()
+        return layout.mark_row(None if clock_s is None else clock_s // _DAY_S, self._pen_id)
+
+    def _minutes(self):
+        return min(layout.MOST_MINUTES, self.use.minutes)
+
+    def _check_mark(self):
+        if (yield from self._chip.read(layout.MARK_ADDRESS, 4)) != layout.MARK:
+            raise ChipError("the used mark is not there")
+
+    def _write_minutes(self):
+        minutes = self._minutes()
+        yield from self._chip.write(layout.MINUTES_ADDRESS, layout.minutes_row(minutes))
+        self.use.minutes_written = minutes
+
+    def mark_used(self):
+        """Write the used mark and read it back, before the first motor pulse. Blocks for 20.5 ms the first time.
+
+        Returns None: marked, now or earlier in this session. Otherwise why not; no start then.
+        """
+        if self._phase == _MARKED:
+            return None
+        if self._phase != _FRESH or self._seated_n():
+            return "the cartridge is not ready"
+        self._job = None
+        try:
+            self._chip.copy_now(layout.MARK_ADDRESS, layout.MARK)
+        except ChipError as error:
+            self._refuse(BLOCK_CARTRIDGE_UNREADABLE, "used mark: " + str(error))
+            self.fault = faults.CARTRIDGE_MARK
+            self._conclude(False)
+            return self.reason
+        self.use.open(self.rom, self._mark, self._clock_s())
+        self._enter(_MARKED)
+        self._conclude(False)
+        return None

@@ -1,0 +1,122 @@
+"""The self-tests of the pen (SR-26): when which of them runs. What they do is in their own modules.
+
+At boot `boot` runs all of them once, with interrupts and the drive at rest; until then and after any failure
+BLOCK_SELF_TEST forbids a start. Later `poll` goes on with them in slices. At rest: everything, a round takes 30 s.
+While the drive is awake: the clocks and the read-back in every pass, CPU and flash in small slices; memory, converter
+and the outputs that are turned over need rest, so a single run (10 min at most, SR-13) can put them off.
+
+The clocks have to be looked at in every pass of the main loop, also in a quick one: call `clock_watch.look()` there
+and do a full pass when it returns 1.
+"""
+
+import time
+
+from micropython import const
+
+from pen import clock_watch, faults
+from pen.adc_test import AdcTest
+from pen.clock_watch import ClockWatch
+from pen.cpu_test import CpuTest
+from pen.flash_test import FilesTest, RuntimeTest, write_new
+from pen.ram_test import RamTest
+from pen.readback import ReadBack
+from pen.states import BLOCK_SELF_TEST
+
+_SLICE_US = const(2_500)  # with the longest step a poll stays under 4 ms
+_AWAKE_EVERY = const(4)  # passes; a step then takes 0.7 ms
+_FOLLOW_MS = const(1_000)
+
+
+class SelfTest:
+    """A Part of the app. `fault`: RAM, FLASH, CPU, CLOCK, ADC, OUTPUT_READBACK or CURRENT_SENSOR, 0 for none.
+
+    `detail` says what exactly, for the log. `adopted`: the flash reference was made at this boot (log it). `rounds`:
+    complete rounds of all tests. `write(path, data)` stores the flash reference.
+    """
+
+    warnings = 0
+    busy = False
+
+    def __init__(self, write=write_new):
+        self.fault = 0
+        self.detail = ""
+        self.blockers = BLOCK_SELF_TEST
+        self.rounds = 0
+        self.ram = RamTest()
+        self.cpu = CpuTest()
+        self.clock = ClockWatch()
+        self.adc = AdcTest()
+        self.outputs = ReadBack()
+        self.runtime = RuntimeTest(write)
+        self.files = FilesTest()
+        self._resting = (self.cpu, self.outputs, self.adc, self.ram, self.runtime, self.files)
+        self._awake = (self.cpu, self.runtime, self.files)
+        self._turn = 0
+        self._awake_turn = 0
+        self._passes = 0
+        self._followed_ms = time.ticks_ms()
+
+    @property
+    def adopted(self):
+        return self.runtime.adopted
+
+    def boot(self, feed=None):
+        """Everything once, in 0.6 s. `feed` is called every few ms. Returns the fault found, or 0."""
+        for test in self._resting:
+            while not test.step():
+                if feed:
+                    feed()
+        if clock_watch.look():
+            self.clock.failed = True
+        self._judge()
+        if not self.fault:
+            self.blockers = 0
+        self.rounds = 1
+        return self.fault
+
+    def poll(self, now_ms, awake):
+        """One pass of the main loop: 4 ms of work at most, 1 ms while awake."""
+        if clock_watch.look():
+            self.clock.failed = True
+        elif time.ticks_diff(now_ms, self._followed_ms) >= _FOLLOW_MS:
+            self._followed_ms = now_ms
+            self.clock.follow()
+        self.outputs.look()
+        if awake:
+            self._passes += 1
+            if self._passes % _AWAKE_EVERY == 0:
+                if self._awake[self._awake_turn].step():
+                    self._awake_turn = (self._awake_turn + 1) % len(self._awake)
+        else:
+            begun_us = time.ticks_us()
+            while time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
+                if self._resting[self._turn].step():
+                    self._turn = (self._turn + 1) % len(self._resting)
+                    if self._turn == 0:
+                        self.rounds += 1
+        self._judge()
+
+    def _judge(self):
+        if self.fault:
+            return
+        if self.cpu.failed:
+            self._fail(faults.CPU, "CPU pattern")
+        elif self.ram.bad_address:
+            self._fail(faults.RAM, "memory at 0x%08x" % self.ram.bad_address)
+        elif self.clock.failed:
+            self._fail(faults.CLOCK, "clocks disagree")
+        elif self.runtime.failed:
+            self._fail(faults.FLASH, "runtime")
+        elif self.files.failed:
+            self._fail(faults.FLASH, self.files.bad_path)
+        elif self.adc.failed:
+            self._fail(faults.ADC, "converter reference or multiplexer")
+        elif self.adc.current_failed:
+            self._fail(faults.CURRENT_SENSOR, "current at rest")
+        elif self.outputs.failed:
+            self._fail(faults.OUTPUT_READBACK, "outputs 0x%08x" % self.outputs.bad_mask)
+
+    def _fail(self, fault, detail):
+        self.fault = fault
+        self.detail = detail
+        self.blockers = BLOCK_SELF_TEST

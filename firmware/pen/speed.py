@@ -1,0 +1,76 @@
+"""Whether the motor keeps its set rate (SR-07). Pure.
+
+Judged is the mean of the last whole stroke at each main-loop pass, and how long it has been too slow by the time stamps
+of the index edges: a late pass makes the answer late, not wrong. At 50 Hz the rate ripples by 20 % within a stroke, so
+that nothing shorter than a stroke can be judged. A harder slowdown than to 20 Hz is a stall, and ends sooner (SR-08).
+"""
+
+from micropython import const
+
+from pen.limits import SR07_STOP_HZ, SR07_STOP_MS, SR07_STOP_PCT, SR07_WARN_MS, SR07_WARN_PCT
+
+_TURN_HZ_US = const(1_000_000_000)  # mHz of a stroke x us
+_REACHED_PCT = const(90)
+START_MS = const(500)  # PR-04 asks for 150; a pen that needs more than this does not start
+_WARN_HOLD_US = const(1_000_000)
+
+
+def longest_turn_us(set_mhz, pct, least_mhz=1):
+    """Time of a stroke at `pct` of the set rate, or at `least_mhz` if that is more."""
+    return _TURN_HZ_US // max(set_mhz * pct // 100, least_mhz)
+
+
+class _Slow:
+    """How long the stroke has been longer than a limit."""
+
+    def __init__(self):
+        self.since_us = None
+
+    def judge(self, limit_us, edge_us, turn_us, last_edge_us, last_turn_us):
+        """Microseconds, up to the last index edge. The beginning lies between this pass and the last one."""
+        if turn_us <= limit_us:
+            self.since_us = None
+            return 0
+        if self.since_us is None:
+            self.since_us = edge_us
+            if last_turn_us < turn_us and last_turn_us <= limit_us:
+                passed_us = (edge_us - last_edge_us) & 0x3FFFFFFF
+                self.since_us = edge_us - passed_us * (turn_us - limit_us) // (turn_us - last_turn_us)
+        return (edge_us - self.since_us) & 0x3FFFFFFF
+
+
+class Underspeed:
+    """`warning` and `fault` of the present run; `reached`: the start has come near the set rate."""
+
+    def __init__(self):
+        self.start()
+
+    def start(self):
+        """A run begins."""
+        self.warning = False
+        self.fault = False
+        self.reached = False
+        self._warn = _Slow()
+        self._stop = _Slow()
+        self._edge_us = 0
+        self._turn_us = 0
+        self._fine_us = 0
+
+    def judge(self, run_ms, set_mhz, target_mhz, edge_us, turn_us):
+        """One pass. `run_ms`: since the drive began; `edge_us`, `turn_us`: last index edge and stroke, 0: none yet."""
+        if not self.reached:
+            self.reached = set_mhz == target_mhz and 0 < turn_us <= longest_turn_us(set_mhz, _REACHED_PCT)
+            self.fault = self.fault or (run_ms > START_MS and not self.reached)
+        elif edge_us != self._edge_us:
+            before = (self._edge_us, self._turn_us)
+            stop_us = longest_turn_us(set_mhz, SR07_STOP_PCT, 1000 * SR07_STOP_HZ)
+            if self._stop.judge(stop_us, edge_us, turn_us, *before) >= 1000 * SR07_STOP_MS:
+                self.fault = True
+            slow_us = self._warn.judge(longest_turn_us(set_mhz, SR07_WARN_PCT), edge_us, turn_us, *before)
+            if slow_us >= 1000 * SR07_WARN_MS:
+                self.warning = True
+                self._fine_us = edge_us
+            elif (edge_us - self._fine_us) & 0x3FFFFFFF > _WARN_HOLD_US:
+                self.warning = False
+        self._edge_us = edge_us
+        self._turn_us = turn_us

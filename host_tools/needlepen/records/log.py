@@ -1,0 +1,108 @@
+"""The event log of a pen in words: from a file system image, or from events read over the link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from needlepen import events as event_table
+from needlepen import supervision
+from needlepen.firmware_modules import firmware_module
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_KEPT = 1 << 20
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """One event. `date` is None where the host had not given the pen a date; `state` is the supervisor's."""
+
+    sequence: int
+    boot: int
+    uptime_ms: int
+    date: datetime | None
+    name: str
+    state: str
+    values: tuple[int, int, int]
+    text: str
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Events that were reported but are not in the log: how many, from which number on."""
+
+    first_sequence: int
+    count: int
+
+
+def read_log(files: Any, unique_id: bytes) -> list[LoggedEvent]:
+    """All events in the files of a pen (see ImageFiles), oldest first."""
+    log = firmware_module("pen.store.log").Log(files, unique_id)
+    log.load()
+    return decode(log.read(0, _MOST_KEPT), unique_id)
+
+
+def decode(raw_events: Iterable[bytes], unique_id: bytes) -> list[LoggedEvent]:
+    """Events as the pen stores and sends them, 32 bytes each; damaged ones and those of other pens are left out."""
+    event = firmware_module("pen.store.event")
+    unpacked = (event.unpack(unique_id, raw) for raw in raw_events)
+    return [_event(fields) for fields in unpacked if fields is not None]
+
+
+def gaps(events: Sequence[LoggedEvent]) -> list[Gap]:
+    """Where numbers are missing between the first and the last event."""
+    found = []
+    for before, after in zip(events, events[1:], strict=False):
+        missing = after.sequence - before.sequence - 1
+        if missing > 0:
+            found.append(Gap(before.sequence + 1, missing))
+    return found
+
+
+def _event(fields: tuple[int, ...]) -> LoggedEvent:
+    sequence, uptime_ms, date_s, boot, code, state = fields[:6]
+    values = (fields[6], fields[7], fields[8])
+    known = {event.number: (name, event) for name, event in event_table.load().items()}
+    tables = supervision.load()
+    if code in known:
+        name, event = known[code]
+        text = event.sentence(_words(name, dict(zip(event.values, values, strict=False))))
+    else:
+        name, text = f"EVENT_{code}", f"event {code} of newer firmware, values {values}"
+    date = EPOCH + timedelta(seconds=date_s) if date_s else None
+    return LoggedEvent(sequence, boot, uptime_ms, date, name, tables.state_name(state), values, text)
+
+
+def _words(name: str, values: dict[str, int]) -> dict[str, Any]:
+    """The values, unsigned where they are IDs or masks, and the words that belong to them."""
+    words: dict[str, Any] = {
+        key: value & 0xFFFFFFFF if key in ("rom_low", "rom_high", "warnings", "blockers") else value
+        for key, value in values.items()
+    }
+    if "run_a" in values:
+        words["run"] = _run(name, (values["run_a"], values["run_b"], values["run_c"]))
+    if "kind" in values:
+        kinds = firmware_module("pen.store.envelope").KIND_NAMES
+        words["kind_name"] = kinds.get(values["kind"], f"kind {values['kind']}")
+    if "reason" in values:
+        words["reason_text"] = firmware_module("pen.store.reason_texts").text(values["reason"])
+    return words
+
+
+def _run(name: str, values: tuple[int, int, int]) -> str:
+    number, run_ms, strokes, happened, warnings = firmware_module("pen.store.event").unpack_run(values)
+    tables = supervision.load()
+    cause = tables.fault_name(number) if name == "FAULT" else tables.note_text(number)
+    parts = [cause or "trigger released"]
+    if run_ms:
+        parts.append(f"after {run_ms / 1000:.1f} s and {strokes} strokes")
+    names = [
+        key.lower() for key, e in event_table.load().items() if e.number < 24 and happened >> e.number & 1
+    ]
+    if names:
+        parts.append("meanwhile: " + ", ".join(names))
+    if warnings:
+        parts.append("warnings: " + ", ".join(tables.warning_names(warnings)))
+    return "; ".join(parts)
