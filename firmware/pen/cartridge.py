@@ -8,10 +8,10 @@ How the App uses it:
     every main-loop pass while awake, every full pass at rest:   cartridge.poll(now_ms, drive.awake)
 
 `fault`, `blockers`, `warnings`, `busy` as of every part. `stop_note` while a run has to end because the time is over.
-The way of a press: no blockers -> `refused = cartridge.mark_used()` -> only if None: drive.start(). The first press with
-a cartridge takes 20.5 ms there with interrupts off for up to 70 us at a time, so it comes before drive.wake() if the
-jitter of the tick is to stay small; later presses return at once. `marked` tells a new session (monitor.new_session()).
-The bus is never touched while awake, except by mark_used(). `minimum_rate_hz(depth_um)` is for the blocker RATE_TOO_LOW.
+The way of a press: no blockers -> `refused = cartridge.mark_used()` -> only if None: drive.start(). The first press
+with a cartridge takes 20.5 ms there, with interrupts off for up to 70 us at a time, so it comes before drive.wake() if
+the jitter of the tick is to stay small; later ones return at once. `marked` becomes True: monitor.new_session().
+The bus is never touched while awake, except by mark_used(). `minimum_rate_hz(depth_um)`: for RATE_TOO_LOW.
 For the host: `rom`, `record` (None or type_number, needles, depth_limit_um, expiry_day, lot), `reason`, `use`.
 Losing the cartridge while the motor turns is seen by the tick; here the fault stands until the contact is quiet again.
 """
@@ -122,9 +122,9 @@ class Cartridge:
             self._job = None
         else:
             self._serve(now_ms)
-        if self.fault == faults.CARTRIDGE_LOST and not awake:
-            if self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS:
-                self.fault = faults.NONE
+        quiet = not awake and self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS
+        if quiet and self.fault == faults.CARTRIDGE_LOST:
+            self.fault = faults.NONE
         self._conclude(running)
 
     def _removed(self, now_ms, awake):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Callable
 
 import pytest
+from support.plan import Plan
 
 from needlepen.emulator.electronics import Electronics
 from needlepen.emulator.front_end import JUMP_CODES, AdcModel, CurrentAmplifier, battery_adc_volts
@@ -19,41 +19,12 @@ MS = 1e6
 US = 1e3
 
 
-class FakeScheduler:
-    """The plan of future calls that the emulated chip is in reality."""
-
-    class Alarm:
-        def __init__(self, fn: Callable[[], None]) -> None:
-            self.fn: Callable[[], None] | None = fn
-
-        def cancel(self) -> None:
-            self.fn = None
-
-    def __init__(self) -> None:
-        self.now_ns = 0.0
-        self._queue: list[tuple[float, int, FakeScheduler.Alarm]] = []
-        self._order = itertools.count()
-
-    def call_at(self, t_ns: float, fn: Callable[[], None]) -> Alarm:
-        assert t_ns >= self.now_ns, f"planned {self.now_ns - t_ns} ns in the past"
-        alarm = self.Alarm(fn)
-        heapq.heappush(self._queue, (t_ns, next(self._order), alarm))
-        return alarm
-
-    def run_until(self, t_ns: float) -> None:
-        while self._queue and self._queue[0][0] <= t_ns:
-            self.now_ns, _, alarm = heapq.heappop(self._queue)
-            if alarm.fn is not None:
-                alarm.fn()
-        self.now_ns = t_ns
-
-
 class Bench:
     """Electronics, physics and a hand on the pins, kicking the watchdog every 5 ms."""
 
     def __init__(self, **parameters: float) -> None:
         self.parameters = PenParameters().but(**parameters)
-        self.scheduler = FakeScheduler()
+        self.scheduler = Plan()
         self.physics = PenPhysics(self.parameters, seed=3)
         self.pen = Electronics(self.scheduler, self.physics)
         self.kicking = True
@@ -427,7 +398,7 @@ def test_idle_pen_plans_nothing() -> None:
     b = Bench()
     b.kicking = False
     b.run(200)
-    alarms = sum(1 for _, _, alarm in b.scheduler._queue if alarm.fn is not None)
+    alarms = b.scheduler.waiting
     assert alarms == 0, f"{alarms} calls planned while nothing can happen"
 
 

@@ -28,7 +28,7 @@ class Event(BaseModel):
 
     @model_validator(mode="after")
     def _text_uses_its_values(self) -> Event:
-        self.sentence(dict.fromkeys(self.values, 0) | _EXTRAS)
+        self.sentence({**dict.fromkeys(self.values, 0), **_EXTRAS})
         return self
 
     def sentence(self, values: Mapping[str, Any]) -> str:

@@ -89,7 +89,8 @@ def _written(
     numbers, pair = firmware_module("pen.store.numbers"), firmware_module("pen.store.pair")
     context = UserContext(buffer=bytearray(image))
     target = ImageFiles(context, flash)
-    target.make_folder("/data")
+    for folder in ("/data", "/log"):  # made here, since each costs the pen an erase at its first boot
+        target.make_folder(folder)
     for name, payload in payloads:
         if payload is not None:
             kind, version = getattr(numbers, f"KIND_{name}"), getattr(numbers, f"{name}_FORMAT")

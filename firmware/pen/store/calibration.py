@@ -20,18 +20,18 @@ from pen.limits import (
     SR05_WARN_H,
     SR05_WARN_MONTHS,
 )
+from pen.store.auth import TAG_BYTES, hmac_sha256, same
+from pen.store.dates import months_later
 from pen.store.numbers import (
     DATES_WRONG,
-    NOT_AUTHENTIC,
     NO_KEY,
+    NOT_AUTHENTIC,
     OK,
     OUT_OF_RANGE,
     POINTS_IMPLAUSIBLE,
     POINTS_NOT_RISING,
     WRONG_LENGTH,
 )
-from pen.store.auth import TAG_BYTES, hmac_sha256, same
-from pen.store.dates import months_later
 
 POINTS_MIN = const(2)
 POINTS_MAX = const(16)
@@ -123,7 +123,7 @@ class Calibration:
         return body + _tag(key, unique_id, body)
 
     def age(self, day, run_s):
-        """GOOD, DUE or EXPIRED on a day (None: unknown, then only the running hours count) after `run_s` in all (SR-05)."""
+        """GOOD, DUE or EXPIRED (SR-05). `day`: None = unknown, then only the running hours count; `run_s`: in all."""
         used_h = (run_s - self.run_s) / 3600
         if used_h < 0 or used_h > SR05_BLOCK_H:
             return EXPIRED

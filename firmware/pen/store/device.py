@@ -1,16 +1,106 @@
-"""The store of the pen itself: guarded flash, MicroPython's files, the chip's unique ID and its watchdog."""
+"""The pen's own store: guarded flash under MicroPython's files, the chip's unique ID, its watchdog.
+
+A flash operation stops the CPU for tens of ms, so nothing is written while the motor may turn. GuardedFlash under "/"
+makes that hold for whatever uses files: the store, a module's open(), os, mpremote. Whoever writes with rp2.Flash
+itself goes around the guard; the heartbeat cut-off (SR-10) then ends the run within 10 ms.
+"""
+
+import os
 
 import machine
+import rp2
+import vfs
+from machine import mem32
 from micropython import const
 
+from pen.board import PIN_RUN_N
 from pen.build_info import BUILD_KIND
-from pen.store.files import Files
-from pen.store.guard import GuardedFlash
 from pen.store.store import Store
 
+_GPIO_IN = const(0xD000_0004)
+_RUN_N = 1 << PIN_RUN_N
+_ERASE = const(6)
+_PROGRAM_BYTES = const(256)
+_ENOENT = const(2)
+_EBUSY = const(16)
+_EEXIST = const(17)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
 _WRITING_MS = const(2_000)  # one change may take two sector erases of up to 400 ms each
+
+
+class GuardedFlash:
+    """`may_write()` says whether the drive rests; the permission line is read besides. `blocked` counts refusals."""
+
+    def __init__(self, may_write):
+        flash = rp2.Flash()
+        self._flash = flash
+        self._may_write = may_write
+        self.readblocks = flash.readblocks
+        self.blocked = 0
+
+    @property
+    def open(self):
+        """True while writing is allowed: the drive rests and RUN_N does not permit to drive."""
+        return bool(mem32[_GPIO_IN] & _RUN_N) and self._may_write()
+
+    def writeblocks(self, block, data, offset=0):
+        if not self.open:
+            self.blocked += 1
+            return -_EBUSY
+        return self._flash.writeblocks(block, data, offset)
+
+    def ioctl(self, operation, argument):
+        if operation == _ERASE and not self.open:
+            self.blocked += 1
+            return -_EBUSY
+        return self._flash.ioctl(operation, argument)
+
+    def mount(self):
+        """(Re)mount "/" over this device. After a refusal littlefs has a half-made change in its RAM: this drops it."""
+        file_system = vfs.VfsLfs2(self, progsize=_PROGRAM_BYTES, mtime=False)
+        vfs.umount("/")
+        vfs.mount(file_system, "/")
+
+
+class Files:
+    """MicroPython's own file functions. Tests and the host use the same calls on a file system image."""
+
+    def read(self, path, size=-1):
+        try:
+            with open(path, "rb") as file:
+                return file.read(size)
+        except OSError as error:
+            if error.errno == _ENOENT:
+                return None
+            raise
+
+    def write(self, path, data):
+        """Replace the contents: littlefs shows the old or the new ones, never a mixture."""
+        with open(path, "wb") as file:
+            file.write(data)
+
+    def append(self, path, data):
+        """Append; whole or not at all."""
+        with open(path, "ab") as file:
+            file.write(data)
+
+    def rename(self, old, new):
+        os.rename(old, new)
+
+    def remove(self, path):
+        os.remove(path)
+
+    def names(self, folder):
+        """Names of the entries of a folder, sorted."""
+        return sorted(os.listdir(folder))
+
+    def make_folder(self, path):
+        try:
+            os.mkdir(path)
+        except OSError as error:
+            if error.errno != _EEXIST:
+                raise
 
 
 class Device(Files):
@@ -42,7 +132,7 @@ class Device(Files):
         self._guard.blocked = 0
 
     def _patience(self, ms):
-        if machine.mem32[_WATCHDOG_CTRL] & _WATCHDOG_ENABLE:
+        if mem32[_WATCHDOG_CTRL] & _WATCHDOG_ENABLE:
             machine.WDT(timeout=ms)
 
 

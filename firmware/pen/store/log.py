@@ -10,7 +10,8 @@ Sequence numbers count every event that was reported, stored or not: a missing n
 
 from micropython import const
 
-from pen.events import ARMED, FAULT, LOG_GAP, RUN_ENDED, WARNING
+from pen.events import ARMED as NOW_ARMED
+from pen.events import FAULT, LOG_GAP, WARNING
 from pen.states import ARMED, RUNNING, SERVICE, STOPPING
 from pen.store import event
 from pen.store.numbers import EVENT_BYTES
@@ -183,7 +184,7 @@ class Log:
     def note_state(self):
         """Report ARMED once, so that a power cut in a run that follows leaves a visible gap."""
         if self.state == ARMED and self._last_state not in _MAY_RUN and not self.in_run:
-            self._append(ARMED, (0, 0, 0))
+            self._append(NOW_ARMED, (0, 0, 0))
 
     # ------------------------------------------------------------------ store
     @property

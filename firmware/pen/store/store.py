@@ -101,7 +101,7 @@ class Store:
 
     # ------------------------------------------------------------------ start
     def boot(self, reset_cause, now_ms=0):
-        """Read all records and report what is wrong with them. Damaged log files are set aside, nothing else written."""
+        """Read all records, report what is wrong with them. Nothing is written but damaged log files set aside."""
         self._now_ms = now_ms
         log = self.log
         log.uptime_ms = now_ms

@@ -21,13 +21,13 @@ class AxisParameters(Constants):
 
     # ------------------------------------------------------------------ stepper and screw
     step_um: float = constant(25.0, ASSUMED, "travel of a full step: 20 steps/rev on a 0.5 mm pitch", 1.0)
-    stepper_nm: float = constant(1.0e-3, ASSUMED, "peak torque with one coil energised", 1e-5)
-    stepper_inertia_kg_m2: float = constant(1.4e-8, ASSUMED, "rotor, screw and carriage at the rotor", 1e-10)
+    stepper_nm: float = constant(1.6e-3, ASSUMED, "peak torque with one coil energised", 1e-5)
+    stepper_inertia_kg_m2: float = constant(3e-9, ASSUMED, "rotor, screw and carriage at the rotor", 1e-10)
     stepper_friction_nm: float = constant(0.12e-3, ASSUMED, "Coulomb friction of rotor, screw and carriage")
     stepper_speed_limit_hz: float = constant(
-        1400.0,
+        700.0,
         ASSUMED,
-        "full steps/s at which back-EMF and inductance have taken all torque of one coil",
+        "full steps/s at which back-EMF, inductance and grease have taken all torque of one coil",
         10.0,
     )
     stepper_wake_ms: float = constant(

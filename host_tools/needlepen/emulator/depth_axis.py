@@ -17,7 +17,7 @@ from needlepen.emulator.watchdog import Alarm, Scheduler
 
 __all__ = ["COILS", "SLEEP", "DepthAxis"]
 
-GRID_NS = 50_000.0  # integration step; the rotor swings at about 100 Hz
+GRID_NS = 25_000.0  # integration step; the rotor swings at about 300 Hz
 FRAME_NS = 250_000.0  # how often a moving axis tells the home switch and the needles
 TOLD_UM = 1.0
 WALK_STROKES = 150.0  # walk_um_s is what so many strokes make

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from needlepen.board import Board
+from needlepen.cartridges.emulated import emulated_cartridge
+from needlepen.emulator.cartridge_socket import Cartridge, CartridgeSocket
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.depth_axis import DepthAxis
 from needlepen.emulator.electronics import Electronics
@@ -85,7 +87,10 @@ class EmulatedPen:
             chip.drive(gpio(line), electronics.level(line))
         self.panel = FrontPanel(chip, gpio, self.seed)
         self.power.on_change(self.panel.power)
-        chip.drive(gpio("CARTRIDGE_N"), 0)
+        self.socket = CartridgeSocket(chip, gpio("CARTRIDGE_BUS"), gpio("CARTRIDGE_N"))
+        self.power.on_change(self.socket.power)
+        self._cartridges = 0
+        self.seat_cartridge()
         chip.drive(gpio("VBUS_SENSE"), 0)
         self._connect_converters(adc)
 
@@ -163,8 +168,25 @@ class EmulatedPen:
 
     @property
     def needles(self) -> int:
-        """Needles of the seated cartridge."""
-        return 24
+        """Needles that the seated cartridge really has; 0 without one."""
+        return self.socket.cartridge.needles if self.socket.cartridge else 0
+
+    def seat_cartridge(self, cartridge: Cartridge | None = None) -> Cartridge:
+        """Push a cartridge in now, by default a new authentic one with 24 needles; returns it.
+
+        Raises UsageError if one is in already.
+        """
+        if cartridge is None:
+            self._cartridges += 1
+            cartridge = emulated_cartridge(serial=self.seed << 16 | self._cartridges, seed=self.seed)
+        self.socket.seat(cartridge)
+        return cartridge
+
+    def unseat_cartridge(self) -> Cartridge | None:
+        """Take the cartridge out now; returns it. Without one nothing happens."""
+        cartridge = self.socket.cartridge
+        self.socket.unseat()
+        return cartridge
 
     @property
     def axis(self) -> DepthAxis:

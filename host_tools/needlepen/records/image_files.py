@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from littlefs import LittleFS, LittleFSError, UserContext
 
 from needlepen.board.model import Flash
 from needlepen.errors import UsageError
 
-LITTLEFS = {"prog_size": 256, "read_size": 32, "cache_size": 1024, "lookahead_size": 32, "block_cycles": 100}
-"""As MicroPython 1.25's rp2 port mounts it; an image that is on disk version 2.0 stays there."""
-_DISK_VERSION = 0x00020000
+LITTLEFS: dict[str, Any] = {
+    "prog_size": 256,
+    "read_size": 32,
+    "cache_size": 1024,
+    "lookahead_size": 32,
+    "block_cycles": 100,
+    "disk_version": 0x00020001,
+}
+"""As MicroPython 1.25's rp2 port mounts it. A pen takes an image of disk version 2.0 to 2.1 with its first write."""
 
 
 class ImageFiles:
-    """As pen.store.files.Files and pen.store.device.Device, over littlefs in memory. Raises OSError as these do.
+    """As pen.store.device.Device, over littlefs in memory. Raises OSError as these do.
 
     Never formats: an image that does not mount is a UsageError, so nothing in it is lost.
     """
@@ -27,7 +35,6 @@ class ImageFiles:
             mount=False,
             block_size=flash.block_bytes,
             block_count=flash.filesystem_blocks,
-            disk_version=_DISK_VERSION,
             **LITTLEFS,
         )
         try:

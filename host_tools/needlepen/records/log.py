@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,7 +55,7 @@ def decode(raw_events: Iterable[bytes], unique_id: bytes) -> list[LoggedEvent]:
 def gaps(events: Sequence[LoggedEvent]) -> list[Gap]:
     """Where numbers are missing between the first and the last event."""
     found = []
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in itertools.pairwise(events):
         missing = after.sequence - before.sequence - 1
         if missing > 0:
             found.append(Gap(before.sequence + 1, missing))

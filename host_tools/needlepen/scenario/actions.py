@@ -63,7 +63,8 @@ RateHz = Annotated[
 ProtrusionMm = Annotated[float, AfterValidator(_between("PR-05", 0.0, "depth_max_mm"))]
 CellV = Annotated[float, Field(ge=CELL_MIN_V, le=CELL_MAX_V)]
 Button = Literal["up", "down"]
-Expected = Literal["accepted", "refused"]
+Expected = Literal["accepted", "refused", "either"]
+ANSWER = "what the firmware must answer; either also lets it be silent"
 
 
 class SetRate(ActionBase):
@@ -71,6 +72,7 @@ class SetRate(ActionBase):
 
     do: Literal["set_rate"]
     rate_hz: RateHz = Field(description="stroke rate")
+    expect: Expected = Field(default="accepted", description=ANSWER)
 
 
 class PressTrigger(ActionBase):
@@ -89,8 +91,13 @@ class TouchSkin(ActionBase):
     """The nose is set on skin, so that the needles enter it with every stroke."""
 
     do: Literal["touch_skin"]
-    needles: Literal[12, 24, 36] = Field(description="needles of the cartridge")
-    protrusion_mm: ProtrusionMm = Field(description="needle protrusion at bottom dead centre")
+    needles: Literal[12, 24, 36] | None = Field(
+        default=None, description="needles that enter it; those of the seated cartridge if not given"
+    )
+    protrusion_mm: ProtrusionMm | None = Field(
+        default=None,
+        description="a load: protrusion at bottom dead centre until `lift`, wherever the depth axis goes",
+    )
 
 
 class Lift(ActionBase):
@@ -123,7 +130,7 @@ class Acknowledge(ActionBase):
     """The operator acknowledges the fault."""
 
     do: Literal["acknowledge"]
-    expect: Expected = Field(default="accepted", description="what the firmware must answer")
+    expect: Expected = Field(default="accepted", description=ANSWER)
 
 
 class Wait(PassiveAction):
@@ -160,7 +167,7 @@ class SetDepth(ActionBase):
 
     do: Literal["set_depth"]
     depth_mm: float = Field(ge=0, le=10, description="needle protrusion at bottom dead centre")
-    expect: Expected = Field(default="accepted", description="what the firmware must answer")
+    expect: Expected = Field(default="accepted", description=ANSWER)
 
 
 class SetTime(ActionBase):

@@ -35,8 +35,12 @@ def names() -> list[str]:
 def load(path_or_name: str | Path) -> Scenario:
     """A scenario file, or a shipped scenario by its name. Raises UsageError with the place and the remedy."""
     path = _find(path_or_name)
-    text = _read(path)
-    source = _Source(str(path_or_name), text)
+    return parse(_read(path), path.stem, path, str(path_or_name))
+
+
+def parse(text: str, name: str, path: Path = Path(), shown: str = "") -> Scenario:
+    """A scenario from its text. `shown` is how errors name its file. Raises UsageError as `load`."""
+    source = _Source(shown or name, text)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -54,7 +58,7 @@ def load(path_or_name: str | Path) -> Scenario:
         check_order(header, steps)
     except StepError as error:
         raise source.error(error.number, error.key, str(error), raw_steps[error.number - 1]) from None
-    return Scenario(name=path.stem, path=path, text=text, header=header, steps=steps)
+    return Scenario(name=name, path=path, text=text, header=header, steps=steps)
 
 
 def _find(path_or_name: str | Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -53,6 +54,10 @@ class Header(BaseModel):
     seed: int = Field(default=1, ge=0, lt=2**32, description="of everything random in the emulated pen")
     cell_v: CellV = Field(default=3.7, description="open-circuit voltage of the cell")
     rate_hz: RateHz | None = Field(default=None, description="stroke rate set before the first step")
+    judged_by: Literal["everything", "safety"] = Field(
+        default="everything",
+        description="safety: only unsafe outcomes and asserts count, as in a run with faults",
+    )
     duration_limit_s: float = Field(
         default=20.0, gt=0, le=600, description="device time after which the run stops"
     )

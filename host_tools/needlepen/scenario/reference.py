@@ -35,8 +35,15 @@ def _action_rows() -> Iterator[tuple[str, ...]]:
         yield f"`{name}`", "<br>".join(_field(key, field) for key, field in fields.items()), text
 
 
+def _choices(annotation: object) -> tuple[object, ...]:
+    """The values of a Literal, also of one that may be left out."""
+    if str(get_origin(annotation)) == "typing.Literal":
+        return get_args(annotation)
+    return tuple(choice for part in get_args(annotation) for choice in _choices(part))
+
+
 def _field(key: str, field: FieldInfo) -> str:
-    choices = get_args(field.annotation) if str(get_origin(field.annotation)) == "typing.Literal" else ()
+    choices = _choices(field.annotation)
     possible = f": {', '.join(map(str, choices))}" if choices else ""
     default = "" if field.is_required() or field.default in (None, "") else f" (default {field.default})"
     return f"`{key}` {field.description}{possible}{default}"

@@ -258,7 +258,9 @@ class Runner:
     def _finish(self) -> None:
         record, s = self.record, self.situation
         s.recording.sample()
-        standard.measure(record, s)
+        standard.measure_safety(record, s)
+        if self.scenario.header.judged_by == "everything":
+            standard.measure(record, s)
         s.end_all_spans()
         record.device_s = s.pen.now_ns / 1e9
         record.events = sorted([*s.events, *_cutoff_events(record)], key=lambda event: event.t_s)

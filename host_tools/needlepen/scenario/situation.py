@@ -8,6 +8,7 @@ from typing import Any
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.evidence import Event, Span
 from needlepen.link.client import Telemetry
+from needlepen.safety.witness import Witness
 from needlepen.scenario.cutoffs import CutOffs
 from needlepen.scenario.host import Host
 from needlepen.scenario.recording import Recording
@@ -56,12 +57,13 @@ class Situation:
     stimulus_ns: float = 0.0
     step_ns: float = 0.0
     powered: bool = True
-    cartridge: tuple[int, float] = (0, 0.0)
-    """Needles, and their protrusion in mm, of the last touch."""
+    load: tuple[int | None, float | None] = (None, None)
+    """Needles and protrusion in mm that the last touch imposed; None where they are the pen's own."""
 
     def __post_init__(self) -> None:
         pen = self.pen
         self.recording = Recording(pen)
+        self.witness = Witness(pen)
         self.signals = Signals(pen)
         self.host = Host(pen)
         self.boots = [Boot(pen.now_ns, "power_on")]

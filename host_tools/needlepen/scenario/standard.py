@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from needlepen import requirements
 from needlepen.evidence import CutOff, Measurement, Relation, RunRecord, Series
 from needlepen.link.client import messages
+from needlepen.safety.unsafe import unsafe
 from needlepen.scenario import observe
 from needlepen.scenario.cutoffs import KINDS, STROKE_BEFORE_NS, Cut
 from needlepen.scenario.recording import TWO_PI
@@ -16,6 +17,15 @@ from needlepen.scenario.situation import Boot, Situation, Start
 START_WINDOW_NS = 500e6
 SILENT_NS = 50e6
 _AFTER_NS = 12e6
+
+
+def measure_safety(record: RunRecord, s: Situation) -> None:
+    """Append what is judged in every run, whatever breaks in it."""
+    found = unsafe(s.witness.seen())
+    for each in found:
+        s.event("fault", f"unsafe: {each}", each.t_ns)
+    note = "; ".join(map(str, found[:3])) or "judged at the pins and in the mechanics"
+    record.measurements.append(Measurement("unsafe outcomes", float(len(found)), "", 0.0, "<=", "", note))
 
 
 def measure(record: RunRecord, s: Situation) -> None:
