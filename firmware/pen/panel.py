@@ -25,7 +25,8 @@ _TICKS_MASK = const(0x3FFF_FFFF)  # time.ticks_us() has 30 bits
 _GAP_BEGIN_US = const(60)
 _GAP_END_US = const(800)
 _TICK_LOST_US = const(1_200)
-_FULL_VOLUME = const(32_768)  # half the period is the loudest
+_DUTY_U16 = (0, 2_048, 8_192, 32_768)  # by volume: a pulse of half the period is the loudest, a short one soft
+_LOUDEST = const(3)
 
 
 class Panel:
@@ -36,7 +37,7 @@ class Panel:
         self.warnings = 0
         self.busy = True
         self.next_change_ms = now_ms  # when `advance` has something to do
-        self.volume_pct = 50  # of all sounds but alarms, 0 to 100
+        self.volume = 2  # of all sounds but alarms: 0 silent to 3, as in the settings
         self._up_n = Pin(PIN_DEPTH_UP_N, Pin.IN, Pin.PULL_UP)
         self._down_n = Pin(PIN_DEPTH_DOWN_N, Pin.IN, Pin.PULL_UP)
         self._pixel = Pin(PIN_PIXEL, Pin.OUT, value=0)
@@ -155,5 +156,5 @@ class Panel:
         frequency = self._sound[0][place] if place >= 0 else 0
         if frequency:
             self._buzzer.freq(TONE_STEP_HZ * frequency)
-        volume = _FULL_VOLUME if self._sound[2] else _FULL_VOLUME * self.volume_pct // 100
-        self._buzzer.duty_u16(volume if frequency else 0)
+        volume = _LOUDEST if self._sound[2] else self.volume
+        self._buzzer.duty_u16(_DUTY_U16[volume] if frequency else 0)

@@ -435,9 +435,9 @@ class PenPhysics:
     def _view(self, t_ns: float, out: PenState) -> None:
         """The state at `t_ns` with its derived values."""
         a = self._track[self._locate(t_ns)]
-        if t_ns < a.t_ns:
+        if t_ns < a.t_ns - 1.0:
             raise ValueError(f"the pen's state at {t_ns} ns is no longer known: it is past {a.t_ns} ns")
-        self._step(a, out, t_ns)
+        self._step(a, out, max(t_ns, a.t_ns))  # the chip's clock shows whole ns, events are exact
         self._derive(out)
 
     def _derive(self, s: PenState) -> None:
