@@ -12,25 +12,25 @@ import micropython
 from machine import Pin
 from micropython import const
 
-from pen import commands, indication, quiet, sequence
+from pen import clock_watch, quiet
 from pen.axis import Axis
-from pen.board import (
-    INPUT_MASK,
-    PIN_LED,
-    PIN_TRIGGER_N,
-    SAFE_OUTPUTS,
-)
+from pen.board import INPUT_MASK, PIN_CARTRIDGE_BUS, PIN_CARTRIDGE_N, PIN_LED, PIN_TRIGGER_N, SAFE_OUTPUTS
 from pen.build_info import BUILD_KIND
 from pen.cartridge import Cartridge
+from pen.commands import Commands
 from pen.control import state
 from pen.drive import Drive
-from pen.events import BOOT as EVENT_BOOT
+from pen.ds2431 import Ds2431
 from pen.faults import NONE, OVERCURRENT, WATCHDOG_RESET
 from pen.host import Host
+from pen.inputs import Inputs
 from pen.monitor import Monitor
+from pen.onewire import OneWire
 from pen.panel import Panel
 from pen.places import MAIN_AGE_MS, SUPERVISED, TICKS
+from pen.profiles import PROFILES
 from pen.selftest import SelfTest
+from pen.sequence import Sequence
 from pen.states import ARMED, IDLE, LOCKED_OUT, SAFE
 from pen.store.device import open_store
 from pen.supervisor import Supervisor
@@ -43,39 +43,63 @@ _WATCHDOG_MS = const(200)
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
+_VOLUME_PCT = (0, 20, 50, 100)  # of the buzzer, by the setting
 
 
 class App:
     def __init__(self):
-        self.boot_ms = time.ticks_ms()
-        self.drive = Drive()
+        boot_ms = time.ticks_ms()
+        self.drive = drive = Drive()
         boot_fault = WATCHDOG_RESET if machine.reset_cause() == machine.WDT_RESET else NONE
-        if self.drive.tripped:
+        if drive.tripped:
             boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
-        self.supervisor = Supervisor(self.boot_ms, time.ticks_diff, boot_fault)
-        self.store = open_store(self.drive.may_write)
-        self.axis = Axis(self.drive)
-        self.monitor = Monitor(self.drive, self.store.counters)
-        self.cartridge = Cartridge(self.store.keys, self.store)
-        self.panel = Panel(self.boot_ms)
-        self.selftest = SelfTest(self.drive)
-        self.parts = (self.axis, self.monitor, self.cartridge, self.selftest, self.store, self.panel)
+        self.supervisor = Supervisor(boot_ms, time.ticks_diff, boot_fault)
+        self.store = store = open_store(lambda: not drive.awake, _WATCHDOG_MS)
+        store.boot(machine.reset_cause(), boot_ms)
+        self.panel = Panel(boot_ms)
+        self.axis = Axis(state)
+        self.monitor = Monitor(state, Inputs(drive.sampling.ring_address), time.ticks_diff, _stored_heat(store))
+        self.cartridge = Cartridge(
+            Ds2431(OneWire(Pin(PIN_CARTRIDGE_BUS))),
+            Pin(PIN_CARTRIDGE_N, Pin.IN, Pin.PULL_UP),
+            state,
+            time.ticks_diff,
+            machine.unique_id(),
+            lambda: store.seconds,
+            store.keys,
+        )
+        self.selftest = SelfTest()
+        self.parts = (self.axis, self.monitor, self.cartridge, self.selftest, store, self.panel)
         self.trigger_n = Pin(PIN_TRIGGER_N, Pin.IN, Pin.PULL_UP)
-        self.trigger = Trigger(self.boot_ms)
-        self._led = Pin(PIN_LED, Pin.OUT, value=0)
+        self.trigger = Trigger(boot_ms)
+        self.led = Pin(PIN_LED, Pin.OUT, value=0)
         self._ticks_seen = -1
         self._lines = -1
-        self._look_ms = self.boot_ms
+        self._look_ms = boot_ms
         self.warnings = 0
         self.ready_ms = 0
         self.longest_loop_ms = 0
         self.last_refusal = ""
-        self.sequence = sequence.Sequence(self)
-        self.commands = commands.Commands(self)
+        self._restore()
+        self.sequence = Sequence(self)
+        self.commands = Commands(self)
         self.host = Host(self)
-        self.store.log.add(EVENT_BOOT, self.supervisor.state, machine.reset_cause())
         gc.collect()
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
+
+    def _restore(self):
+        """What the operator had set, except the depth: after switching on the needles are in (SR-01)."""
+        settings = self.store.settings
+        self.use_profile(int(settings.profile) if settings.profile in [str(n) for n in PROFILES] else 0)
+        self.drive.set_rate_hz(settings.rate_hz)
+        self.panel.volume_pct = _VOLUME_PCT[settings.volume]
+        self.axis.set_calibration(self.store.calibration)
+
+    def use_profile(self, number):
+        """Take depth cap and session limit of a treatment profile."""
+        self.profile = number
+        self.profile_cap_um, self.profile_rate_hz, session_min = PROFILES[number]
+        self.monitor.session_limit_ms = 60_000 * session_min
 
     def run(self):
         last_ms = time.ticks_ms()
@@ -96,33 +120,36 @@ class App:
         if self.drive.awake or self.supervisor.state not in _RESTING:
             return False
         low, high = self.axis.window_codes
-        if not quiet.nothing_new(INPUT_MASK, self._lines, low, high):
+        if clock_watch.look() or not quiet.nothing_new(INPUT_MASK, self._lines, low, high):
             return False
         if time.ticks_diff(now_ms, self._look_ms) >= 0 or not self.host.quiet:
             return False
         for part in self.parts:
             if part.busy:
                 return False
-        return self.panel.quiet(now_ms)
+        if time.ticks_diff(now_ms, self.panel.next_change_ms) >= 0:
+            self.panel.advance(now_ms, False)
+        return True
 
     def _pass(self, now_ms):
-        """Look at everything, decide, answer the host."""
+        """Look at everything, decide, answer the host, show."""
         self._look_ms = time.ticks_add(now_ms, _LOOK_MS)
         self._lines = quiet.lines(INPUT_MASK)
         self.feed()
         awake = self.drive.awake
+        supervisor = self.supervisor
         blockers = warnings = 0
         for part in self.parts:
             part.poll(now_ms, awake)
             if part.fault:
-                self.supervisor.fail(part.fault, now_ms)
+                supervisor.fail(part.fault, now_ms)
             blockers |= part.blockers
             warnings |= part.warnings
         self.warnings = warnings
         self.commands.take_button(self.panel.take_event())
         self.sequence.step(now_ms, blockers)
         self.host.serve(now_ms)
-        indication.show(self)
+        self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)
 
     def feed(self):
         """The watchdog is fed by the chain: this loop and, while the drive is awake, the tick and what it checks."""
@@ -138,8 +165,14 @@ class App:
     def shut_down(self):
         """Development build, Ctrl-C: brake, stop the tick, stop the watchdog, leave the REPL to the user."""
         self.drive.shut_down()
-        self.axis.stop()
+        self.axis.close()
         machine.mem32[_WATCHDOG_CTRL] &= ~_WATCHDOG_ENABLE
+
+
+def _stored_heat(store):
+    """The motor's heat when it was last stored, in the form of the monitor."""
+    counters = store.counters
+    return (counters.winding_ck // 100 << 8) | (counters.housing_ck // 100)
 
 
 def run():

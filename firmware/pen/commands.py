@@ -8,6 +8,7 @@ from pen import depth, events
 from pen.buttons import EVENT_ACKNOWLEDGE, EVENT_DOWN, EVENT_UP
 from pen.limits import PR05_DEPTH_MAX_MM, PR05_DEPTH_STEP_MM
 from pen.profiles import PROFILES
+from pen.signals import SOUND_ACKNOWLEDGED, SOUND_KEY, SOUND_REFUSED
 from pen.states import ARMED, IDLE, NOTE_HOST, NOTE_NONE, RUNNING, SERVICE
 
 _STEP_UM = round(1000 * PR05_DEPTH_STEP_MM)
@@ -25,62 +26,71 @@ class Commands:
     def take_button(self, event):
         """A press of the panel."""
         if event == EVENT_UP:
-            self._tell(self.set_depth_um(self._app.axis.target_um + _STEP_UM, False))
+            self._tell(self.set_depth_um(self._app.axis.target_um + _STEP_UM, False), SOUND_KEY)
         elif event == EVENT_DOWN:
-            self._tell(self.set_depth_um(max(0, self._app.axis.target_um - _STEP_UM), False))
+            self._tell(self.set_depth_um(max(0, self._app.axis.target_um - _STEP_UM), False), SOUND_KEY)
         elif event == EVENT_ACKNOWLEDGE:
-            self._tell(self.acknowledge())
+            self._tell(self.acknowledge(), SOUND_ACKNOWLEDGED)
 
-    def _tell(self, refused):
+    def _tell(self, refused, sound):
+        self._app.panel.beep(SOUND_REFUSED if refused else sound)
         if refused:
             self._app.last_refusal = refused
-            self._app.panel.refuse()
 
     # ------------------------------------------------------------------ settings
-    def depth_cap_um(self):
-        """Deepest protrusion that is allowed now: the smallest of pen, cartridge, profile and calibrated range."""
+    def _caps(self):
+        """What limits the depth besides the pen itself (SR-01). Without a cartridge nothing of it counts."""
         app = self._app
-        cap_um = min(_DEPTH_MAX_UM, app.profile.depth_cap_um, app.axis.calibrated_um)
-        if app.cartridge.accepted:
-            cap_um = min(cap_um, app.cartridge.depth_limit_um)
-        return cap_um
+        caps = [("profile", app.profile_cap_um), ("calibrated", app.axis.map.cap_um)]
+        if app.cartridge.depth_limit_um:
+            caps.append(("cartridge", app.cartridge.depth_limit_um))
+        return caps
+
+    def depth_cap_um(self):
+        """Deepest protrusion that is allowed now."""
+        return min([um for _, um in self._caps()])
 
     def set_depth_um(self, depth_um, by_host=True):
         app = self._app
         if app.supervisor.state not in _SETTABLE:
             return "not in this state"
         running = app.supervisor.state == RUNNING
-        refused = depth.refusal(depth_um, running, app.axis.target_um, self.depth_cap_um())
+        refused = depth.refusal(depth_um, running, app.axis.target_um, self._caps())
+        if not refused:
+            refused = app.axis.move_to(depth_um, running)
         if refused:
             app.store.log.add(events.SETTING_REFUSED, depth_um, self.depth_cap_um())
             return refused
-        app.axis.move_to(depth_um, running)
         app.store.log.add(events.DEPTH_SET, depth_um, 1 if by_host else 0)
-        app.store.settings.depth_um = depth_um
+        app.store.change(depth_um=depth_um)
         return None
+
+    def keep_to_cap(self):
+        """Another cartridge or profile may allow less than is set: the needles come in as far as that."""
+        cap_um = self.depth_cap_um()
+        if self._app.axis.target_um > cap_um:
+            self.set_depth_um(cap_um, False)
 
     def set_rate_hz(self, rate_hz):
         app = self._app
         if app.supervisor.state == RUNNING:
             least_hz = app.cartridge.minimum_rate_hz(app.axis.target_um)
             if rate_hz < least_hz:
-                return "below %d Hz for this cartridge and depth" % least_hz
+                return "below %d Hz for this cartridge and depth" % (least_hz + 1)
         app.drive.set_rate_hz(rate_hz)
         app.store.log.add(events.RATE_SET, rate_hz, 1)
-        app.store.settings.rate_hz = rate_hz
-        return None
+        return app.store.change(rate_hz=rate_hz)
 
     def select_profile(self, number):
         app = self._app
         if app.supervisor.state not in (IDLE, ARMED, SERVICE):
             return "not in this state"
-        if number >= len(PROFILES):
-            return "there are profiles 0 to %d" % (len(PROFILES) - 1)
+        if number not in PROFILES:
+            return "there is no profile %d" % number
         app.use_profile(number)
         app.store.log.add(events.PROFILE_SELECTED, number)
-        if app.axis.target_um > self.depth_cap_um():
-            app.axis.move_to(self.depth_cap_um(), False)
-        return None
+        self.keep_to_cap()
+        return app.store.change(profile=str(number)) or self.set_rate_hz(app.profile_rate_hz)
 
     def set_time(self, time_s):
         return self._app.store.set_time(time_s)
@@ -105,16 +115,24 @@ class Commands:
             drive.clear_latch()
         gone = not drive.tripped
         for part in app.parts:
-            part.clear()
-            gone = gone and not part.fault
-        return s.acknowledge(gone, now_ms)
+            # The axis shows by finding home anew whether it is sound again.
+            if part.fault and part is not app.axis:
+                gone = False
+        fault = s.fault
+        refused = s.acknowledge(gone, now_ms)
+        if not refused:
+            app.axis.home()
+            app.store.log.add(events.ACKNOWLEDGED, fault)
+        return refused
 
     # ------------------------------------------------------------------ service
     def open_service(self):
         app = self._app
         refused = app.supervisor.open_service(time.ticks_ms())
         if not refused:
-            app.allow_external_power(True)
+            app.drive.set_stop_lines(False)
+            app.monitor.allow_external_power = True
+            app.store.log.add(events.SERVICE, 1)
         return refused
 
     def may_close_service(self):
@@ -124,7 +142,7 @@ class Commands:
         """Leave the service: the pen starts anew, with everything tested."""
         app = self._app
         app.drive.shut_down()
-        app.store.finish()
+        app.store.flush()
         time.sleep_ms(50)  # the answer has to leave first
         machine.reset()
 
@@ -133,4 +151,5 @@ class Commands:
         refused = app.store.accept_calibration(record)
         if not refused:
             app.axis.set_calibration(app.store.calibration)
+            app.axis.home()
         return refused

@@ -265,7 +265,7 @@ def tick(machine):
         late_us = start_us - s[GRID_US] - 1000
         if late_us < 0:
             late_us = 0 - late_us
-        if late_us > s[JITTER_US]:
+        if late_us > s[JITTER_US] and s[DRIVE]:  # while braked, the used mark may delay it by 70 us
             s[JITTER_US] = late_us
     s[GRID_US] = start_us
     s[TICKS] = ticks + 1

@@ -111,13 +111,13 @@ class Drive:
         Pin(PIN_WDT_KICK, Pin.OUT, value=0)
         Pin(PIN_TICK, Pin.OUT, value=0)
         self._index = Index()
-        self._sampling = Sampling()
+        self.sampling = Sampling()
         for place in range(SIZE):
             state[place] = 0
         state[EDGE_RING] = self._index.ring_address
         state[EDGE_WRITE] = self._index.write_register
         state[EDGE_SLOT] = self._index.next_slot()
-        state[ADC_RING] = self._sampling.ring_address
+        state[ADC_RING] = self.sampling.ring_address
         state[DEPTH_HIGH_SUM] = _ANY_DEPTH_SUM
         self.set_stop_lines(True)
         self.set_rate_hz(PR01_RATE_DEFAULT_HZ)
@@ -132,7 +132,7 @@ class Drive:
     def wake(self):
         """Start conversions, index supervision and tick, still braked; `woken` says when `start` may follow."""
         if not self.awake:
-            self._sampling.start()
+            self.sampling.start()
             self._index.start()
             state[TICKS] = 0
             state[MAIN_AGE_MS] = 0
@@ -151,7 +151,7 @@ class Drive:
             self.awake = False
             self._tick.active(0)
             self._index.stop()
-            self._sampling.stop()
+            self.sampling.stop()
 
     def set_rate_hz(self, rate_hz):
         """Set rate; a running motor follows it at 50 Hz/s."""
@@ -280,4 +280,4 @@ class Drive:
         self._disarm()
         self._pwm.duty_u16(65535)
         self._index.close()
-        self._sampling.close()
+        self.sampling.close()

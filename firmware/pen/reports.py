@@ -56,12 +56,44 @@ def status(app, now_ms):
         app.profile,
         monitor.nose_dc,
         monitor.winding_dc,
-        app.depth_cap_um(),
+        app.commands.depth_cap_um(),
         cartridge.needles,
-        min(0xFFFF, cartridge.left_ms // 1000),
-        min(0xFFFF, app.session_left_ms // 1000),
+        min(0xFFFF, cartridge.use.left_ms // 1000),
+        min(0xFFFF, max(0, monitor.session_limit_ms - monitor.session_ms) // 1000),
         1 if app.supervisor.service_open else 0,
     )
+
+
+def cartridge(app):
+    """The seated cartridge; all zero without a readable one."""
+    c = app.cartridge
+    return m.pack(
+        m.CARTRIDGE,
+        bytes(c.rom or bytes(8)),
+        1 if c.accepted else 0,
+        c.needles,
+        c.depth_limit_um,
+        min(0xFFFF, c.use.used_ms // 1000),
+        min(0xFFFF, c.use.left_ms // 1000),
+        c.reason.encode()[:48],
+    )
+
+
+def counters(app):
+    """What the pen has done in its life."""
+    c = app.store.counters
+    calibration = app.store.calibration
+    since_s = c.run_s - calibration.run_s if calibration else 0
+    return m.pack(m.COUNTERS, c.boots, c.strokes, c.run_s, c.sessions, since_s)
+
+
+def events(app, sequence):
+    """Up to two events of the log from a sequence number on."""
+    found = app.store.log.read(sequence, 2)
+    following = sequence
+    for raw in found:
+        following = 1 + int.from_bytes(raw[:4], "little")
+    return m.pack(m.EVENTS, following, len(found), b"".join(found))
 
 
 def statistics(app, port):

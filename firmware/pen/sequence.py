@@ -5,11 +5,12 @@ The supervisor decides; this module carries it out with the parts and tells it w
 
 import time
 
-from pen import events, proof
+from pen import events
 from pen.control import state
 from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, NONE, PROOF_FAILED, START_REFUSED
 from pen.limits import SR11_RELEASE_MS
 from pen.places import EDGES
+from pen.signals import SOUND_REFUSED
 from pen.states import (
     ARMED,
     BLOCK_DEPTH_MOVING,
@@ -21,7 +22,6 @@ from pen.states import (
     NOTE_RELEASED,
     RUNNING,
     SAFE,
-    SELF_TEST,
     SERVICE,
 )
 from pen.supervisor import DO_REFUSE, DO_START, DO_TEST
@@ -67,7 +67,7 @@ class Sequence:
             self._start(now_ms)
         elif action == DO_REFUSE:
             app.store.log.add(events.START_REFUSED, blockers)
-            app.panel.refuse()
+            app.panel.beep(SOUND_REFUSED)
         if s.state != self._state:
             self._entered(now_ms)
 
@@ -106,15 +106,15 @@ class Sequence:
             if fault:
                 return fault
             yield
-        app.axis.home()
-        yield
+        if not app.axis.moving:
+            app.axis.home()
         while app.axis.moving:
             yield
         if not app.axis.homed:
             return app.axis.fault or DEPTH_HOME
         while app.drive.awake:
             yield
-        app.last_refusal = proof.before_arming(app.drive) or ""
+        app.last_refusal = app.drive.prove() or ""
         if app.last_refusal:
             return PROOF_FAILED
         return NONE
@@ -123,10 +123,14 @@ class Sequence:
     def _start(self, now_ms):
         app = self._app
         fault = NONE
+        new_session = not app.cartridge.marked
         app.last_refusal = app.cartridge.mark_used() or ""
         if app.last_refusal:
             fault = CARTRIDGE_MARK
         else:
+            if new_session:
+                app.monitor.new_session()
+                app.store.count_session()
             app.last_refusal = app.drive.start() or ""
             if app.last_refusal:
                 fault = START_REFUSED
@@ -134,7 +138,6 @@ class Sequence:
             self._note = NOTE_NONE
             self._started_ms = now_ms
             app.store.log.begin_run()
-            app.monitor.begin_run(now_ms)
         app.supervisor.started(fault, now_ms)
 
     def _run(self, now_ms):
@@ -142,7 +145,7 @@ class Sequence:
         app = self._app
         if app.drive.running:
             app.drive.settle()
-            note = app.commands.stop_note or app.monitor.note or app.cartridge.note
+            note = app.commands.stop_note or app.monitor.stop_note or app.cartridge.stop_note
             if note and not self._note:
                 self._note = note
                 app.drive.stop()
@@ -158,9 +161,9 @@ class Sequence:
         run_ms = time.ticks_diff(now_ms, self._started_ms)
         strokes = state[EDGES] >> 2
         app.commands.stop_note = NOTE_NONE
-        app.monitor.end_run(now_ms)
-        app.cartridge.used_ms(run_ms)
-        app.store.count_run(run_ms, strokes)
+        app.store.count_run(strokes, run_ms)
+        heat = app.monitor.heat
+        app.store.keep_heat(100 * (heat >> 8), 100 * (heat & 255))
         s = app.supervisor
         if s.fault:
             app.store.log.end_run(events.FAULT, s.fault, run_ms, strokes)
@@ -183,8 +186,4 @@ class Sequence:
                 app.store.log.fault(s.fault)
         elif s.state == ARMED:
             app.store.log.note_state()
-        elif s.state == SELF_TEST and before == SAFE:
-            app.store.log.add(events.ACKNOWLEDGED)
-        elif s.state == SERVICE and before != RUNNING:
-            app.store.log.add(events.SERVICE, 1)
         app.led(1 if s.state >= IDLE else 0)

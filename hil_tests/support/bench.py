@@ -10,6 +10,7 @@ from typing import Any
 
 from needlepen import board, paths, requirements
 from needlepen.build import app_image
+from needlepen.emulator import factory
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
@@ -44,9 +45,10 @@ class Pens:
         self._ready: dict[tuple[float, int, str], EmulatedPen] = {}
 
     def new(self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None) -> EmulatedPen:
-        """A pen at the moment of power-on."""
-        image = app_image(self._board, firmware=firmware).image
-        return EmulatedPen(self._board, self._runtime, image, PenParameters().but(cell_ocv_v=cell_v), seed)
+        """A pen at the moment of power-on, as it leaves the factory."""
+        parameters = PenParameters().but(cell_ocv_v=cell_v)
+        image = factory.image(app_image(self._board, firmware=firmware).image, self._board, parameters, seed)
+        return EmulatedPen(self._board, self._runtime, image, parameters, seed)
 
     def ready(self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None) -> EmulatedPen:
         """A pen that has booted to ready, with telemetry flowing."""

@@ -82,8 +82,8 @@ MESSAGES = {
     ),
     CARTRIDGE: (
         "cartridge",
-        "<8sBBHHH16s",
-        ("rom", "accepted", "needles", "depth_limit_um", "used_s", "left_s", "type_name"),
+        "<8sBBHHH48s",
+        ("rom", "accepted", "needles", "depth_limit_um", "used_s", "left_s", "reason"),
     ),
     COUNTERS: ("counters", "<IIIII", ("boots", "strokes", "run_s", "sessions", "calibration_run_s")),
     EVENTS: ("events", "<IB64s", ("next_sequence", "count", "events")),

@@ -36,7 +36,10 @@ def _sections(board: Board) -> list[tuple[str, dict[str, Constant]]]:
             "set before anything else: (GPIO, safe level); PWM and PIO pins too",
             {"SAFE_OUTPUTS": _safe_outputs(board)},
         ),
-        ("inputs: (GPIO, pull) with 0 none, 1 up, 2 down", {"INPUTS": _inputs(board)}),
+        (
+            "inputs: (GPIO, pull) with 0 none, 1 up, 2 down; mask of those that people and plugs move",
+            {"INPUTS": _inputs(board), "INPUT_MASK": _input_mask(board)},
+        ),
         ("PWM", _pwm(board)),
         ("ADC: value = raw x LSB_Q16 / 65536 + OFFSET", _adc(board)),
         ("PIO: number for rp2.StateMachine, block, clock", _pio(board)),
@@ -72,6 +75,15 @@ def _safe_outputs(board: Board) -> tuple[tuple[int, ...], ...]:
 def _inputs(board: Board) -> tuple[tuple[int, ...], ...]:
     return tuple(
         (p.gpio, _PULL[p.pull]) for p in board.pins.values() if not p.is_driven and p.function != "adc"
+    )
+
+
+def _input_mask(board: Board) -> int:
+    turning = ("INDEX", "TDC")
+    return sum(
+        1 << pin.gpio
+        for name, pin in board.pins.items()
+        if pin.direction == "in" and pin.function == "sio" and name not in turning
     )
 
 

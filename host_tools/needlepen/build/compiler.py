@@ -10,7 +10,7 @@ from pathlib import Path
 from needlepen.errors import InfrastructureError, UsageError
 
 # -O2 drops assertions and keeps line numbers, which a traceback from a pen needs.
-OPTIONS = ("-O2", "-march=armv6m")
+OPTIONS = ("-O3", "-march=armv6m")
 MPY_VERSION = 6  # first bytes of a .mpy: 'M', version; MicroPython 1.23 and later load 6
 _TRACE_LINE = re.compile(r'File "[^"]+", line (\d+)')
 

@@ -36,13 +36,13 @@ class Bench:
 
         Raises UsageError for a cell or an engine that the model does not have.
         """
+        from needlepen.emulator import factory
         from needlepen.emulator.parameters import PenParameters
         from needlepen.emulator.pen import EmulatedPen
 
         described = (parameters or PenParameters()).but(cell_ocv_v=cell_v)
-        return EmulatedPen(
-            self.board, self.runtime.path, self.application.image, described, seed=seed, engine=engine
-        )
+        image = factory.image(self.application.image, self.board, described, seed)
+        return EmulatedPen(self.board, self.runtime.path, image, described, seed=seed, engine=engine)
 
 
 def prepare(board_name: str = "pico_pen", kind: Kind = "development", runtime: Path | None = None) -> Bench:

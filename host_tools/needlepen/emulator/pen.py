@@ -9,6 +9,7 @@ from typing import Any
 from needlepen.board import Board
 from needlepen.cartridges.emulated import emulated_cartridge
 from needlepen.emulator.cartridge_socket import Cartridge, CartridgeSocket
+from needlepen.emulator import factory
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.depth_axis import DepthAxis
 from needlepen.emulator.electronics import Electronics
@@ -58,7 +59,7 @@ class EmulatedPen:
         self.chip: Chip = Chip(
             runtime,
             filesystem=image,
-            unique_id=unique_id or (0xE660_0000_0000_0000 + seed).to_bytes(8, "big"),
+            unique_id=unique_id or factory.unique_id(seed),
             engine=engine,
             filesystem_offset=board.flash.filesystem_offset,
         )
