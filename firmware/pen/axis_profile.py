@@ -47,7 +47,7 @@ def ramp(start_hz, top_hz, acceleration_hz_s):
     before_s = 0.0
     while True:
         hz = math.sqrt(start_hz * start_hz + 2.0 * acceleration_hz_s * (len(times) + 1))
-        if hz >= top_hz:
+        if hz > 1.001 * top_hz:
             break
         at_s = (hz - start_hz) / acceleration_hz_s
         times.append(int(1e6 * (at_s - before_s) + 0.5))

@@ -78,6 +78,8 @@ class Cartridge:
         self._tries = 0
         self._refusal = 0
         self._mark = b""
+        self._seen = b""
+        self._running = False
         self._last_ms = self._moved_ms = self._checked_ms = 0
 
     # ------------------------------------------------------------------ what others ask
@@ -113,9 +115,9 @@ class Cartridge:
         elapsed_ms = self._elapsed_ms(now_ms, self._last_ms)
         self._last_ms = now_ms
         self.use.pass_time(elapsed_ms, self._clock_s())
-        running = self._drive_state[DRIVE] == 1
-        if running:
+        if self._running:
             self.use.add(elapsed_ms)
+        self._running = self._drive_state[DRIVE] == 1
         if self._seated_n():
             self._removed(now_ms, awake)
         elif awake:
@@ -125,7 +127,7 @@ class Cartridge:
         quiet = not awake and self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS
         if quiet and self.fault == faults.CARTRIDGE_LOST:
             self.fault = faults.NONE
-        self._conclude(running)
+        self._conclude()
 
     def _removed(self, now_ms, awake):
         if self._phase != _ABSENT:
@@ -161,7 +163,7 @@ class Cartridge:
         phase = self._phase
         if phase == _READING:
             return self._read()
-        if phase == _MARKED and self.use.minutes_written < self._minutes():
+        if self._minutes_due():
             return self._write_minutes()
         if not self._tries and self._elapsed_ms(now_ms, self._checked_ms) < _CHECK_MS:
             return None
@@ -202,12 +204,12 @@ class Cartridge:
         self._refusal = blocker
         self.reason = reason
 
-    def _conclude(self, running):
+    def _conclude(self):
         left_ms = self.use.left_ms
         over = self._phase == _MARKED and left_ms == 0
-        self.stop_note = NOTE_CARTRIDGE_TIME if over and running else NOTE_NONE
+        self.stop_note = NOTE_CARTRIDGE_TIME if over and self._running else NOTE_NONE
         self.warnings = WARN_CARTRIDGE_TIME if self._phase == _MARKED and left_ms < _WARN_MS else 0
-        self.busy = self._job is not None or self._phase in (_SETTLING, _READING)
+        self.busy = self._job is not None or self._phase in (_SETTLING, _READING) or self._minutes_due()
         if self._phase == _ABSENT:
             self.blockers = BLOCK_CARTRIDGE_ABSENT
         elif self._phase == _REFUSED:
@@ -231,20 +233,24 @@ class Cartridge:
         yield True
         refusal, reason, record = layout.unpack(memory, rom, self._keys.cartridge)
         yield True
+        mark, minutes = layout.use_of(memory)
+        fresh = mark == layout.UNUSED_ROW and minutes == layout.UNUSED_ROW
+        if not refusal and not fresh and not self.use.continues(rom, mark, minutes, layout.minutes_row):
+            refusal, reason = BLOCK_CARTRIDGE_USED, "used in another session"
+        if refusal and memory != self._seen:
+            self._seen = memory
+            raise ChipError(reason)  # only what reads alike twice is refused for good
+        self._seen = b""
         self.rom, self.record, self.reason = rom, record, reason
         if refusal:
             self._refuse(refusal, reason)
-            return
-        mark, minutes = layout.use_of(memory)
-        if mark == layout.UNUSED_ROW and minutes == layout.UNUSED_ROW:
+        elif fresh:
             self._mark = self._new_mark()
             yield from chip.prepare(layout.MARK_ADDRESS, self._mark)
             self._tries = 0
             self._enter(_FRESH)
-        elif self.use.continues(rom, mark, minutes, layout.minutes_row):
-            self._enter(_MARKED)
         else:
-            self._refuse(BLOCK_CARTRIDGE_USED, "used in another session")
+            self._enter(_MARKED)
 
     def _new_mark(self):
         clock_s = self._clock_s()
@@ -252,6 +258,9 @@ class Cartridge:
 
     def _minutes(self):
         return min(layout.MOST_MINUTES, self.use.minutes)
+
+    def _minutes_due(self):
+        return self._phase == _MARKED and self.use.minutes_written < self._minutes()
 
     def _check_mark(self):
         if (yield from self._chip.read(layout.MARK_ADDRESS, 4)) != layout.MARK:
@@ -267,19 +276,19 @@ class Cartridge:
 
         Returns None: marked, now or earlier in this session. Otherwise why not; no start then.
         """
+        if self.blockers or self._seated_n():
+            return "the cartridge is not ready"
         if self._phase == _MARKED:
             return None
-        if self._phase != _FRESH or self._seated_n():
-            return "the cartridge is not ready"
         self._job = None
         try:
             self._chip.copy_now(layout.MARK_ADDRESS, layout.MARK)
         except ChipError as error:
             self._refuse(BLOCK_CARTRIDGE_UNREADABLE, "used mark: " + str(error))
             self.fault = faults.CARTRIDGE_MARK
-            self._conclude(False)
+            self._conclude()
             return self.reason
         self.use.open(self.rom, self._mark, self._clock_s())
         self._enter(_MARKED)
-        self._conclude(False)
+        self._conclude()
         return None

@@ -146,12 +146,11 @@ class Drift:
         self.mean_um = sum(self._sums) // sum(self._counts)
         if abs(self.mean_um) <= _WALK_UM:
             self.warns = self.stops = False
-            self._warned_ms = 0
-        elif self.warns:
-            self._warned_ms += elapsed_ms
-            self.stops = self._warned_ms >= _WALK_STOP_MS
-        else:
+        elif not self.warns:
             self.warns = True
+            self._warned_ms = self._age_ms
+        elif self._age_ms - self._warned_ms >= _WALK_STOP_MS:
+            self.stops = True
 
 
 class Follower:

@@ -7,19 +7,51 @@ While the drive is awake the sampling ring holds the last 8 codes of each input;
 
 import array
 
-from machine import ADC, Pin, mem32
+import micropython
+from machine import Pin, mem32
 from micropython import const
 
 from pen.analogue import gather
-from pen.board import ADC_CHANNELS, PIN_VBUS_SENSE
+from pen.board import (
+    ADC_BATTERY_CHANNEL,
+    ADC_CHANNELS,
+    ADC_MOTOR_CURRENT_CHANNEL,
+    ADC_NOSE_TEMPERATURE_CHANNEL,
+    PIN_VBUS_SENSE,
+)
 
 _AT_REST = const(16)  # conversions for a mean: 1 LSB of noise is left
 _SCRATCH = const(0x4005_800C)  # watchdog scratch register 0: survives every reset but power-on
 _MARK = const(0x4EA7)  # in the upper half: the lower half is heat that this firmware stored
+_CHANNELS = (ADC_MOTOR_CURRENT_CHANNEL, ADC_NOSE_TEMPERATURE_CHANNEL, ADC_BATTERY_CHANNEL)
+
+
+@micropython.viper
+def convert(channel: int, count: int, out: ptr32):
+    """Convert one input `count` times, 2 us each; sum, least and most into out[0] to out[2]. Only while at rest."""
+    adc = ptr32(0x4004C000)
+    total = 0
+    least = 4095
+    most = 0
+    adc[0] = channel << 12 | 1
+    while count > 0:
+        adc[0] = channel << 12 | 5  # start once
+        while not adc[0] & 0x100:
+            pass
+        code = int(adc[1])
+        total += code
+        if code < least:
+            least = code
+        if code > most:
+            most = code
+        count -= 1
+    out[0] = total
+    out[1] = least
+    out[2] = most
 
 
 class Inputs:
-    """`total`, `least`, `most`: of the last codes of each input, by channel; `count` codes each."""
+    """`total`, `least`, `most`: of the last codes of current, nose and battery, by channel; `count` codes each."""
 
     def __init__(self, ring_address):
         self.total = [0] * ADC_CHANNELS
@@ -28,33 +60,20 @@ class Inputs:
         self.count = 0
         self._ring_address = ring_address
         self._found = array.array("i", [0, 0, 0])
-        self._converters = [ADC(channel) for channel in range(ADC_CHANNELS)]
         self._vbus = Pin(PIN_VBUS_SENSE, Pin.IN)
 
     def read(self, awake):
         """Take the codes; `awake`: the sampling ring is live."""
-        for channel in range(ADC_CHANNELS):
+        found = self._found
+        for channel in _CHANNELS:
             if awake:
-                gather(self._ring_address, channel, self._found)
-                self.total[channel], self.least[channel], self.most[channel] = self._found
+                gather(self._ring_address, channel, found)
             else:
-                self._convert(channel)
+                convert(channel, _AT_REST, found)
+            self.total[channel] = found[0]
+            self.least[channel] = found[1]
+            self.most[channel] = found[2]
         self.count = 8 if awake else _AT_REST
-
-    def _convert(self, channel):
-        total = most = 0
-        least = 4095
-        read = self._converters[channel].read_u16
-        for _ in range(_AT_REST):
-            code = read() >> 4
-            total += code
-            if code < least:
-                least = code
-            if code > most:
-                most = code
-        self.total[channel] = total
-        self.least[channel] = least
-        self.most[channel] = most
 
     def external_power(self):
         return self._vbus() == 1

@@ -49,9 +49,9 @@ from pen.thermal import Winding
 
 _CELL_MS = const(100)
 _HEAT_MS = const(250)
-_REST_READ_MS = const(100)
+_READ_MS = const(45)  # every fifth pass while awake: the inputs are slow, and reading them takes 0.5 ms
 _BROKEN_MS = const(500)  # SR-18 allows 1 s; at rest the inputs are read every 250 ms
-_SATURATED_MS = const(100)
+_SATURATED_MS = const(150)
 _NOSE_SPREAD = const(150)  # codes: noise is 15, the erratum 15
 _CELL_SPREAD = const(250)  # PWM ripple on an aged cell is 100
 _CURRENT_AT_REST = const(100)  # codes, 80 mA
@@ -119,23 +119,30 @@ class Monitor:
         """Another cartridge, so another person: session time begins anew with the next run."""
         self._in_session = False
         self.session_ms = 0
+        self._conclude()
 
     def poll(self, now_ms, awake):
         """One main-loop pass; times in ms of device time, which wraps around."""
         elapsed_ms = 0 if self._last_ms is None else self._elapsed_ms(now_ms, self._last_ms)
         self._last_ms = now_ms
-        self._external = self._inputs.external_power()
+        external = self._inputs.external_power()
+        changed = external != self._external
+        self._external = external
         running = self._state[DRIVE] == 1
         if running != self._running:
             self._running = running
-            self._begin() if running else self._end()
+            changed = True
+            if running:
+                self._begin()
+            else:
+                self._end()
         elif running:
             self._run(elapsed_ms)
         if self._in_session:
             self.session_ms += elapsed_ms
-        self._read(now_ms, awake)
+        if self._read(now_ms, awake) or changed or self._run_fault or self.underspeed.warning:
+            self._conclude()
         self._was_awake = awake
-        self._conclude()
 
     # ------------------------------------------------------------------ a run
     def _begin(self):
@@ -203,20 +210,19 @@ class Monitor:
 
     # ------------------------------------------------------------------ inputs
     def _read(self, now_ms, awake):
+        """Look at the inputs, if it is time; True then."""
         elapsed_ms = _CELL_MS if self._read_ms is None else self._elapsed_ms(now_ms, self._read_ms)
-        if awake and not self._was_awake:
-            return  # the ring is not filled yet
-        if not awake and elapsed_ms < _REST_READ_MS and self._read_ms is not None:
-            return
+        if elapsed_ms < _READ_MS or (awake and not self._was_awake):  # the ring is not filled yet
+            return False
         self._read_ms = now_ms
-        inputs = self._inputs
-        inputs.read(awake)
+        self._inputs.read(awake)
         self._read_current(elapsed_ms)
         self._read_nose(elapsed_ms)
         self._read_cell(elapsed_ms)
         self._heat_ms += elapsed_ms
         if self._heat_ms >= _HEAT_MS or not self._nose_known:
             self._warm()
+        return True
 
     def _read_current(self, elapsed_ms):
         inputs, channel = self._inputs, ADC_MOTOR_CURRENT_CHANNEL

@@ -158,3 +158,8 @@ class Panel:
             self._buzzer.freq(TONE_STEP_HZ * frequency)
         volume = _LOUDEST if self._sound[2] else self.volume
         self._buzzer.duty_u16(_DUTY_U16[volume] if frequency else 0)
+
+    def shut_down(self):
+        """Silent and dark, for the end of the program in a development build; with the tick stopped."""
+        self._buzzer.duty_u16(0)
+        machine.bitstream(self._pixel, 0, _WS2812_NS, _DARK)

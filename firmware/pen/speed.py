@@ -52,9 +52,13 @@ class Underspeed:
         self.reached = False
         self._warn = _Slow()
         self._stop = _Slow()
+        self._dipping = False
         self._edge_us = 0
         self._turn_us = 0
         self._fine_us = 0
+        self._set_mhz = 0
+        self._warn_us = 0
+        self._stop_us = 0
 
     def judge(self, run_ms, set_mhz, target_mhz, edge_us, turn_us):
         """One pass. `run_ms`: since the drive began; `edge_us`, `turn_us`: last index edge and stroke, 0: none yet."""
@@ -62,15 +66,24 @@ class Underspeed:
             self.reached = set_mhz == target_mhz and 0 < turn_us <= longest_turn_us(set_mhz, _REACHED_PCT)
             self.fault = self.fault or (run_ms > START_MS and not self.reached)
         elif edge_us != self._edge_us:
-            before = (self._edge_us, self._turn_us)
-            stop_us = longest_turn_us(set_mhz, SR07_STOP_PCT, 1000 * SR07_STOP_HZ)
-            if self._stop.judge(stop_us, edge_us, turn_us, *before) >= 1000 * SR07_STOP_MS:
-                self.fault = True
-            slow_us = self._warn.judge(longest_turn_us(set_mhz, SR07_WARN_PCT), edge_us, turn_us, *before)
-            if slow_us >= 1000 * SR07_WARN_MS:
-                self.warning = True
-                self._fine_us = edge_us
-            elif (edge_us - self._fine_us) & 0x3FFFFFFF > _WARN_HOLD_US:
+            if set_mhz != self._set_mhz:
+                self._set_mhz = set_mhz
+                self._warn_us = longest_turn_us(set_mhz, SR07_WARN_PCT)
+                self._stop_us = longest_turn_us(set_mhz, SR07_STOP_PCT, 1000 * SR07_STOP_HZ)
+            if (
+                turn_us > self._warn_us or self._dipping
+            ):  # the stop limit lies below the warning at every rate
+                self._dip(edge_us, turn_us)
+            if self.warning and (edge_us - self._fine_us) & 0x3FFFFFFF > _WARN_HOLD_US:
                 self.warning = False
         self._edge_us = edge_us
         self._turn_us = turn_us
+
+    def _dip(self, edge_us, turn_us):
+        before = (self._edge_us, self._turn_us)
+        self._dipping = turn_us > self._warn_us
+        if self._stop.judge(self._stop_us, edge_us, turn_us, *before) >= 1000 * SR07_STOP_MS:
+            self.fault = True
+        if self._warn.judge(self._warn_us, edge_us, turn_us, *before) >= 1000 * SR07_WARN_MS:
+            self.warning = True
+            self._fine_us = edge_us

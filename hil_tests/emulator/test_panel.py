@@ -247,6 +247,19 @@ def test_an_alarm_repeats_while_its_state_lasts_and_is_not_cut_short(with_panel:
     assert with_panel(listen) == (3, 0, 3, 0)
 
 
+def test_a_program_that_ends_leaves_the_panel_silent_and_dark(with_panel: Callable[..., Any]) -> None:
+    def end(b: Bench) -> tuple[object, ...]:
+        b.show("SAFE")
+        b.guest("run(20)")
+        before = (b.panel.buzzer.hz, b.panel.pixel.lit)
+        b.guest("p.shut_down()")
+        b.chip.run_for(100 * MS)
+        return *before, b.panel.buzzer.hz, b.panel.pixel.lit
+
+    hz, lit, silent, dark = with_panel(end)
+    assert hz and lit and silent is None and not dark
+
+
 # ---------------------------------------------------------------- buttons
 @pytest.mark.parametrize("bounce_ms", [0.0, 3.0, 10.0])
 def test_one_press_is_one_step_however_the_contacts_bounce(

@@ -63,7 +63,7 @@ def _jam(pen: EmulatedPen, _turn: float) -> dict[str, Any]:
 def _sweep(pen: EmulatedPen, rate_hz: int, needles: int) -> list[dict[str, Any]]:
     start(pen, rate_hz, needles=needles)
     if not needles:  # protrusion counts off the skin too
-        pen.electronics.set_skin(pen.now_ns, 0, PROTRUSION_MM, False)
+        pen.plant.touch(0, PROTRUSION_MM, False)
     return each_in_fork(pen, _jam, TURNS, to_angle)
 
 

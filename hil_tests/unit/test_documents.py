@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from needlepen import documents, explanation, signals, supervision
+from needlepen import documents, explanation, requirements, signals, supervision
 from needlepen.cli.docs import docs
 from needlepen.cli.explain import explain
 from needlepen.errors import ProductFailure, UsageError
+from needlepen.firmware_modules import firmware_module
 
 SIGNALS = signals.load()
 TABLES = supervision.load()
@@ -51,6 +52,16 @@ def test_the_tables_name_everything_that_the_pen_can_report() -> None:
             assert entry.text in text
     for light_entry in SIGNALS.pixel.values():
         assert f"| {light_entry.rhythm} | {light_entry.colour} |" in documents.parts()["signals"].make()
+
+
+def test_what_the_readme_says_about_the_buttons_is_what_they_do() -> None:
+    buttons = firmware_module("pen.buttons")
+    text = documents.parts()["signals"].document.read_text()
+    assert f"hold for {buttons.ACKNOWLEDGE_MS / 1000:g} s: acknowledge" in text
+    assert f"held for {buttons.STUCK_MS / 1000:g} s" in text
+    assert f"one step of {requirements.load().limit('PR-05', 'depth_step_mm'):g} mm deeper" in text
+    acknowledge = f"hold DOWN for {buttons.ACKNOWLEDGE_MS / 1000:g} s"
+    assert acknowledge in SIGNALS.pixel["safe"].text
 
 
 # ---------------------------------------------------------------- explain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -36,14 +37,37 @@ SAME = {
     "watchdog_min_ms": "protection.watchdog_min_ms",
     "watchdog_max_ms": "protection.watchdog_max_ms",
     "adc_reference_v": "adc.reference_v",
+    "winding_rth_k_w": "motor.winding_rth_k_w",
+    "housing_rth_k_w": "motor.housing_rth_k_w",
+    "winding_tau_s": "motor.winding_tau_s",
+    "housing_tau_s": "motor.housing_tau_s",
+    "winding_reference_c": "motor.winding_reference_c",
+    "winding_per_k": "motor.winding_per_k",
+    "nose_share": "nose.housing_share",
+    "nose_tau_s": "nose.tau_s",
+    "ntc_r25_ohm": "converters.NOSE_TEMPERATURE.r25_ohm",
+    "ntc_beta_k": "converters.NOSE_TEMPERATURE.beta_k",
+    "ntc_divider_ohm": "converters.NOSE_TEMPERATURE.divider_ohm",
+    "cell_capacity_mah": "cell.capacity_mah",
+    "hard_stop_mm": "mechanics.hard_stop_mm",
 }
 
 
 @pytest.mark.parametrize("name", SAME)
 def test_pen_and_board_agree(name: str) -> None:
-    table, key = SAME[name].split(".")
-    described = getattr(getattr(board.load("pico_pen"), table), key)
+    described: Any = board.load("pico_pen")
+    for key in SAME[name].split("."):
+        described = described[key] if isinstance(described, dict) else getattr(described, key)
     assert getattr(PenParameters(), name) == pytest.approx(described), f"{name} against {SAME[name]}"
+
+
+def test_a_step_of_the_axis_is_the_boards_and_the_hall_sensor_has_its_scale() -> None:
+    pico_pen, p = board.load("pico_pen"), PenParameters()
+    steps = pico_pen.mechanics
+    assert p.step_um == pytest.approx(1e3 * steps.depth_pitch_mm / steps.depth_steps_per_rev)
+    hall = pico_pen.converters["DEPTH_POSITION"]
+    assert hall.value(p.hall_centre_v, p.adc_reference_v) == pytest.approx(p.hall_centre_mm)
+    assert hall.value(p.hall_centre_v + p.hall_v_mm, p.adc_reference_v) == pytest.approx(p.hall_centre_mm + 1.0)
 
 
 def test_converter_scales_agree_with_the_amplifier_and_the_divider() -> None:

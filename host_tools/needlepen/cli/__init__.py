@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "Run a scenario on the emulated pen and write a report.",
     "faults": "List what can be broken on the emulated pen, and how.",
     "campaign": "Random runs with random faults: is any of them unsafe?",
+    "matrix": "Every fault in every state: what comes of it?",
     "emulate": "Keep an emulated pen alive on a pseudo-terminal and on TCP.",
     "runtime": "Provide the MicroPython runtime: cached, downloaded or built.",
     "engine": "Build the fast engine of the emulator.",

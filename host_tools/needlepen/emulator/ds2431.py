@@ -151,6 +151,7 @@ class DS2431:
         assert self._row
         address, data = self._row
         self._row = None
+        self._wish = "silence"
         self.torn_copies += 1
         done = (t_ns - self._copy_begun_ns) / self.programming_ns
         chance = random.Random(f"{self._seed} {self.copies}")

@@ -1,17 +1,48 @@
-"""An emulated pen as it leaves the factory: development keys, and a calibration against its own true protrusion."""
+"""An emulated pen as it leaves the factory: development keys, and the calibration that a gauge without error finds."""
 
 from __future__ import annotations
 
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
+from needlepen import requirements
 from needlepen.board import Board
 from needlepen.emulator.axis_geometry import AxisGeometry
-from needlepen.emulator.parameters import PenParameters
-from needlepen.provision import NOMINAL_DAY, provisioned
+from needlepen.emulator.axis_parameters import AxisParameters
+from needlepen.provision import provisioned
 from needlepen.records import making
 
-CALIBRATED_UM = tuple(range(0, 2501, 250))
+FACTORY_DAY = date(2026, 1, 15)
+"""Day of the calibration; it matters once a host gives the pen a date."""
+POINTS = int(requirements.load().limit("CR-01", "points"))
+DEPTH_MAX_UM = round(1e3 * float(requirements.load().limit("PR-05", "depth_max_mm")))
+
+
+@lru_cache(maxsize=256)
+def factory_calibration(parameters: AxisParameters, seed: int, day: date = FACTORY_DAY) -> Any:
+    """The calibration of the pen of a seed: 11 points from 0.00 to 2.50 mm, cold; the hall sensor's gain fitted to them.
+
+    `parameters` may be all of PenParameters. The result is a `pen.store.calibration.Calibration`.
+    """
+    geometry = AxisGeometry(parameters, seed)
+    set_um = [round(um) for um in np.linspace(0, DEPTH_MAX_UM, POINTS)]
+    true_um = geometry.static_curve([float(um) for um in set_um])
+    carriage_um = [_carriage_um(geometry, um) for um in true_um]
+    volts = [geometry.hall_v(um, geometry.pen.reference_c) for um in carriage_um]
+    uv_per_mm = round(1e9 * float(np.polyfit(true_um, volts, 1)[0]))
+    points = [(s, round(t)) for s, t in zip(set_um, true_um, strict=True)]
+    return making.calibration(points, day=day, hall_uv_per_mm=uv_per_mm, gauge="none", operator="factory")
+
+
+def _carriage_um(geometry: AxisGeometry, tip_um: float) -> float:
+    """Carriage that gives a protrusion: `AxisGeometry.tip_um` backwards, which is nearly a straight line."""
+    um = tip_um
+    for _ in range(30):
+        um += tip_um - geometry.tip_um(um)
+    return um
 
 
 def unique_id(seed: int) -> bytes:
@@ -19,26 +50,7 @@ def unique_id(seed: int) -> bytes:
     return (0xE660_0000_0000_0000 + seed).to_bytes(8, "big")
 
 
-@lru_cache(maxsize=64)
-def calibration(parameters: PenParameters, seed: int) -> Any:
-    """What a perfect gauge finds on this pen, cold: true protrusion at 11 settings, and the gain of its hall sensor."""
-    geometry = AxisGeometry(parameters, seed)
-    true_um = [round(um) for um in geometry.static_curve(CALIBRATED_UM)]
-    ends_um = [geometry.nut_um(geometry.zero_steps()), geometry.front_um]
-    volts = [geometry.hall_v(um, parameters.reference_c) for um in ends_um]
-    tips_um = [geometry.tip_um(um) for um in ends_um]
-    uv_per_mm = round(1e9 * (volts[1] - volts[0]) / (tips_um[1] - tips_um[0]))
-    return making.calibration(
-        list(zip(CALIBRATED_UM, true_um, strict=True)),
-        hall_uv_per_mm=uv_per_mm,
-        day=NOMINAL_DAY,
-        gauge="model",
-        operator="factory",
-    )
-
-
-def image(built: bytes, board: Board, parameters: PenParameters, seed: int, **records: Any) -> bytes:
+def image(built: bytes, board: Board, parameters: AxisParameters, seed: int, **records: Any) -> bytes:
     """The image of the pen of a seed; `records` as of `provision.provisioned` replace the usual ones."""
-    return provisioned(
-        built, board, unique_id(seed), **{"calibration": calibration(parameters, seed), **records}
-    )
+    given = {"calibration": factory_calibration(parameters, seed), **records}
+    return provisioned(built, board, unique_id(seed), **given)

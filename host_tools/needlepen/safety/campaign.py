@@ -79,6 +79,14 @@ def run_one(bench: Bench, seed: int) -> Run:
     )
 
 
+def _run_or_report(bench: Bench, seed: int) -> Run:
+    """A run that the emulation itself could not do proves nothing, but does not end the campaign."""
+    try:
+        return run_one(bench, seed)
+    except Exception as error:
+        return Run(seed, (), "broken off", f"{type(error).__name__}: {error}", (), 0.0, 0.0)
+
+
 def run(
     bench: Bench,
     seeds: Iterable[int],
@@ -89,7 +97,7 @@ def run(
     with Forks(workers, RUN_TIMEOUT_S) as forks:
         for number, seed in enumerate(seeds):
             done(number)
-            forks.start(run_one, bench, seed)
+            forks.start(_run_or_report, bench, seed)
         return Campaign(forks.results())
 
 

@@ -116,10 +116,7 @@ def _touch(a: actions.TouchSkin, s: Situation) -> None:
 def _lift(_: actions.Lift, s: Situation) -> None:
     """A load of a given protrusion stays as it was set: the needles stroke on in air."""
     needles, protrusion_mm = s.load
-    if protrusion_mm is None:
-        s.pen.lift()
-    else:
-        s.pen.electronics.set_skin(s.pen.now_ns, needles or s.pen.needles, protrusion_mm, False)
+    s.pen.plant.touch(needles or s.pen.needles, protrusion_mm, False)
     s.end_span("skin")
 
 
