@@ -1,11 +1,18 @@
 """Starts the pen. Everything else is in the package `pen`."""
 
 import gc
+import time
 
-# Importing leaves garbage between what stays. Collected often, what stays lies together, and the rest of the heap is
-# free in one piece; left to itself the heap would be in pieces of 1 KiB.
-gc.threshold(4096)
+started_ms = time.ticks_ms()
+
+# Importing leaves garbage between what stays. Collected often, what stays lies together and the rest of the heap is
+# free in one piece; left to itself it would be in pieces of 1 KiB.
+gc.threshold(32_768)
+
+from pen import shelf  # noqa: E402
+
+shelf.put_up()
 
 from pen import app  # noqa: E402
 
-app.run()
+app.run(started_ms)

@@ -40,6 +40,7 @@ _LOOP_MS = const(10)
 _REST_MS = const(8)  # while the drive rests; part of the times of SR-02 at rest and of PR-04
 _LOOK_MS = const(250)  # at rest, temperatures, battery and cartridge are looked at so often
 _WATCHDOG_MS = const(200)
+_GC_BYTES = const(24_576)  # collected this often the heap stays in one piece; main.py collects more often
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
@@ -85,6 +86,7 @@ class App:
         self.commands = Commands(self)
         self.host = Host(self)
         gc.collect()
+        gc.threshold(_GC_BYTES)
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
 
     def _restore(self):
