@@ -21,7 +21,7 @@ DEPTH_MAX_UM = round(1e3 * float(requirements.load().limit("PR-05", "depth_max_m
 
 @lru_cache(maxsize=256)
 def factory_calibration(parameters: AxisParameters, seed: int, day: date = FACTORY_DAY) -> Any:
-    """The calibration of the pen of a seed: 11 points from 0.00 to 2.50 mm, cold; the hall sensor's gain fitted to them.
+    """The calibration of the pen of a seed: 11 points from 0.00 to 2.50 mm, cold; the hall gain is fitted to them.
 
     `parameters` may be all of PenParameters. The result is a `pen.store.calibration.Calibration`.
     """
