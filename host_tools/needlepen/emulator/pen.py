@@ -160,11 +160,11 @@ class EmulatedPen:
         A number instead of None is a load for tests: it stays until `lift`, wherever the axis goes.
         Raises UsageError for a cartridge or protrusion that the pen cannot have.
         """
-        self.plant.touch(self.needles if needles is None else needles, protrusion_mm, True)
+        self.plant.touch(needles, protrusion_mm, True)
 
     def lift(self) -> None:
         """Take the nose off the skin now; the needles are where the depth axis has them."""
-        self.plant.touch(self.needles, None, False)
+        self.plant.touch(None, None, False)
 
     @property
     def needles(self) -> int:
@@ -180,12 +180,14 @@ class EmulatedPen:
             self._cartridges += 1
             cartridge = emulated_cartridge(serial=self.seed << 16 | self._cartridges, seed=self.seed)
         self.socket.seat(cartridge)
+        self.plant.seat(self.needles)
         return cartridge
 
     def unseat_cartridge(self) -> Cartridge | None:
         """Take the cartridge out now; returns it. Without one nothing happens."""
         cartridge = self.socket.cartridge
         self.socket.unseat()
+        self.plant.seat(0)
         return cartridge
 
     @property
