@@ -21,6 +21,7 @@ from pen.faults import NONE, OVERCURRENT, WATCHDOG_RESET
 from pen.host import Host
 from pen.limits import SR11_RELEASE_MS
 from pen.places import MAIN_AGE_MS, SUPERVISED, TICKS
+from pen.proof import AGAIN
 from pen.session import DO_PROVE, DO_START, Session
 from pen.trigger import STOP_RELEASE_MS, Trigger
 
@@ -114,6 +115,8 @@ class App:
         action = s.step(now_ms, counts and self.drive.woken, standstill)
         if action == DO_PROVE:
             self.last_refusal = self.drive.prove() or ""
+            if self.last_refusal is AGAIN:
+                return
             s.proven(not self.last_refusal, now_ms)
             if not self.ready_ms:
                 self.ready_ms = time.ticks_ms()

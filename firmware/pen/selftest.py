@@ -22,7 +22,7 @@ from pen.ram_test import RamTest
 from pen.readback import ReadBack
 from pen.states import BLOCK_SELF_TEST
 
-_SLICE_US = const(2_500)  # with the longest step a poll stays under 4 ms
+_SLICE_US = const(1_300)  # with the longest step a poll stays under 4 ms
 _AWAKE_EVERY = const(4)  # passes; a step then takes 0.7 ms
 _FOLLOW_MS = const(1_000)
 
@@ -84,9 +84,8 @@ class SelfTest:
         self.outputs.look()
         if awake:
             self._passes += 1
-            if self._passes % _AWAKE_EVERY == 0:
-                if self._awake[self._awake_turn].step():
-                    self._awake_turn = (self._awake_turn + 1) % len(self._awake)
+            if self._passes % _AWAKE_EVERY == 0 and self._awake[self._awake_turn].step():
+                self._awake_turn = (self._awake_turn + 1) % len(self._awake)
         else:
             begun_us = time.ticks_us()
             while time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
