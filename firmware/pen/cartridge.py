@@ -46,8 +46,9 @@ _MARKED = const(5)  # it is written, the session runs
 
 _SETTLE_MS = const(50)  # a contact bounces for some ms while the cartridge clicks in
 _QUIET_MS = const(1000)
+_COUNT_MS = const(100)
 _CHECK_MS = const(2000)
-_SLICE_US = const(2500)  # the last piece of a slice takes up to 1.3 ms more
+_SLICE_US = const(2000)  # the last piece takes up to 1.3 ms more, the rest of a pass 0.5 ms
 _TRIES = const(3)
 _WARN_MS = const(300_000)
 _DAY_S = const(86_400)
@@ -112,22 +113,34 @@ class Cartridge:
 
     # ------------------------------------------------------------------ main loop
     def poll(self, now_ms, awake):
+        running = self._drive_state[DRIVE] == 1
         elapsed_ms = self._elapsed_ms(now_ms, self._last_ms)
-        self._last_ms = now_ms
-        self.use.pass_time(elapsed_ms, self._clock_s())
-        if self._running:
-            self.use.add(elapsed_ms)
-        self._running = self._drive_state[DRIVE] == 1
+        counts = running != self._running or elapsed_ms >= _COUNT_MS
+        if counts:
+            self._count(elapsed_ms, running)
+            self._last_ms = now_ms
         if self._seated_n():
             self._removed(now_ms, awake)
         elif awake:
             self._job = None
+            if not counts:
+                return
         else:
             self._serve(now_ms)
-        quiet = not awake and self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS
-        if quiet and self.fault == faults.CARTRIDGE_LOST:
-            self.fault = faults.NONE
+        if self.fault == faults.CARTRIDGE_LOST and not awake:
+            self._forget_loss(now_ms)
         self._conclude()
+
+    def _count(self, elapsed_ms, running):
+        self.use.pass_time(elapsed_ms, self._clock_s())
+        if self._running:
+            self.use.add(elapsed_ms)
+        self._running = running
+
+    def _forget_loss(self, now_ms):
+        """The cause of a loss is gone when the contact has been quiet for a while."""
+        if self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS:
+            self.fault = faults.NONE
 
     def _removed(self, now_ms, awake):
         if self._phase != _ABSENT:
