@@ -254,7 +254,8 @@ class CutPower(ActionBase):
 
 
 Action = Annotated[
-    SetRate | SetDepth | SelectProfile | SetTime | SeatCartridge | RemoveCartridge | PressTrigger | ReleaseTrigger | PressButton | ReleaseButton | TouchSkin | Lift
+    SetRate | SetDepth | SelectProfile | SetTime | PressTrigger | ReleaseTrigger | PressButton | ReleaseButton
+    | TouchSkin | Lift | SeatCartridge | RemoveCartridge
     | Inject | Repair | ShortWinding | Jam | StickBridge | StickRunN | GlitchIndex | StickIndex | HaltCpu | SpinCpu
     | SilenceHost | FloodHost | SetCell | ConnectCharger | DisconnectCharger | SetNose | SetAmbient
     | CutPower | PowerCycle | ResetChip | Acknowledge | Wait | Mark | Assert,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from needlepen.emulator.injection import analogue
 from needlepen.emulator.injection.entry import Act, Entry, Undo, Value, number
 from needlepen.emulator.injection.vocabulary import Fault
 
@@ -96,11 +97,12 @@ def _no_second_clock(pen: EmulatedPen, _fault: Fault) -> Undo:
 
 
 def _reference(pen: EmulatedPen, fault: Fault) -> Undo:
-    return _inside(pen).bend_reference(number(fault) / 100.0)
+    return analogue.insert_everywhere(pen, analogue.scaled(1.0 / (1.0 + number(fault) / 100.0)))
 
 
 def _multiplexer(pen: EmulatedPen, fault: Fault) -> Undo:
-    return _inside(pen).stick_multiplexer(round(number(fault)))
+    always = pen.faults.chain(round(number(fault))).sound
+    return analogue.insert_everywhere(pen, lambda t_ns, _sound: always(t_ns))
 
 
 ENTRIES: tuple[Entry, ...] = (
