@@ -133,10 +133,6 @@ class DepthAxis:
         self._follow()
         self._tell()
 
-    def reverse_walk(self) -> None:
-        """Vibration walks the other way from now on."""
-        self._walk_sign = -self._walk_sign
-
     # ------------------------------------------------------------------ what can be read
     @property
     def protrusion_mm(self) -> float:

@@ -78,11 +78,6 @@ class Plant:
 
     # ------------------------------------------------------------------ needles
     @property
-    def load_mm(self) -> float | None:
-        """Protrusion that a test has imposed on the needles, None while they follow the axis."""
-        return self._load_mm
-
-    @property
     def needles(self) -> int:
         """Needles that skin would meet now."""
         return self._seated if self._load_needles is None else self._load_needles
