@@ -32,17 +32,17 @@ class Bench:
         engine: str = "auto",
         parameters: PenParameters | None = None,
     ) -> EmulatedPen:
-        """A pen before power-on. `cell_v`: open-circuit voltage, 2.5 to 4.35 V; `seed`: noise and index disc.
+        """A calibrated pen before power-on. `cell_v`: open-circuit voltage, 2.5 to 4.35 V; `seed`: which pen it is.
 
         Raises UsageError for a cell or an engine that the model does not have.
         """
+        from needlepen.emulator.factory_image import factory_image
         from needlepen.emulator.parameters import PenParameters
         from needlepen.emulator.pen import EmulatedPen
 
         described = (parameters or PenParameters()).but(cell_ocv_v=cell_v)
-        return EmulatedPen(
-            self.board, self.runtime.path, self.application.image, described, seed=seed, engine=engine
-        )
+        image = factory_image(self.application.image, self.board, described, seed)
+        return EmulatedPen(self.board, self.runtime.path, image, described, seed=seed, engine=engine)
 
 
 def prepare(board_name: str = "pico_pen", kind: Kind = "development", runtime: Path | None = None) -> Bench:

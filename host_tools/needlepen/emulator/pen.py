@@ -12,6 +12,7 @@ from needlepen.emulator.cartridge_socket import Cartridge, CartridgeSocket
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.depth_axis import DepthAxis
 from needlepen.emulator.electronics import Electronics
+from needlepen.emulator.factory_image import unique_id as serial_id
 from needlepen.emulator.front_end import AdcModel, CurrentAmplifier, battery_adc_volts
 from needlepen.emulator.front_panel import FrontPanel
 from needlepen.emulator.injection.injector import Injector
@@ -58,7 +59,7 @@ class EmulatedPen:
         self.chip: Chip = Chip(
             runtime,
             filesystem=image,
-            unique_id=unique_id or (0xE660_0000_0000_0000 + seed).to_bytes(8, "big"),
+            unique_id=unique_id or serial_id(seed),
             engine=engine,
             filesystem_offset=board.flash.filesystem_offset,
         )
