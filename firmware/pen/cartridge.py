@@ -170,7 +170,7 @@ class Cartridge:
         elif self._job is None:
             self._job = self._next_job(now_ms)
         if self._job:
-            self._work(now_ms)
+            self._work(self._job, now_ms)
 
     def _next_job(self, now_ms):
         phase = self._phase
@@ -191,12 +191,12 @@ class Cartridge:
             return self._read() if self._elapsed_ms(now_ms, self._checked_ms) >= _CHECK_MS else None
         return None
 
-    def _work(self, now_ms):
+    def _work(self, job, now_ms):
         """One slice of the job: up to 4 ms."""
         phase = self._phase
         begun_us = time.ticks_us()
         try:
-            while not next(self._job) and time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
+            while not next(job) and time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
                 pass
         except StopIteration:
             self._job = None
@@ -235,7 +235,7 @@ class Cartridge:
     def _expired(self):
         """By the date, where the pen knows it."""
         clock_s = self._clock_s()
-        return clock_s is not None and clock_s // _DAY_S > self.record.expiry_day
+        return clock_s is not None and self.record is not None and clock_s // _DAY_S > self.record.expiry_day
 
     # ------------------------------------------------------------------ jobs
     def _read(self):

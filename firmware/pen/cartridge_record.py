@@ -1,3 +1,5 @@
+# mypy: disable-error-code="arg-type"
+# Viper takes bytes where a function asks for a pointer; the type checker does not know.
 """What the memory of a cartridge means. Pure logic; the host makes records by the same layout.
 
     0x00  record, 40 bytes, below          pages 0 and 1: write-protected
