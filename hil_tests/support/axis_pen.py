@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import shutil
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from needlepen.build import app_image
 from needlepen.emulator.factory import factory_calibration
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen import EmulatedPen
+from needlepen.emulator.stepper import COILS
 
 MS = 1e6
+PATTERNS = (1, 5, 4, 6, 2, 10, 8, 9)
+"""Coil ends A1 A2 B1 B2 (bits 0 to 3) of the eight half steps, outward."""
 
 LOOP = """
 import gc, time
@@ -92,11 +96,15 @@ class AxisPen:
     def __init__(self, runtime: Path, firmware: Path, seed: int = 0, **parameters: float) -> None:
         values = PenParameters().but(**parameters)
         reference = board.load()
-        self.pen = _ConsolePen(reference, runtime, app_image(reference, firmware=firmware).image, values, seed)
+        self.pen = _ConsolePen(
+            reference, runtime, app_image(reference, firmware=firmware).image, values, seed
+        )
         self.chip, self.truth = self.pen.chip, self.pen.plant.axis
         self.calibration = factory_calibration(values, seed)
         self.fault_ns: list[int] = []
-        self.chip.on_output(reference.gpio("LED"), lambda t_ns, level: self.fault_ns.append(t_ns) if level else None)
+        self.chip.on_output(
+            reference.gpio("LED"), lambda t_ns, level: self.fault_ns.append(t_ns) if level else None
+        )
         self.chip.console.wait_connected()
         self.exec(LOOP % {"points": self.calibration.points, "hall": self.calibration.hall_uv_per_mm})
 
@@ -120,8 +128,7 @@ class AxisPen:
 
     def to(self, depth_um: int, slow: bool = False) -> Report:
         """Go to a depth that must not be refused."""
-        report = self.run(f"assert axis.move_to({depth_um}, {slow}) is None")
-        return report
+        return self.run(f"assert axis.move_to({depth_um}, {slow}) is None")
 
     def at(self, ms: float, action: Any) -> float:
         """Call action() `ms` from now; returns that time in ns."""
@@ -135,6 +142,37 @@ class _ConsolePen(EmulatedPen):
 
     def _from_pen(self, data: bytes) -> None:
         pass
+
+
+class Coils:
+    """What the coils of a pen were told, from now on.
+
+    Attributes:
+        words: (time in ns, pattern) of each change; ends that change in the same cycle are one change.
+    """
+
+    def __init__(self, pen: AxisPen) -> None:
+        self.words: list[tuple[int, int]] = []
+        gpio = pen.pen.board.gpio
+        self._pattern = sum(((pen.chip.output(gpio(name)) or 0) << bit) for bit, name in enumerate(COILS))
+        for bit, name in enumerate(COILS):
+            pen.chip.on_output(gpio(name), lambda t_ns, level, bit=bit: self._changed(t_ns, bit, level or 0))
+
+    def _changed(self, t_ns: int, bit: int, level: int) -> None:
+        if self.words and self.words[-1][0] == t_ns:
+            self.words.pop()
+        self._pattern = self._pattern & ~(1 << bit) | level << bit
+        self.words.append((t_ns, self._pattern))
+
+    def steps(self) -> int:
+        """Half steps in all, outward positive; a change that is none of -2 to 2 half steps fails the test."""
+        total = 0
+        patterns = [pattern for _, pattern in self.words]
+        for a, b in pairwise(patterns):
+            turn = (PATTERNS.index(b) - PATTERNS.index(a) + 4) % 8 - 4
+            assert -2 <= turn <= 2, (a, b)
+            total += turn
+        return total
 
 
 def axis_firmware(scratch: Path) -> Path:
