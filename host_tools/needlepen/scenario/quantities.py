@@ -40,7 +40,7 @@ def _table(kind: Kind, rows: Mapping[str, str]) -> dict[str, Quantity]:
 def unit_suffix(name: str) -> str:
     """The unit in a name, for example "mm" of "protrusion_mm"; "" when it has none."""
     parts = name.split("_")
-    return next((unit for unit in ("_".join(parts[-2:]), parts[-1]) if unit in UNITS and unit != name), "")
+    return next((unit for unit in ("_".join(parts[-2:]), parts[-1]) if unit in UNITS), "")
 
 
 QUANTITIES: Mapping[str, Quantity] = {
