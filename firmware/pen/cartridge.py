@@ -55,7 +55,7 @@ _DAY_S = const(86_400)
 
 
 class Cartridge:
-    """`seated_n()`: 0 = seated; `clock_s()`: seconds since 2000-01-01, or None; `keys.cartridge`: 32 bytes or None."""
+    """`seated_n()`: 0 = seated; `clock_s()`: seconds since 2000-01-01, or None; `keys.cartridge`: 32 bytes; or None."""
 
     def __init__(self, chip, seated_n, state, elapsed_ms, pen_id, clock_s, keys):
         self.fault = faults.NONE
@@ -244,7 +244,8 @@ class Cartridge:
         rom = yield from chip.identify()
         memory = yield from chip.read(0, MEMORY_BYTES)
         yield True
-        refusal, reason, record = layout.unpack(memory, rom, self._keys.cartridge)
+        key = self._keys.cartridge if self._keys else None
+        refusal, reason, record = layout.unpack(memory, rom, key)
         yield True
         mark, minutes = layout.use_of(memory)
         fresh = mark == layout.UNUSED_ROW and minutes == layout.UNUSED_ROW
