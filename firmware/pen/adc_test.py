@@ -1,4 +1,4 @@
-"""Test of the converter (SR-26) with what it can know: the chip's temperature sensor, and that no current flows at rest.
+"""Test of the converter (SR-26) with what it can know: the chip's temperature, and that no current flows at rest.
 
 The sensor (channel 4) gives 0.706 V at 27 C and 1.721 mV less for each K, whatever the reference is, so its code says
 how high the reference is, as well as one knows the temperature. The chip is taken to be at 5 to 60 C (assumed): at 27 C

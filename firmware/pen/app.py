@@ -44,12 +44,10 @@ _GC_BYTES = const(24_576)  # collected this often the heap stays in one piece; m
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
-_VOLUME_PCT = (0, 20, 50, 100)  # of the buzzer, by the setting
 
 
 class App:
-    def __init__(self):
-        boot_ms = time.ticks_ms()
+    def __init__(self, boot_ms):
         self.drive = drive = Drive()
         boot_fault = WATCHDOG_RESET if machine.reset_cause() == machine.WDT_RESET else NONE
         if drive.tripped:
@@ -94,7 +92,7 @@ class App:
         settings = self.store.settings
         self.use_profile(int(settings.profile) if settings.profile in [str(n) for n in PROFILES] else 0)
         self.drive.set_rate_hz(settings.rate_hz)
-        self.panel.volume_pct = _VOLUME_PCT[settings.volume]
+        self.panel.volume = settings.volume
         self.axis.set_calibration(self.store.calibration)
 
     def use_profile(self, number):
@@ -168,6 +166,7 @@ class App:
         """Development build, Ctrl-C: brake, stop the tick, stop the watchdog, leave the REPL to the user."""
         self.drive.shut_down()
         self.axis.close()
+        self.panel.shut_down()
         machine.mem32[_WATCHDOG_CTRL] &= ~_WATCHDOG_ENABLE
 
 
@@ -177,14 +176,14 @@ def _stored_heat(store):
     return (counters.winding_ck // 100 << 8) | (counters.housing_ck // 100)
 
 
-def run():
+def run(started_ms):
     for pin, level in SAFE_OUTPUTS:
         Pin(pin, Pin.OUT, value=level)
     micropython.alloc_emergency_exception_buf(100)
     development = BUILD_KIND == "development"
     if not development:
         micropython.kbd_intr(-1)
-    app = App()
+    app = App(started_ms)
     try:
         app.run()
     except KeyboardInterrupt:

@@ -2,39 +2,22 @@
 
 Each move is a schedule that DMA and PIO carry out; `poll` only starts it, follows it with the window that the control
 tick keeps the sensor to, and judges the end. Every depth is reached outward, from the retracted side, so that the play
-of the screw is always on the same side; 0.00 mm is where the home switch closes. The hall sensor never steers: it is
-the independent second opinion (SR-02), with its zero taken at home and its gain from the calibration.
+of the screw is always on the same side; 0.00 mm is where the home switch closes.
 """
 
 import time
 
-from machine import ADC
 from micropython import const
 
 from pen import axis_homing
 from pen.axis_homing import Failed
 from pen.axis_profile import FAST, SLOW, Schedule
-from pen.board import (
-    ADC_DEPTH_POSITION_CHANNEL,
-    ADC_DEPTH_POSITION_OFFSET_UM,
-    ADC_DEPTH_POSITION_UM_PER_LSB_Q16,
-    ADC_DEPTH_POSITION_VALID_MAX_RAW,
-    ADC_DEPTH_POSITION_VALID_MIN_RAW,
-    DEPTH_BACKLASH_UM,
-    DEPTH_STEP_UM,
-)
-from pen.depth import RUNAWAY_UM, DepthMap, Drift, Follower
-from pen.faults import DEPTH_HOME, DEPTH_RUNAWAY, DEPTH_SENSOR, DEPTH_WALK, NONE
-from pen.limits import SR02_TRIP_MS
-from pen.places import DEPTH_BAD_MS, DEPTH_HIGH_SUM, DEPTH_LOW_SUM, DEPTH_SUM, TICKS
+from pen.board import DEPTH_BACKLASH_UM, DEPTH_STEP_UM
+from pen.depth import DepthMap
+from pen.depth_sensor import DepthSensor
+from pen.faults import DEPTH_HOME, DEPTH_WALK, NONE
 from pen.states import BLOCK_DEPTH_MOVING, BLOCK_DEPTH_NOT_HOMED, BLOCK_DEPTH_SENSOR, WARN_DEPTH_DRIFT
 from pen.stepper import Stepper
-
-_SAMPLES = const(8)
-_LEAST_SUM = const(_SAMPLES * ADC_DEPTH_POSITION_VALID_MIN_RAW)
-_MOST_SUM = const(_SAMPLES * ADC_DEPTH_POSITION_VALID_MAX_RAW)
-_ANY_SUM = const(_SAMPLES * 4096)
-_RING_TICKS = const(3)  # after waking until the ring holds new samples only
 
 # In half steps.
 _UNDER = const(2 * (DEPTH_BACKLASH_UM // DEPTH_STEP_UM + 2))  # overshoot behind a depth, then outward to it
@@ -42,8 +25,6 @@ _CREEP = const(4)  # the last of the way home
 _BEYOND = const(16)  # how far behind home it is still looked for
 
 _LOOK_AHEAD_US = const(5_000)  # half a pass of the main loop: the window follows the move in steps of a pass
-_LIMIT_MS = const(SR02_TRIP_MS // 2)  # an error counts after 10 ms and has to stop the pen within 20 (SR-02)
-_MAY_WAIT_MS = const(4)
 
 
 class Axis:
@@ -51,38 +32,31 @@ class Axis:
 
     `target_um`: the depth that was asked for. `depth_um`: where the axis stands, `target_um` once it is there.
     `measured_um`: what the hall sensor says. `window_codes`: (lowest, highest) single code that is right at rest.
-    `wants_drive`: the tick has to watch; the app wakes the drive.
+    `wants_drive`: the tick has to watch; the app wakes the drive. `lost_steps`: the next move finds home anew first.
     """
 
     def __init__(self, state):
         self.fault = NONE
         self.warnings = 0
         self.homed = False
+        self.lost_steps = False
         self.target_um = 0
-        self.window_codes = (0, 4096)
-        self.lost_steps = False  # home has to be found anew before the next move
+        self.sensor = DepthSensor(state)
         self.stepper = Stepper()
         self.schedule = Schedule()
         self.half = 0  # place of the rotor in half steps from home; meaningful once homed
-        self.sum = -1  # of 8 codes of the sensor; -1 not known
-        self._state = state
-        self._adc = ADC(ADC_DEPTH_POSITION_CHANNEL)
+        self.goal = 0  # where it has to go
+        self._stands_um = 0  # protrusion at `half`, while at rest
         self._sequence = None  # generator of what is going on, one step for each poll
         self._unwatched = False  # it must not wait for the drive: the needles have to come in
         self._slow = False
-        self.goal = 0
-        self._zero_sum = 0
-        self._outside_ms = None  # since when the sensor has been outside its window, at rest
+        self._awake = False
         self._polled_ms = time.ticks_ms()
-        self._drift = Drift()
-        self._follower = Follower()
-        self.map = DepthMap()
-        self.let_sensor_be(True)
 
     # ---------------------------------------------------------------- what the app asks
     def set_calibration(self, calibration):
         """Take `points` and `hall_uv_per_mm` of a calibration, or None. Home has to be found anew: call `home`."""
-        self.map = DepthMap(calibration)
+        self.sensor.map = DepthMap(calibration)
         self.homed = False
 
     def home(self):
@@ -97,10 +71,10 @@ class Axis:
         """
         if not self.homed:
             return "the depth axis has not found home"
-        if depth_um > self.map.cap_um or depth_um < 0 or (slow and depth_um > self.target_um):
+        if depth_um > self.sensor.map.cap_um or depth_um < 0 or (slow and depth_um > self.target_um):
             return "depth not allowed"
         self.target_um = depth_um
-        self.goal = 2 * self.map.steps(depth_um)
+        self.goal = 2 * self.sensor.map.steps(depth_um)
         self._slow = slow
         if self._sequence is None:
             self._begin(self._moving(), False)
@@ -129,7 +103,7 @@ class Axis:
 
     @property
     def busy(self):
-        return self._sequence is not None or self._outside_ms is not None
+        return self._sequence is not None or self.sensor.suspicious
 
     @property
     def wants_drive(self):
@@ -145,45 +119,28 @@ class Axis:
         mask = 0 if self.homed else BLOCK_DEPTH_NOT_HOMED
         if self._sequence is not None:
             mask |= BLOCK_DEPTH_MOVING
-        return mask if self.sensor_sound else mask | BLOCK_DEPTH_SENSOR
+        return mask if self.sensor.sound else mask | BLOCK_DEPTH_SENSOR
 
     @property
     def depth_um(self):
         if self._sequence is None and self.half == self.goal:
             return self.target_um
-        return self.protrusion_um(self._place())
+        return self._protrusion_um(self._place())
 
     @property
     def measured_um(self):
-        return self.um_of(self.sum) if self.homed else self.nominal_um
+        return self.sensor.um if self.homed else self.sensor.nominal_um
+
+    @property
+    def window_codes(self):
+        return self.sensor.window_codes
 
     def window_fault(self):
-        """Which fault it is that the sensor has left its window: the sensor's, if it cannot be the axis."""
-        if not self.sensor_sound:
-            return DEPTH_SENSOR
-        set_um = self.protrusion_um(self._place())
-        stood_still = (
-            self._follower.stood_still(self.measured_um) and self._follower.moved(set_um) >= RUNAWAY_UM
-        )
-        stayed_at_home = set_um > RUNAWAY_UM and self.stepper.at_home
-        return DEPTH_SENSOR if stood_still and not stayed_at_home else DEPTH_RUNAWAY
+        """Which fault it is that the sensor has left its window: call it when the tick has stopped the motor so."""
+        return self.sensor.fault(self._protrusion_um(self._place()), self.stepper.at_home, self._awake)
 
-    # ---------------------------------------------------------------- numbers
-    @property
-    def sensor_sound(self):
-        """False when the last reading lay outside what the sensor can give (SR-04)."""
-        return self.sum < 0 or _LEAST_SUM <= self.sum <= _MOST_SUM
-
-    @property
-    def nominal_um(self):
-        """What a sensor without tolerances would mean with the last reading."""
-        return (self.sum // _SAMPLES * ADC_DEPTH_POSITION_UM_PER_LSB_Q16 >> 16) + ADC_DEPTH_POSITION_OFFSET_UM
-
-    def um_of(self, total):
-        return self.map.home_um + self.map.um_off(total - self._zero_sum)
-
-    def protrusion_um(self, half):
-        return self.map.protrusion_um(half * DEPTH_STEP_UM // 2)
+    def _protrusion_um(self, half):
+        return self.sensor.map.protrusion_um(half * DEPTH_STEP_UM // 2)
 
     def _place(self):
         """Where the coils hold the rotor now, in half steps."""
@@ -195,96 +152,45 @@ class Axis:
     def poll(self, now_ms, awake):
         elapsed_ms = time.ticks_diff(now_ms, self._polled_ms)
         self._polled_ms = now_ms
-        self._read(awake)
-        if self._sequence is not None and (self._unwatched or (awake and self.sum >= 0)):
+        self._awake = awake
+        sensor = self.sensor
+        sensor.read(awake)
+        if self._sequence is not None and (self._unwatched or (awake and sensor.known)):
             try:
                 next(self._sequence)
             except StopIteration:
                 self._sequence = None
             except Failed as failed:
                 self.fail(failed.args[0])
-        if self.homed:
-            self._watch_place(elapsed_ms)
-        if not self.fault:
-            self._watch_window(now_ms, awake)
+        if self.homed and sensor.known:
+            if self.stepper.running:
+                self._follow()
+            elif self._sequence is None:
+                self._judge_drift(elapsed_ms)
+        if not self.fault and sensor.left_window(now_ms, awake):
+            self.fail(self.window_fault())
 
-    def _read(self, awake):
-        if not awake:
-            total = 0
-            for _ in range(_SAMPLES):
-                total += self._adc.read_u16() >> 4
-            self.sum = total
-        elif self._state[TICKS] > _RING_TICKS:
-            self.sum = self._state[DEPTH_SUM]
-        else:
-            self.sum = -1
+    def _follow(self):
+        """Keep the window around where the axis is and where it goes (SR-02), and see that the sensor goes with it."""
+        executed = self.stepper.executed()
+        low, high = self.schedule.span(self.schedule.ahead(executed, _LOOK_AHEAD_US))
+        sensor = self.sensor
+        sensor.allow(self._protrusion_um(low), self._protrusion_um(high))
+        if sensor.follower.stuck(self._protrusion_um(self.schedule.half_at(executed)), sensor.um):
+            self.fail(self.window_fault())
 
-    def _watch_place(self, elapsed_ms):
-        """Keep the window around where the axis is and goes, and the sensor's mean near it."""
-        if self.stepper.running:
-            executed = self.schedule.ahead(self.stepper.executed(), _LOOK_AHEAD_US)
-            self._keep_between(*self.schedule.span(executed))
-            if self.sum >= 0 and self._follower.stuck(self.protrusion_um(self._place()), self.measured_um):
-                self.fail(self.window_fault())
-        elif self._sequence is None and self.sum >= 0:
-            drift = self._drift
-            drift.take(self.measured_um - self.protrusion_um(self.half), elapsed_ms)
-            self.warnings = WARN_DEPTH_DRIFT if drift.warns else 0
-            if drift.stops:
-                self.fail(DEPTH_WALK)
-
-    def _keep_between(self, low_half, high_half):
-        off = self.map.tolerance_um
-        low = self._zero_sum + self.map.sum_off(self.protrusion_um(low_half) - off - self.map.home_um)
-        high = self._zero_sum + self.map.sum_off(self.protrusion_um(high_half) + off - self.map.home_um)
-        self._set_window(max(low, _LEAST_SUM), min(high, _MOST_SUM))
-
-    def _set_window(self, low, high):
-        self._state[DEPTH_LOW_SUM] = low
-        self._state[DEPTH_HIGH_SUM] = high
-        self.window_codes = (low // _SAMPLES, high // _SAMPLES)
-
-    def let_sensor_be(self, sound):
-        """No place to compare with: any reading is right, or (`sound`) any that a sound sensor can give."""
-        if sound:
-            self._set_window(_LEAST_SUM, _MOST_SUM)
-        else:
-            self._set_window(0, _ANY_SUM)
-
-    def _watch_window(self, now_ms, awake):
-        """The tick counts how long the sensor is outside; this is what follows when it did not stop a motor."""
-        state = self._state
-        if awake:
-            self._outside_ms = None
-            until_ms = time.ticks_add(now_ms, _MAY_WAIT_MS)
-            # The next pass comes after 10 ms and would be too late (SR-02), so wait for the few that are left.
-            while _LIMIT_MS - _MAY_WAIT_MS < state[DEPTH_BAD_MS] <= _LIMIT_MS:
-                if time.ticks_diff(until_ms, time.ticks_ms()) < 0:
-                    break
-            if state[DEPTH_BAD_MS] > _LIMIT_MS:
-                self._read(True)
-                self.fail(self.window_fault())
-            return
-        if self._inside():
-            self._outside_ms = None
-        elif self._outside_ms is None:
-            self._outside_ms = now_ms
-        else:
-            left_ms = _LIMIT_MS - time.ticks_diff(now_ms, self._outside_ms)
-            if left_ms <= _MAY_WAIT_MS:
-                time.sleep_ms(max(0, left_ms))
-                self._read(False)
-                if not self._inside():
-                    self.fail(self.window_fault())
-
-    def _inside(self):
-        return self._state[DEPTH_LOW_SUM] <= self.sum <= self._state[DEPTH_HIGH_SUM]
+    def _judge_drift(self, elapsed_ms):
+        drift = self.sensor.drift
+        drift.take(self.sensor.um - self._stands_um, elapsed_ms)
+        self.warnings = WARN_DEPTH_DRIFT if drift.warns else 0
+        if drift.stops:
+            self.fail(DEPTH_WALK)
 
     # ---------------------------------------------------------------- moves
     def _begin(self, sequence, unwatched):
         self._sequence = sequence
         self._unwatched = unwatched
-        self._drift.forget()
+        self.sensor.drift.forget()
         self.warnings = 0
 
     def fail(self, fault):
@@ -298,7 +204,6 @@ class Axis:
         if self.stepper.running:
             self.half = self.schedule.half_at(self.stepper.stop())
             self.homed = False
-        self._outside_ms = None
 
     def go(self, until_home=False):
         """Carry out the schedule; the rotor has settled at its end."""
@@ -315,31 +220,32 @@ class Axis:
             yield from self.go()
         self.half = 0
 
-    def take_zero(self, zero_sum):
-        """The sensor's reading at home, which has just been found."""
-        self._zero_sum = zero_sum
+    def found_home(self, zero_sum):
+        """Home is found; `zero_sum` is the sensor's reading there."""
+        self.sensor.zero_sum = zero_sum
         self.homed = True
         self.lost_steps = False
         self.target_um = self.goal = 0
         self._rest()
 
     def _rest(self):
-        self._keep_between(self.half, self.half)
-        self._follower.begin(self.protrusion_um(self.half), self.measured_um)
+        """The axis stands: from now on the sensor has to stay where it is."""
+        um = self._stands_um = self._protrusion_um(self.half)
+        self.sensor.allow(um, um)
+        self.sensor.follower.begin(um, self.sensor.um)
 
     def _moving(self):
-        self._follower.begin(self.protrusion_um(self.half), self.measured_um)
+        self.sensor.follower.begin(self._protrusion_um(self.half), self.sensor.um)
         while self.half != self.goal:
             if self.lost_steps and not self._slow:
                 depth_um, goal = self.target_um, self.goal
                 yield from axis_homing.find(self)
                 self.target_um, self.goal = depth_um, goal
-                self._follower.begin(self.protrusion_um(0), self.measured_um)
-                continue
-            yield from self._stretch(self.goal)
+            else:
+                yield from self._stretch(self.goal)
         yield
         self._rest()
-        if abs(self.measured_um - self.protrusion_um(self.half)) > self.map.tolerance_um // 2:
+        if abs(self.sensor.um - self._stands_um) > self.sensor.map.tolerance_um // 2:
             self.lost_steps = True
 
     def _stretch(self, goal):
@@ -367,7 +273,7 @@ class Axis:
         self.schedule.creep_to(-_BEYOND)
         yield from self.go(True)
         found = self.half
-        if not self.stepper.at_home or (found > _CREEP and self.nominal_um > axis_homing.NEAR_HOME_UM):
+        if not self.stepper.at_home or (found > _CREEP and self.sensor.nominal_um > axis_homing.NEAR_HOME_UM):
             raise Failed(DEPTH_HOME)  # no switch, or one that closes far out where the sensor does not agree
         yield from self.at_home_now()
         self.lost_steps = not 0 <= found <= 1

@@ -47,24 +47,24 @@ def find(axis):
     schedule, stepper = axis.schedule, axis.stepper
     axis.abort()
     axis.homed = False
-    axis.let_sensor_be(True)
+    axis.sensor.allow_sound()
     _to_rest(schedule, stepper, axis.half)
     yield from axis.go()
     schedule.begin(axis.half)
     schedule.to(axis.half - _SWEEP, SAFE)
     yield from axis.go(True)
-    if not stepper.at_home or axis.nominal_um > NEAR_HOME_UM:
+    if not stepper.at_home or axis.sensor.nominal_um > NEAR_HOME_UM:
         raise Failed(DEPTH_HOME)
     yield from axis.at_home_now()
     yield
-    before_um = axis.nominal_um
+    before_um = axis.sensor.nominal_um
     schedule.begin(0)
     schedule.to(_BACK_OFF, SAFE)
     yield from axis.go()
     yield
     if stepper.at_home:
         raise Failed(DEPTH_HOME)
-    if axis.nominal_um - before_um < _FOLLOWED_UM:
+    if axis.sensor.nominal_um - before_um < _FOLLOWED_UM:
         raise Failed(DEPTH_SENSOR)
 
     schedule.begin(_BACK_OFF)
@@ -75,13 +75,13 @@ def find(axis):
         raise Failed(DEPTH_HOME)
     yield from axis.at_home_now()
     yield
-    if not -_ZERO_OFF_UM <= axis.nominal_um <= _ZERO_OFF_UM:
+    if not -_ZERO_OFF_UM <= axis.sensor.nominal_um <= _ZERO_OFF_UM:
         raise Failed(DEPTH_SENSOR)
     total = 0
     for _ in range(_ZERO_SUMS):
-        total += axis.sum
+        total += axis.sensor.sum
         yield
-    axis.take_zero(total // _ZERO_SUMS)
+    axis.found_home(total // _ZERO_SUMS)
 
 
 def retract(axis):
@@ -89,12 +89,12 @@ def retract(axis):
     stepper = axis.stepper
     known = axis.homed
     axis.abort()
-    axis.let_sensor_be(False)
+    axis.sensor.allow_any()
     axis.target_um = axis.goal = 0
     yield from _sweep(axis, True)
     if stepper.at_home:
         counted_out = known and axis.half > _FAR_OUT
-        if counted_out or (axis.sensor_sound and axis.nominal_um > NEAR_HOME_UM):
+        if counted_out or (axis.sensor.sound and axis.sensor.nominal_um > NEAR_HOME_UM):
             yield from _sweep(axis, False)
     yield from axis.at_home_now()
 

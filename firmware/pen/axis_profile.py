@@ -58,7 +58,7 @@ def ramp(start_hz, top_hz, acceleration_hz_s):
 
 FAST = ramp(DEPTH_START_RATE_HZ, DEPTH_STEP_RATE_HZ, DEPTH_ACCELERATION_HZ_S)
 SAFE = array.array("I", (1_000_000 // DEPTH_START_RATE_HZ,))  # may end at any step
-_SLOW_HZ = const(7 * 1000 * SR23_RETRACT_MM_S // (8 * DEPTH_STEP_UM))
+_SLOW_HZ = const(3 * 1000 * SR23_RETRACT_MM_S // (4 * DEPTH_STEP_UM))
 SLOW = array.array("I", (1_000_000 // _SLOW_HZ,))  # while the motor runs (SR-23)
 
 

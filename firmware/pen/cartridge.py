@@ -46,15 +46,16 @@ _MARKED = const(5)  # it is written, the session runs
 
 _SETTLE_MS = const(50)  # a contact bounces for some ms while the cartridge clicks in
 _QUIET_MS = const(1000)
+_COUNT_MS = const(100)
 _CHECK_MS = const(2000)
-_SLICE_US = const(2500)  # the last piece of a slice takes up to 1.3 ms more
+_SLICE_US = const(2000)  # the last piece takes up to 1.3 ms more, the rest of a pass 0.5 ms
 _TRIES = const(3)
 _WARN_MS = const(300_000)
 _DAY_S = const(86_400)
 
 
 class Cartridge:
-    """`seated_n()`: 0 = seated; `clock_s()`: seconds since 2000-01-01, or None; `keys.cartridge`: 32 bytes or None."""
+    """`seated_n()`: 0 = seated; `clock_s()`: seconds since 2000-01-01, or None; `keys.cartridge`: 32 bytes; or None."""
 
     def __init__(self, chip, seated_n, state, elapsed_ms, pen_id, clock_s, keys):
         self.fault = faults.NONE
@@ -112,22 +113,34 @@ class Cartridge:
 
     # ------------------------------------------------------------------ main loop
     def poll(self, now_ms, awake):
+        running = self._drive_state[DRIVE] == 1
         elapsed_ms = self._elapsed_ms(now_ms, self._last_ms)
-        self._last_ms = now_ms
-        self.use.pass_time(elapsed_ms, self._clock_s())
-        if self._running:
-            self.use.add(elapsed_ms)
-        self._running = self._drive_state[DRIVE] == 1
+        counts = running != self._running or elapsed_ms >= _COUNT_MS
+        if counts:
+            self._count(elapsed_ms, running)
+            self._last_ms = now_ms
         if self._seated_n():
             self._removed(now_ms, awake)
         elif awake:
             self._job = None
+            if not counts:
+                return
         else:
             self._serve(now_ms)
-        quiet = not awake and self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS
-        if quiet and self.fault == faults.CARTRIDGE_LOST:
-            self.fault = faults.NONE
+        if self.fault == faults.CARTRIDGE_LOST and not awake:
+            self._forget_loss(now_ms)
         self._conclude()
+
+    def _count(self, elapsed_ms, running):
+        self.use.pass_time(elapsed_ms, self._clock_s())
+        if self._running:
+            self.use.add(elapsed_ms)
+        self._running = running
+
+    def _forget_loss(self, now_ms):
+        """The cause of a loss is gone when the contact has been quiet for a while."""
+        if self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS:
+            self.fault = faults.NONE
 
     def _removed(self, now_ms, awake):
         if self._phase != _ABSENT:
@@ -157,7 +170,7 @@ class Cartridge:
         elif self._job is None:
             self._job = self._next_job(now_ms)
         if self._job:
-            self._work(now_ms)
+            self._work(self._job, now_ms)
 
     def _next_job(self, now_ms):
         phase = self._phase
@@ -178,12 +191,12 @@ class Cartridge:
             return self._read() if self._elapsed_ms(now_ms, self._checked_ms) >= _CHECK_MS else None
         return None
 
-    def _work(self, now_ms):
+    def _work(self, job, now_ms):
         """One slice of the job: up to 4 ms."""
         phase = self._phase
         begun_us = time.ticks_us()
         try:
-            while not next(self._job) and time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
+            while not next(job) and time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
                 pass
         except StopIteration:
             self._job = None
@@ -222,7 +235,7 @@ class Cartridge:
     def _expired(self):
         """By the date, where the pen knows it."""
         clock_s = self._clock_s()
-        return clock_s is not None and clock_s // _DAY_S > self.record.expiry_day
+        return clock_s is not None and self.record is not None and clock_s // _DAY_S > self.record.expiry_day
 
     # ------------------------------------------------------------------ jobs
     def _read(self):
@@ -231,7 +244,8 @@ class Cartridge:
         rom = yield from chip.identify()
         memory = yield from chip.read(0, MEMORY_BYTES)
         yield True
-        refusal, reason, record = layout.unpack(memory, rom, self._keys.cartridge)
+        key = self._keys.cartridge if self._keys else None
+        refusal, reason, record = layout.unpack(memory, rom, key)
         yield True
         mark, minutes = layout.use_of(memory)
         fresh = mark == layout.UNUSED_ROW and minutes == layout.UNUSED_ROW

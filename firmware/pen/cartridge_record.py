@@ -1,4 +1,6 @@
-"""What the memory of a cartridge means. Pure logic; the host makes records with the same code.
+# mypy: disable-error-code="arg-type"
+# Viper takes bytes where a function asks for a pointer; the type checker does not know.
+"""What the memory of a cartridge means. Pure logic; the host makes records by the same layout.
 
     0x00  record, 40 bytes, below          pages 0 and 1: write-protected
     0x40  used mark: 4 bytes 0, day of first use, last 2 bytes of the pen's ID          page 2: EPROM mode,
@@ -39,11 +41,11 @@ DAY_UNKNOWN = const(0xFFFF)
 LOT_BYTES = const(12)
 MOST_MINUTES = const(64)
 
-_MAGIC = b"NC"
-_HEAD = "<2sBBBBHH12s"
-_CHECKED = const(22)
-_SIGNED = const(24)
-_TAG_BYTES = const(16)
+MAGIC = b"NC"
+HEAD = "<2sBBBBHH12s"
+CHECKED_BYTES = const(22)
+SIGNED_BYTES = const(24)
+TAG_BYTES = const(16)
 
 
 class Record:
@@ -57,23 +59,6 @@ class Record:
         self.lot = lot
 
 
-def pack(record, rom, key):
-    """The record's 40 bytes, for the chip with this ID."""
-    head = struct.pack(
-        _HEAD,
-        _MAGIC,
-        VERSION,
-        record.type_number,
-        record.needles,
-        0,
-        record.depth_limit_um,
-        record.expiry_day,
-        record.lot.encode(),
-    )
-    signed = head + struct.pack("<H", crc16(head, _CHECKED, 0))
-    return signed + hmac_sha256(key, signed + rom)[:_TAG_BYTES]
-
-
 def unpack(memory, rom, key):
     """What the memory from 0x00 to past the protection bytes holds: (0, "", Record) or (BLOCK_ mask, why, None).
 
@@ -82,15 +67,15 @@ def unpack(memory, rom, key):
     data = bytes(memory[:RECORD_BYTES])
     if data == b"\xff" * RECORD_BYTES:
         return BLOCK_CARTRIDGE_UNREADABLE, "the cartridge holds no record", None
-    if data[:2] != _MAGIC:
+    if data[:2] != MAGIC:
         return BLOCK_CARTRIDGE_FOREIGN, "not a cartridge of this pen", None
-    if crc16(data, _CHECKED, 0) != data[_CHECKED] | data[_CHECKED + 1] << 8:
+    if crc16(data, CHECKED_BYTES, 0) != data[CHECKED_BYTES] | data[CHECKED_BYTES + 1] << 8:
         return BLOCK_CARTRIDGE_UNREADABLE, "the record is damaged", None
     if data[2] > VERSION:
         return BLOCK_CARTRIDGE_UNREADABLE, "the record needs newer firmware", None
     if key is None:
         return BLOCK_KEYS_MISSING, "the pen has no key to check it", None
-    if not same(data[_SIGNED:], hmac_sha256(key, data[:_SIGNED] + rom)[:_TAG_BYTES]):
+    if not same(data[SIGNED_BYTES:], hmac_sha256(key, data[:SIGNED_BYTES] + rom)[:TAG_BYTES]):
         return BLOCK_CARTRIDGE_FOREIGN, "counterfeit, or copied from another", None
     if bytes(memory[PROTECTION_ADDRESS : PROTECTION_ADDRESS + 5]) != PROTECTION:
         return BLOCK_CARTRIDGE_FOREIGN, "its memory is not locked", None
@@ -104,7 +89,7 @@ def unpack(memory, rom, key):
 
 
 def _record(data):
-    _, _, number, needles, _, limit_um, expiry_day, lot = struct.unpack(_HEAD, data[:_CHECKED])
+    _, _, number, needles, _, limit_um, expiry_day, lot = struct.unpack(HEAD, data[:CHECKED_BYTES])
     lot = "".join(chr(c) if 32 <= c < 127 else "?" for c in lot.rstrip(b"\0"))
     return Record(number, needles, limit_um, expiry_day, lot)
 

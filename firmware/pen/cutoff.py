@@ -115,6 +115,10 @@ class CutOff:
         window.exec(self._take)
         window.active(1)
 
+    def watch_trip(self, watching):
+        """Stop the machine that watches TRIP_N, for the proof of the latch, or let it go on; `clear` does so too."""
+        self._trip.active(watching)
+
     def arm(self):
         """Give permission. Returns None, or the reason why the hardware refused, as text.
 

@@ -6,7 +6,7 @@ import rp2
 from machine import PWM, Pin
 from micropython import const
 
-from pen import control, faults
+from pen import control, faults, proof
 from pen.board import (
     INDEX_PER_REV,
     PIN_CARTRIDGE_N,
@@ -21,6 +21,7 @@ from pen.board import (
     PIO_TICK_HZ,
     PIO_TICK_SM,
     PWM_N_HZ,
+    WATCHDOG_MAX_US,
 )
 from pen.control import state
 from pen.cutoff import CUT_TRIP, CUT_WINDOW, CutOff
@@ -31,6 +32,7 @@ from pen.places import (
     ADC_RING,
     BIAS_MHZ,
     CURRENT_LIMIT_MA,
+    CURRENT_MA,
     CUT_AGE_US,
     DEPTH_HIGH_SUM,
     DRIVE,
@@ -77,6 +79,8 @@ _RAMP_CHANGE_MHZ = const(50)  # per ms: 50 Hz/s while running (SR-23)
 _START_CURRENT_MA = const(950)  # PR-04 allows 1.2 A; the rest is the estimate's error
 _RUN_CURRENT_MA = const(1500)
 _WAKE_TICKS = const(17)
+_WATCHDOG_REST_MS = const(WATCHDOG_MAX_US // 1000 + 5)
+_SEEN_MA = const(200)  # a motor that speeds up draws 0.9 A
 _ANY_DEPTH_SUM = const(8 * 4096)  # until the depth axis sets its window
 _WINDOW_MARGIN_PERMILLE = const(6)  # index marks half a turn apart are placed within 0.6 %
 _EARLY_US = const(6_000)
@@ -104,9 +108,16 @@ class Drive:
 
     def __init__(self):
         self.awake = False  # True from `wake` to `rest`: the tick runs
-        self._cutoff = CutOff()
+        self.start_fault = (
+            faults.NONE
+        )  # of the last `start`: a proof that failed, or a refusal of the hardware
+        self._press_refusal = None
+        self._rested_ms = time.ticks_add(time.ticks_ms(), -_WATCHDOG_REST_MS)
+        self._current_seen = self._current_missing = False
+        self.cutoff = CutOff()
         self._pwm = PWM(Pin(PIN_PWM_N), freq=PWM_N_HZ, duty_u16=65535)
         self._trip_n = Pin(PIN_TRIP_N, Pin.IN, Pin.PULL_UP)
+        self._trigger_n = Pin(PIN_TRIGGER_N, Pin.IN, Pin.PULL_UP)
         self._latch_clear = Pin(PIN_LATCH_CLR, Pin.OUT, value=0)
         Pin(PIN_WDT_KICK, Pin.OUT, value=0)
         Pin(PIN_TICK, Pin.OUT, value=0)
@@ -130,7 +141,10 @@ class Drive:
         state[LINE_MASK] = mask | 1 << PIN_VBUS_SENSE if external_power else mask
 
     def wake(self):
-        """Start conversions, index supervision and tick, still braked; `woken` says when `start` may follow."""
+        """Start conversions, index supervision and tick, still braked; `woken` says when `start` may follow.
+
+        With the trigger pressed after a rest that let the external watchdog expire, that one is proven (3 ms).
+        """
         if not self.awake:
             self.sampling.start()
             self._index.start()
@@ -139,6 +153,10 @@ class Drive:
             state[WATCHED] = 0
             self._tick.active(1)
             self.awake = True
+            self._press_refusal = None
+            rested = time.ticks_diff(time.ticks_ms(), self._rested_ms) >= _WATCHDOG_REST_MS
+            if rested and not self._trigger_n() and not self.tripped:
+                self._press_refusal = proof.at_press(self)
 
     @property
     def woken(self):
@@ -149,6 +167,7 @@ class Drive:
         """Stop all that; call at standstill. Without the tick there is no heartbeat, so no permission."""
         if self.awake:
             self.awake = False
+            self._rested_ms = time.ticks_ms()
             self._tick.active(0)
             self._index.stop()
             self.sampling.stop()
@@ -172,23 +191,31 @@ class Drive:
         return self._trip_n.value() == 0
 
     def start(self):
-        """Arm and drive. Returns None, or the reason why the hardware refused."""
+        """Prove the channels that need a pressed trigger (3 ms), arm and drive.
+
+        Returns None, or what did not work, as text; `start_fault` is then the fault that it means.
+        """
+        self.start_fault = faults.START_REFUSED
         if self.tripped:
             return "overcurrent latch is set"
         if not self.woken:
             return "the drive is not awake"
+        self.start_fault = faults.PROOF_FAILED
         self._disarm()
-        self._prepare(_RAMP_START_MHZ)
-        state[DRIVE] = 1
-        refused = self._cutoff.arm()
+        refused = self._press_refusal or proof.at_start(self)
         if refused:
-            state[STOP_REASON] = STOP_ASKED
-        return refused
+            return refused
+        self.start_fault = faults.NONE
+        self._prepare(_RAMP_START_MHZ)
+        state[DRIVE] = (
+            1  # the last proof has left permission given: the next tick goes on with the heartbeats
+        )
+        return None
 
     def _disarm(self):
         """All cut-off machines at their start; the index window does not watch any more."""
         state[WATCHED] = 0
-        self._cutoff.clear()
+        self.cutoff.clear()
 
     def _prepare(self, ramp_mhz):
         for place in (
@@ -216,8 +243,15 @@ class Drive:
     def settle(self):
         """Call while running: starts the index window after a turn, slows the ramp when the start is over."""
         if not state[WATCHED] and state[EDGES] > INDEX_PER_REV:
-            self._cutoff.watch(window_counts())
+            self.cutoff.watch(window_counts())
             state[WATCHED] = 1
+            if (
+                not self._current_seen
+            ):  # the proofs look for current: a sensor that shows none makes them worthless
+                self._current_missing = True
+                self.stop()
+        if state[CURRENT_MA] > _SEEN_MA:
+            self._current_seen = True
         if state[SET_MHZ] == state[TARGET_MHZ]:
             state[RAMP_MHZ] = _RAMP_CHANGE_MHZ
             state[CURRENT_LIMIT_MA] = _RUN_CURRENT_MA
@@ -230,8 +264,10 @@ class Drive:
     def stop_fault(self):
         """The fault behind the last stop; NONE for a release or a stop that was asked for."""
         reason = state[STOP_REASON]
+        if self._current_missing:
+            return faults.CURRENT_SENSOR
         if reason == STOP_HARDWARE_CUT:
-            cause = self._cutoff.cause(state[HEARTBEAT_AT])
+            cause = self.cutoff.cause(state[HEARTBEAT_AT])
             if self.tripped or cause == CUT_TRIP:
                 return faults.OVERCURRENT
             if cause == CUT_WINDOW:
@@ -251,26 +287,13 @@ class Drive:
         time.sleep_us(50)
 
     def prove(self):
-        """Try the cut-off channels with the bridge braked. Returns None, or what did not work.
+        """Prove the cut-off channels that can be tried with the trigger up (25 ms). Returns None, or what did not work.
 
-        Heartbeat: permission is given, must read back, and must be gone with the supply when the heartbeats end.
+        `proof.AGAIN` is no failure: the drive was not at rest, or the trigger not up; ask again later.
         """
-        if self.tripped:
-            return "overcurrent latch is set"
-        cutoff = self._cutoff
-        self._disarm()
-        if cutoff.permitted() or cutoff.supply_enabled():
-            return "permission line stuck"
-        refused = cutoff.arm()
-        if refused:
-            return refused
-        if not cutoff.supply_enabled():
-            return "supply line did not follow"
-        time.sleep_ms(5)  # no heartbeat: the first 1.5 ms are the machine's own
-        if cutoff.permitted() or cutoff.supply_enabled() or not cutoff.latched():
-            return "heartbeat cut did not come"
-        self._disarm()
-        return None
+        refused = proof.before_arming(self)
+        self._rested_ms = time.ticks_ms()  # it has kicked the external watchdog
+        return refused
 
     def shut_down(self):
         """Leave everything braked and the tick stopped (end of the program in a development build)."""

@@ -17,7 +17,9 @@ def parse_reference(record):
         length, crc = int(words[2]), int(words[3], 16)
     except (ValueError, IndexError):
         return None
-    return (length, crc) if 0 < length <= FLASH_RUNTIME_BYTES and record == reference_text(length, crc) else None
+    return (
+        (length, crc) if 0 < length <= FLASH_RUNTIME_BYTES and record == reference_text(length, crc) else None
+    )
 
 
 def manifest_lines(data):

@@ -34,7 +34,7 @@ _WATCHED = bytes((PIN_RUN_N, PIN_SUPPLY_EN, PIN_LATCH_CLR, PIN_WDT_KICK, PIN_DEP
 # set cannot be cleared, and the stepper's driver takes a millisecond to wake up. RUN_N and SUPPLY_EN are never turned
 # over: the proofs move them.
 _TURNED = (PIN_PWM_N, PIN_LATCH_CLR, PIN_WDT_KICK, PIN_DEPTH_SLEEP_N)
-_SAFE = {pin: level for pin, level in SAFE_OUTPUTS}
+_SAFE = dict(SAFE_OUTPUTS)
 
 
 @micropython.viper
@@ -42,7 +42,7 @@ def differing(pins) -> int:
     """Mask of the given GPIO numbers (bytes) whose pad has not the level that is driven, at three readings in a row."""
     gpio = ptr8(pins)
     status = ptr32(_STATUS0)
-    count = int(len(pins))
+    count = int(len(pins))  # noqa: RUF046 (viper's int)
     mask = 0
     i = 0
     while i < count:

@@ -1,9 +1,10 @@
 """The self-tests of the pen (SR-26): when which of them runs. What they do is in their own modules.
 
-At boot `boot` runs all of them once, with interrupts and the drive at rest; until then and after any failure
-BLOCK_SELF_TEST forbids a start. Later `poll` goes on with them in slices. At rest: everything, a round takes 30 s.
-While the drive is awake: the clocks and the read-back in every pass, CPU and flash in small slices; memory, converter
-and the outputs that are turned over need rest, so a single run (10 min at most, SR-13) can put them off.
+At boot `boot` runs all of them once, with the drive at rest; until then, and after any failure, BLOCK_SELF_TEST
+forbids a start. Later `poll` goes on with them in slices. At rest a round of everything begins every 30 s and takes
+3 s, during which `busy` asks for full passes. While the drive is awake the clocks and the read-back are looked at in
+every pass, memory, CPU and flash go on in small slices and take 50 s for a round. Only the converter, which works then,
+and turning the outputs over need rest, so that a long run (10 min at most, SR-13) can put them off.
 
 The clocks have to be looked at in every pass of the main loop, also in a quick one: call `clock_watch.look()` there
 and do a full pass when it returns 1.
@@ -22,8 +23,10 @@ from pen.ram_test import RamTest
 from pen.readback import ReadBack
 from pen.states import BLOCK_SELF_TEST
 
-_SLICE_US = const(2_500)  # with the longest step a poll stays under 4 ms
-_AWAKE_EVERY = const(4)  # passes; a step then takes 0.7 ms
+_SLICE_US = const(1_200)  # with the longest step (2.4 ms, to open a file) a poll stays under 4 ms
+_ROUND_MS = const(30_000)
+_AWAKE_BLOCKS = const(2)  # small blocks of memory in a pass: 50 s for all with a pass every 10 ms
+_AWAKE_EVERY = const(4)  # passes for a step of CPU and flash
 _FOLLOW_MS = const(1_000)
 
 
@@ -35,13 +38,13 @@ class SelfTest:
     """
 
     warnings = 0
-    busy = False
 
     def __init__(self, write=write_new):
         self.fault = 0
         self.detail = ""
         self.blockers = BLOCK_SELF_TEST
         self.rounds = 0
+        self.busy = False  # True: in the middle of a round, wants to go on
         self.ram = RamTest()
         self.cpu = CpuTest()
         self.clock = ClockWatch()
@@ -54,7 +57,7 @@ class SelfTest:
         self._turn = 0
         self._awake_turn = 0
         self._passes = 0
-        self._followed_ms = time.ticks_ms()
+        self._followed_ms = self._begun_ms = time.ticks_ms()
 
     @property
     def adopted(self):
@@ -72,6 +75,7 @@ class SelfTest:
         if not self.fault:
             self.blockers = 0
         self.rounds = 1
+        self._begun_ms = time.ticks_ms()
         return self.fault
 
     def poll(self, now_ms, awake):
@@ -83,18 +87,28 @@ class SelfTest:
             self.clock.follow()
         self.outputs.look()
         if awake:
+            for _ in range(_AWAKE_BLOCKS):
+                self.ram.step_small()
             self._passes += 1
-            if self._passes % _AWAKE_EVERY == 0:
-                if self._awake[self._awake_turn].step():
-                    self._awake_turn = (self._awake_turn + 1) % len(self._awake)
-        else:
-            begun_us = time.ticks_us()
-            while time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
-                if self._resting[self._turn].step():
-                    self._turn = (self._turn + 1) % len(self._resting)
-                    if self._turn == 0:
-                        self.rounds += 1
+            if self._passes % _AWAKE_EVERY == 0 and self._awake[self._awake_turn].step():
+                self._awake_turn = (self._awake_turn + 1) % len(self._awake)
+        elif self.busy:
+            self._go_on()
+        elif time.ticks_diff(now_ms, self._begun_ms) >= _ROUND_MS:
+            self._begun_ms = now_ms
+            self.busy = True
         self._judge()
+
+    def _go_on(self):
+        begun_us = time.ticks_us()
+        while time.ticks_diff(time.ticks_us(), begun_us) < _SLICE_US:
+            if self._resting[self._turn].step():
+                self._turn += 1
+                if self._turn == len(self._resting):
+                    self._turn = 0
+                    self.rounds += 1
+                    self.busy = False
+                    return
 
     def _judge(self):
         if self.fault:

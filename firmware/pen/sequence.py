@@ -7,9 +7,10 @@ import time
 
 from pen import events
 from pen.control import state
-from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, NONE, PROOF_FAILED, START_REFUSED
+from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, NONE, PROOF_FAILED
 from pen.limits import SR11_RELEASE_MS
 from pen.places import EDGES
+from pen.proof import AGAIN
 from pen.signals import SOUND_REFUSED
 from pen.states import (
     ARMED,
@@ -114,8 +115,12 @@ class Sequence:
             return app.axis.fault or DEPTH_HOME
         while app.drive.awake:
             yield
-        app.last_refusal = app.drive.prove() or ""
-        if app.last_refusal:
+        refused = app.drive.prove()
+        while refused is AGAIN:  # the trigger is pressed: its gate can only be proven when it is not
+            yield
+            refused = app.drive.prove()
+        app.last_refusal = refused or ""
+        if refused:
             return PROOF_FAILED
         return NONE
 
@@ -132,8 +137,7 @@ class Sequence:
                 app.monitor.new_session()
                 app.store.count_session()
             app.last_refusal = app.drive.start() or ""
-            if app.last_refusal:
-                fault = START_REFUSED
+            fault = app.drive.start_fault
         if fault == NONE:
             self._note = NOTE_NONE
             self._started_ms = now_ms

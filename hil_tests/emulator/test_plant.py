@@ -197,3 +197,15 @@ def test_a_pen_at_rest_costs_a_few_calls_a_second(pen: EmulatedPen) -> None:
     before = pen.chip.stats.alarms
     pen.chip.run_for(10e9)
     assert pen.chip.stats.alarms - before <= 10 * 45
+
+
+def test_a_cartridge_pulled_out_of_skin_takes_its_needles_along(pen: EmulatedPen) -> None:
+    pen.touch_skin()
+    assert pen.plant.needles == 24
+    cartridge = pen.unseat_cartridge()
+    assert pen.plant.needles == 0
+    pen.seat_cartridge(cartridge)
+    assert pen.plant.needles == 24
+    pen.touch_skin(36, 1.0)
+    pen.unseat_cartridge()
+    assert pen.plant.needles == 36, "a load for tests stays"

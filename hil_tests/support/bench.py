@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from needlepen import board, paths, requirements
-from needlepen.build import app_image
-from needlepen.emulator import factory
+from needlepen.build import app_image, integrity
+from needlepen.emulator.factory_image import factory_image
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
@@ -44,10 +44,14 @@ class Pens:
         self._board = board.load()
         self._ready: dict[tuple[float, int, str], EmulatedPen] = {}
 
-    def new(self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None) -> EmulatedPen:
-        """A pen at the moment of power-on, as it leaves the factory."""
+    def new(
+        self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None, **records: Any
+    ) -> EmulatedPen:
+        """A calibrated pen at the moment of power-on; `records` as for `provisioned`, e.g. calibration=None."""
+        application = app_image(self._board, firmware=firmware).image
         parameters = PenParameters().but(cell_ocv_v=cell_v)
-        image = factory.image(app_image(self._board, firmware=firmware).image, self._board, parameters, seed)
+        files = {integrity.REFERENCE: integrity.reference(self._runtime, self._board.flash)}
+        image = factory_image(application, self._board, parameters, seed, **({"files": files} | records))
         return EmulatedPen(self._board, self._runtime, image, parameters, seed)
 
     def ready(self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None) -> EmulatedPen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from needlepen.firmware_modules import firmware_module
 
 WORD = 0xFFFFFFFF
-cpu_test = firmware_module("pen.cpu_expected")
+expected = firmware_module("pen.cpu_expected")
 
 
 def _signed(value: int) -> int:
@@ -53,21 +53,22 @@ def arithmetic(a: int, b: int, shift: int) -> int:
     for result in results:
         signature = (_turned(signature, 7) + result) & WORD
     difference = (a - b) & WORD
-    overflow = not -(1 << 31) <= _signed(a) - _signed(b) < 1 << 31
-    conditions = (a == b, a < b, difference >> 31, not overflow, _signed(a) >= _signed(b), _signed(a) <= _signed(b), a <= b)
+    signed = _signed(a) - _signed(b)
+    overflow = not -(1 << 31) <= signed < 1 << 31
+    conditions = (a == b, a < b, difference >> 31, not overflow, signed >= 0, signed <= 0, a <= b)
     return (signature + sum(1 << bit for bit, holds in enumerate(conditions) if holds)) & WORD
 
 
 def test_the_expected_words_of_the_firmware_are_those_of_the_model() -> None:
-    assert [(p, registers(p)) for p, _ in cpu_test.REGISTERS] == list(cpu_test.REGISTERS)
-    assert [(*args, arithmetic(*args)) for *args, _ in cpu_test.ARITHMETIC] == [tuple(row) for row in cpu_test.ARITHMETIC]
-    assert all(a // b == q and a % b == r for a, b, q, r in cpu_test.DIVISIONS)
+    assert [(p, registers(p)) for p, _ in expected.REGISTERS] == list(expected.REGISTERS)
+    assert [(*args, arithmetic(*args)) for *args, _ in expected.ARITHMETIC] == list(expected.ARITHMETIC)
+    assert all(a // b == q and a % b == r for a, b, q, r in expected.DIVISIONS)
 
 
 def test_the_patterns_put_every_bit_of_every_operand_at_both_levels() -> None:
     for column in (0, 1):
         ones = zeros = 0
-        for row in cpu_test.ARITHMETIC:
+        for row in expected.ARITHMETIC:
             ones |= row[column]
             zeros |= ~row[column] & WORD
         assert ones == zeros == WORD

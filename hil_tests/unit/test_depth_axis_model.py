@@ -247,11 +247,27 @@ def test_an_open_coil_loses_steps() -> None:
     assert abs(b.steps(20)) < 3
 
 
-def test_a_pushed_axis_comes_back_to_the_nearest_resting_point() -> None:
+def test_a_slipped_screw_stays_away_while_the_rotor_holds() -> None:
+    b = Bench(start_um=500.0)
+    steps, before_um = b.axis.steps, b.axis.carriage_um
+    for _ in range(50):
+        b.axis.push(b.plan.now_ns, 2.0)
+        b.wait(10)
+    assert b.axis.carriage_um - before_um == pytest.approx(100.0)
+    assert b.axis.steps == steps
+    b.axis.push(b.plan.now_ns, 1e5)
+    assert b.axis.protrusion_mm == pytest.approx(2.6)
+    assert b.axis.protrusion_mm <= LIMIT("SR-02", "hard_stop_mm")
+    b.axis.push(b.plan.now_ns, -1e5)
+    assert b.axis.carriage_um == pytest.approx(b.axis.geometry.rear_um)
+    assert b.axis.steps == pytest.approx(steps)
+
+
+def test_a_turned_rotor_comes_back_to_the_nearest_resting_point() -> None:
     for um, left in ((40.0, 0.0), (60.0, 100.0)):  # one electrical turn is 100 um
         b = Bench(start_um=500.0, **EXACT)
         before = b.axis.steps
-        b.axis.push(b.plan.now_ns, um)
+        b.axis.turn(b.plan.now_ns, um)
         b.wait(50)
         assert (b.axis.steps - before) * 25.0 == pytest.approx(left, abs=10.0)
 

@@ -34,6 +34,7 @@ def test_every_image_holds_a_manifest_of_all_its_other_files() -> None:
 def _file(image: bytes, name: str) -> bytes:
     from littlefs import LittleFS
     from littlefs.context import UserContext
+
     from needlepen.build.image import LITTLEFS
 
     context = UserContext(buffsize=len(image))

@@ -67,7 +67,9 @@ def test_a_step_of_the_axis_is_the_boards_and_the_hall_sensor_has_its_scale() ->
     assert p.step_um == pytest.approx(1e3 * steps.depth_pitch_mm / steps.depth_steps_per_rev)
     hall = pico_pen.converters["DEPTH_POSITION"]
     assert hall.value(p.hall_centre_v, p.adc_reference_v) == pytest.approx(p.hall_centre_mm)
-    assert hall.value(p.hall_centre_v + p.hall_v_mm, p.adc_reference_v) == pytest.approx(p.hall_centre_mm + 1.0)
+    assert hall.value(p.hall_centre_v + p.hall_v_mm, p.adc_reference_v) == pytest.approx(
+        p.hall_centre_mm + 1.0
+    )
 
 
 def test_converter_scales_agree_with_the_amplifier_and_the_divider() -> None:

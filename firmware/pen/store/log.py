@@ -5,7 +5,8 @@ and an erase every tenth time or so. When half full at rest, the journal is move
 segment /log/NNNNNN; then the next flush replaces it. If the power goes in between, both hold the same events, and
 readers drop the second ones by their sequence numbers. A flush happens whole or not at all.
 
-Sequence numbers count every event that was reported, stored or not: a missing number is a missing event.
+Sequence numbers count every event that was reported, stored or not: a missing number is a missing event. Each boot
+leaves one out, since the record that was under way when the power went may be missing.
 """
 
 from micropython import const
@@ -47,7 +48,7 @@ def sequence_of(raw):
 class Log:
     """`state`: the supervisor's state, set by the program; `boot`, `date_s`, `uptime_ms`: set by the Store.
 
-    `lost`: events dropped because the queue was full. `maybe_lost`: this boot follows one that may have ended in a run.
+    `lost`: events dropped because the queue was full. `was_armed`: before this boot the power may have gone in a run.
     """
 
     def __init__(self, files, unique_id):
@@ -59,7 +60,7 @@ class Log:
         self.uptime_ms = 0
         self.lost = 0
         self.last_uptime_ms = 0
-        self.maybe_lost = False
+        self.was_armed = False
         self.in_run = False
         self._first_lost = 0
         self._happened = 0
@@ -75,7 +76,7 @@ class Log:
 
     # ------------------------------------------------------------------ start
     def load(self):
-        """Find the end of the log: sets `boot` (the last one found), `last_uptime_ms`, `maybe_lost`.
+        """Find the end of the log: sets `boot` (the last one found), `last_uptime_ms`, `was_armed`.
 
         Writes only if a file is damaged: its sound events are stored anew, it is kept as .bad. Returns
         [(segment, sound, damaged), ...] of such files, segment 0 for the journal.
@@ -93,10 +94,8 @@ class Log:
         last = self._load_journal(last, aside)
         if last is not None:
             self._next, self.last_uptime_ms, _, self.boot, _, state = event.unpack(self._unique_id, last)[:6]
-            self._next += 1
-            self.maybe_lost = state in _MAY_RUN
-            if self.maybe_lost:
-                self._next += 1  # the run's record may be missing: leave its number out
+            self._next += 2  # one number stays out: a record under way may have gone with the power
+            self.was_armed = state in _MAY_RUN
         return aside
 
     def _load_segment(self, number, aside):
@@ -182,7 +181,7 @@ class Log:
         self._queue.append(raw)
 
     def note_state(self):
-        """Report ARMED once, so that a power cut in a run that follows leaves a visible gap."""
+        """Report ARMED once: the next boot then knows that the power may have gone in a run (`was_armed`)."""
         if self.state == ARMED and self._last_state not in _MAY_RUN and not self.in_run:
             self._append(NOW_ARMED, (0, 0, 0))
 

@@ -112,10 +112,10 @@ class Store:
             self.counters = counters
         log.boot = self.counters.boots = max(self.counters.boots, log.boot) + 1
         self._counters_changed = True
-        log.add(BOOT, reset_cause, 1 if log.maybe_lost else 0, log.last_uptime_ms)
+        log.add(BOOT, reset_cause, 1 if log.was_armed else 0, log.last_uptime_ms)
         for segment, sound, damaged in aside:
             log.add(LOG_SEGMENT_SET_ASIDE, segment, sound, damaged)
-        self._log_gap = bool(aside) or log.maybe_lost
+        self._log_gap = bool(aside)
         stored = self._load(KIND_SETTINGS, settings.unpack)
         if stored is not None:
             self.settings = stored

@@ -1,7 +1,8 @@
-"""What a cartridge's chip holds: made and read with the firmware's own code (pen/cartridge_record.py)."""
+"""What a cartridge's chip holds: made by the layout, read with the code, of the firmware (pen/cartridge_record.py)."""
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -77,19 +78,32 @@ def make_memory(record: Record, rom: bytes, key: bytes) -> bytes:
     """
     if len(rom) != 8 or len(key) != 32:
         raise UsageError(f"a chip's ID has 8 bytes and a cartridge key 32, not {len(rom)} and {len(key)}")
-    layout, limit_um = _layout(), record.depth_limit_um
-    entry = layout.Record(
-        record.type.number,
-        record.type.needles,
-        record.type.depth_limit_um if limit_um is None else limit_um,
-        (record.expiry - _FIRST_DAY).days,
-        record.lot,
-    )
+    layout = _layout()
     memory = bytearray(b"\xff" * layout.PROTECTION_ADDRESS + bytes(MEMORY_BYTES - layout.PROTECTION_ADDRESS))
-    packed = layout.pack(entry, rom, key)
+    packed = _pack(record, rom, key)
     memory[: len(packed)] = packed
     memory[layout.PROTECTION_ADDRESS : layout.PROTECTION_ADDRESS + len(layout.PROTECTION)] = layout.PROTECTION
     return bytes(memory)
+
+
+def _pack(record: Record, rom: bytes, key: bytes) -> bytes:
+    layout, kind, limit_um = _layout(), record.type, record.depth_limit_um
+    crc16 = firmware_module("pen.onewire_crc").crc16
+    hmac_sha256 = firmware_module("pen.store.auth").hmac_sha256
+    head = struct.pack(
+        layout.HEAD,
+        layout.MAGIC,
+        layout.VERSION,
+        kind.number,
+        kind.needles,
+        0,
+        kind.depth_limit_um if limit_um is None else limit_um,
+        (record.expiry - _FIRST_DAY).days,
+        record.lot.encode(),
+    )
+    signed = head + struct.pack("<H", crc16(head, len(head), 0))
+    tag: bytes = hmac_sha256(key, signed + rom)[: layout.TAG_BYTES]
+    return signed + tag
 
 
 def describe(memory: bytes, rom: bytes, key: bytes | None) -> Description:

@@ -22,6 +22,7 @@ COMMANDS = {
     "engine": "Build the fast engine of the emulator.",
     "explain": "Say what a state, blocker, warning or fault of the pen means.",
     "docs": "Keep the generated tables of the documents up to date.",
+    "cartridge": "Show cartridge types and profiles; make and read chips.",
     "board": "Check and show board descriptions.",
     "build": "Build the pen's application image.",
     "benchmark": "Measure the emulator and the firmware.",

@@ -32,16 +32,18 @@ class Bench:
         engine: str = "auto",
         parameters: PenParameters | None = None,
     ) -> EmulatedPen:
-        """A pen before power-on. `cell_v`: open-circuit voltage, 2.5 to 4.35 V; `seed`: noise and index disc.
+        """A calibrated pen before power-on. `cell_v`: open-circuit voltage, 2.5 to 4.35 V; `seed`: which pen it is.
 
         Raises UsageError for a cell or an engine that the model does not have.
         """
-        from needlepen.emulator import factory
+        from needlepen.build import integrity
+        from needlepen.emulator.factory_image import factory_image
         from needlepen.emulator.parameters import PenParameters
         from needlepen.emulator.pen import EmulatedPen
 
         described = (parameters or PenParameters()).but(cell_ocv_v=cell_v)
-        image = factory.image(self.application.image, self.board, described, seed)
+        files = {integrity.REFERENCE: integrity.reference(self.runtime.path, self.board.flash)}
+        image = factory_image(self.application.image, self.board, described, seed, files=files)
         return EmulatedPen(self.board, self.runtime.path, image, described, seed=seed, engine=engine)
 
 

@@ -50,4 +50,4 @@ class Constants:
                 raise UsageError(
                     f"There is no pen parameter {name!r}, so it cannot be set: PenParameters lists them."
                 )
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # __post_init__ checks the values
+        return dataclasses.replace(self, **changes)  # __post_init__ checks the values

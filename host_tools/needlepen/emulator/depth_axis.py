@@ -60,6 +60,7 @@ class DepthAxis:
         self._moving = False
         self._alarm: Alarm | None = None
         self._nose_c = p.reference_c
+        self._slip_um = 0.0  # how far the nut has slipped against the rotor
         # The last move before power-on went outward.
         self._rotor = Stepper(p, float(round(g.steps_at(p.start_um + p.backlash_um))))
         self.carriage_um = min(max(p.start_um, g.rear_um), g.front_um)
@@ -88,7 +89,7 @@ class DepthAxis:
         if self.energised(t_ns):
             self._shake(away_um * self._pen.walk_held_share)
         else:
-            self.push(t_ns, away_um)
+            self.turn(t_ns, away_um)
 
     def set_nose_c(self, nose_c: float) -> None:
         """Temperature of the nose: it grows, and the hall sensor's gain changes."""
@@ -110,18 +111,27 @@ class DepthAxis:
         self._start(t_ns)
 
     def push(self, t_ns: float, um: float) -> None:
-        """Turn the screw by force, outward if positive: an axis that walks or slips. Energised coils pull it back
-        to the nearest resting point, which may be another one."""
+        """Move nut and carriage by force, outward if positive, while the rotor stays: a coupling that slips."""
+        self._integrate(t_ns)
+        g = self.geometry
+        out_um, in_um = g.front_um + self._pen.backlash_um - self._nut_um, g.rear_um - self._nut_um
+        um = min(max(um, in_um), out_um)  # the stops hold the nut, and the rotor does not hear of it
+        self._slip_um += um
+        self._carry(um)
+
+    def turn(self, t_ns: float, um: float) -> None:
+        """Turn the rotor by force, outward if positive. Energised coils pull it back to the nearest resting
+        point, which may be another one."""
         self._integrate(t_ns)
         self._rotor.steps += um / self._pen.step_um
+        self._carry(um)
+        self._start(t_ns)
+
+    def _carry(self, um: float) -> None:
+        """The carriage goes with the nut, as by friction."""
         self.carriage_um += um
         self._follow()
         self._tell()
-        self._start(t_ns)
-
-    def reverse_walk(self) -> None:
-        """Vibration walks the other way from now on."""
-        self._walk_sign = -self._walk_sign
 
     # ------------------------------------------------------------------ what can be read
     @property
@@ -173,10 +183,14 @@ class DepthAxis:
             self._now_ns = upto_ns
         self._moving = self._rotor.moves(t_ns)
 
+    @property
+    def _nut_um(self) -> float:
+        return self.geometry.nut_um(self._rotor.steps) + self._slip_um
+
     def _follow(self) -> None:
         """The nut takes the carriage along; a stop holds both."""
         g, backlash_um = self.geometry, self._pen.backlash_um
-        nut_um = g.nut_um(self._rotor.steps)
+        nut_um = self._nut_um
         self.carriage_um = min(max(self.carriage_um, nut_um - backlash_um), nut_um)
         if self.carriage_um > g.front_um:
             self._block(g.front_um, min(nut_um, g.front_um + backlash_um))
@@ -185,13 +199,13 @@ class DepthAxis:
 
     def _block(self, carriage_um: float, nut_um: float) -> None:
         self.carriage_um = carriage_um
-        self._rotor.steps = self.geometry.steps_at(nut_um)
+        self._rotor.steps = self.geometry.steps_at(nut_um - self._slip_um)
         self._rotor.speed = 0.0
 
     def _shake(self, um: float) -> None:
         """Move the carriage by itself, as far as the nut and the stops let it."""
         g = self.geometry
-        nut_um = g.nut_um(self._rotor.steps)
+        nut_um = self._nut_um
         low_um = max(nut_um - self._pen.backlash_um, g.rear_um)
         self.carriage_um = min(max(self.carriage_um + um, low_um), nut_um, g.front_um)
         self._tell()

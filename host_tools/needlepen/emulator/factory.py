@@ -1,4 +1,4 @@
-"""An emulated pen as it leaves the factory: development keys, and the calibration that a gauge without error finds."""
+"""The calibration that an emulated pen leaves the factory with: what a gauge without error finds on its depth axis."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from needlepen import requirements
-from needlepen.board import Board
 from needlepen.emulator.axis_geometry import AxisGeometry
 from needlepen.emulator.axis_parameters import AxisParameters
-from needlepen.provision import provisioned
 from needlepen.records import making
 
 FACTORY_DAY = date(2026, 1, 15)
@@ -23,7 +21,7 @@ DEPTH_MAX_UM = round(1e3 * float(requirements.load().limit("PR-05", "depth_max_m
 
 @lru_cache(maxsize=256)
 def factory_calibration(parameters: AxisParameters, seed: int, day: date = FACTORY_DAY) -> Any:
-    """The calibration of the pen of a seed: 11 points from 0.00 to 2.50 mm, cold; the hall sensor's gain fitted to them.
+    """The calibration of the pen of a seed: 11 points from 0.00 to 2.50 mm, cold; the hall gain is fitted to them.
 
     `parameters` may be all of PenParameters. The result is a `pen.store.calibration.Calibration`.
     """
@@ -43,14 +41,3 @@ def _carriage_um(geometry: AxisGeometry, tip_um: float) -> float:
     for _ in range(30):
         um += tip_um - geometry.tip_um(um)
     return um
-
-
-def unique_id(seed: int) -> bytes:
-    """The unique ID of the emulated pen of a seed."""
-    return (0xE660_0000_0000_0000 + seed).to_bytes(8, "big")
-
-
-def image(built: bytes, board: Board, parameters: AxisParameters, seed: int, **records: Any) -> bytes:
-    """The image of the pen of a seed; `records` as of `provision.provisioned` replace the usual ones."""
-    given = {"calibration": factory_calibration(parameters, seed), **records}
-    return provisioned(built, board, unique_id(seed), **given)

@@ -28,7 +28,8 @@ class LogicSupply:
         p = electronics.physics.parameters
         self._dies_v, self._returns_v = p.logic_dies_v, p.logic_returns_v
         self._hold_ns = p.logic_hold_ms * 1e6
-        self._low_since_ns: int | None = None
+        self._was_low = False
+        self._sound_ns = 0
         self._failed = False
         self._alarm = chip.create_alarm(self._watch)
         for signal in ("SUPPLY", "CELL"):
@@ -44,14 +45,13 @@ class LogicSupply:
         state = self._physics.peek(now_ns)
         low = state.supply_v < self._dies_v
         self._failed = self._failed and not self._power.on
-        if not low:
-            self._low_since_ns = None
-        elif self._low_since_ns is None:
-            self._low_since_ns = now_ns
+        if not (low and self._was_low):
+            self._sound_ns = now_ns  # until now: nothing has changed since the last look
+        self._was_low = low
         if self._failed and state.supply_v >= self._returns_v:
             self._failed = False
             self._power.restore()
-        elif low and self._power.on and now_ns - self._low_since_ns >= self._hold_ns:
+        elif low and self._power.on and now_ns - self._sound_ns >= self._hold_ns:
             self._failed = True
             self._power.cut()
         if self._failed:

@@ -9,10 +9,10 @@ from typing import Any
 from needlepen.board import Board
 from needlepen.cartridges.emulated import emulated_cartridge
 from needlepen.emulator.cartridge_socket import Cartridge, CartridgeSocket
-from needlepen.emulator import factory
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.depth_axis import DepthAxis
 from needlepen.emulator.electronics import Electronics
+from needlepen.emulator.factory_image import unique_id as serial_id
 from needlepen.emulator.front_end import AdcModel, CurrentAmplifier, battery_adc_volts
 from needlepen.emulator.front_panel import FrontPanel
 from needlepen.emulator.injection.injector import Injector
@@ -59,7 +59,7 @@ class EmulatedPen:
         self.chip: Chip = Chip(
             runtime,
             filesystem=image,
-            unique_id=unique_id or factory.unique_id(seed),
+            unique_id=unique_id or serial_id(seed),
             engine=engine,
             filesystem_offset=board.flash.filesystem_offset,
         )
@@ -161,11 +161,11 @@ class EmulatedPen:
         A number instead of None is a load for tests: it stays until `lift`, wherever the axis goes.
         Raises UsageError for a cartridge or protrusion that the pen cannot have.
         """
-        self.plant.touch(self.needles if needles is None else needles, protrusion_mm, True)
+        self.plant.touch(needles, protrusion_mm, True)
 
     def lift(self) -> None:
         """Take the nose off the skin now; the needles are where the depth axis has them."""
-        self.plant.touch(self.needles, None, False)
+        self.plant.touch(None, None, False)
 
     @property
     def needles(self) -> int:
@@ -181,12 +181,14 @@ class EmulatedPen:
             self._cartridges += 1
             cartridge = emulated_cartridge(serial=self.seed << 16 | self._cartridges, seed=self.seed)
         self.socket.seat(cartridge)
+        self.plant.seat(self.needles)
         return cartridge
 
     def unseat_cartridge(self) -> Cartridge | None:
         """Take the cartridge out now; returns it. Without one nothing happens."""
         cartridge = self.socket.cartridge
         self.socket.unseat()
+        self.plant.seat(0)
         return cartridge
 
     @property

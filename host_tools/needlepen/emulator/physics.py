@@ -10,7 +10,7 @@ Runs plain, and compiled (with physics.pxd) some twenty times faster with the sa
 
 Simplifications: a winding short is a motor with fewer turns (the shorted ones do not brake); a shorted
 high-side transistor drives fully through PWM, and only a held brake meets it as a short across the cell; a
-jam stops the rotor at once; the shunt lies in line with the motor; the cell keeps its open-circuit voltage.
+jam stops the rotor at once; the shunt lies in line with the motor; the cell has the voltage it is given.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from needlepen.emulator.front_end import AdcModel, SensorInput
 from needlepen.emulator.logic_supply import LogicSupply
 from needlepen.emulator.physics import PROTRUSION_MIN_MM
 from needlepen.emulator.thermal import Thermal
+from needlepen.errors import UsageError
 
 if TYPE_CHECKING:
     from needlepen.board import Board
@@ -40,7 +41,10 @@ class Plant:
     ) -> None:
         p = electronics.physics.parameters
         self._chip, self._electronics = chip, electronics
+        self._seated = 0
+        self._load_needles: int | None = None
         self._load_mm: float | None = None
+        self._in_contact = False
         self._hall = SensorInput(adc, 0.0, p.hall_noise_v, f"hall {seed}")
         self._ntc = SensorInput(adc, 0.0, p.ntc_noise_v, f"nose {seed}")
         home = board.gpio("HOME_N")
@@ -74,16 +78,30 @@ class Plant:
 
     # ------------------------------------------------------------------ needles
     @property
-    def load_mm(self) -> float | None:
-        """Protrusion that a test has imposed on the needles, None while they follow the axis."""
-        return self._load_mm
+    def needles(self) -> int:
+        """Needles that skin would meet now."""
+        return self._seated if self._load_needles is None else self._load_needles
 
-    def touch(self, needles: int, protrusion_mm: float | None, in_contact: bool) -> None:
-        """Needles, and their protrusion: None = where the axis stands, from now on."""
-        now_ns = self._chip.now_ns
-        shown_mm = max(0.0, self.axis.protrusion_mm) if protrusion_mm is None else protrusion_mm
-        self._electronics.set_skin(now_ns, needles, shown_mm, in_contact)
-        self._load_mm = protrusion_mm
+    def seat(self, needles: int) -> None:
+        """The needles of the cartridge that is seated now, 0 without one."""
+        self._seated = needles
+        if self._load_needles is None:
+            self._set_skin()
+
+    def touch(self, needles: int | None, protrusion_mm: float | None, in_contact: bool) -> None:
+        """The nose on skin or off it. None for the needles: those that are seated, from now on; None for their
+        protrusion: where the axis stands, from now on. Raises UsageError for what the pen cannot have."""
+        before = self._load_needles, self._load_mm, self._in_contact
+        self._load_needles, self._load_mm, self._in_contact = needles, protrusion_mm, in_contact
+        try:
+            self._set_skin()
+        except UsageError:
+            self._load_needles, self._load_mm, self._in_contact = before
+            raise
+
+    def _set_skin(self) -> None:
+        mm = max(0.0, self.axis.protrusion_mm) if self._load_mm is None else self._load_mm
+        self._electronics.set_skin(self._chip.now_ns, self.needles, mm, self._in_contact)
         self._protrusion_changed(self.axis.protrusion_mm)
 
     def _protrusion_changed(self, mm: float) -> None:

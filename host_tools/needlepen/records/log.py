@@ -32,10 +32,15 @@ class LoggedEvent:
 
 @dataclass(frozen=True)
 class Gap:
-    """Events that were reported but are not in the log: how many, from which number on."""
+    """Numbers that are not in the log: how many, from which one on.
+
+    `at_boot`: the one that each boot leaves out: the record that was under way when the power went may be missing
+    there. Any other gap is events that were reported and are lost.
+    """
 
     first_sequence: int
     count: int
+    at_boot: bool
 
 
 def read_log(files: Any, unique_id: bytes) -> list[LoggedEvent]:
@@ -58,7 +63,7 @@ def gaps(events: Sequence[LoggedEvent]) -> list[Gap]:
     for before, after in itertools.pairwise(events):
         missing = after.sequence - before.sequence - 1
         if missing > 0:
-            found.append(Gap(before.sequence + 1, missing))
+            found.append(Gap(before.sequence + 1, missing, after.name == "BOOT" and missing == 1))
     return found
 
 

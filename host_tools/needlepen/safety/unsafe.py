@@ -33,7 +33,8 @@ HEARD_MS = 45.0
 CALIBRATION_MM = 0.10
 """PR-06: what is measured and what is true may differ by this."""
 STILL_HZ = 0.5
-OUT_MM = 0.02
+OUT_MM = CALIBRATION_MM
+"""Needles that stand out no farther than the zero of a calibrated pen may be off."""
 NO_DRIVE = ("safe", "locked_out", "boot", "self_test", "idle")
 """States in which a pen that says so must not drive."""
 NOSE_READING_K = 1.0
@@ -189,7 +190,7 @@ def _silent(seen: Witnessed) -> Iterator[Unsafe]:
                     "silent failure", begin_ns, f"{text} for {seconds:.2f} s of driving, and nothing said"
                 )
     for injected in seen.faults:
-        if injected.entry.told_within is None:
+        if injected.entry.told_within is None or not injected.entry.must_be_told(injected.fault):
             continue
         late_ns = injected.begun_ns + _stated_ms(injected.entry.told_within) * _MS + HEARD_MS * _MS
         until_ns = injected.ended_ns if injected.ended_ns is not None else seen.end_ns

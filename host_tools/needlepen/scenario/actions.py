@@ -10,9 +10,10 @@ import datetime
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from needlepen import requirements
+from needlepen.cartridges.tables import load_profiles
 from needlepen.scenario.base import ActionBase, PassiveAction
 from needlepen.scenario.checking import Assert
 from needlepen.scenario.fault_actions import (
@@ -177,6 +178,43 @@ class SetTime(ActionBase):
     time: datetime.datetime = Field(description="date and time in UTC, such as 2026-11-23T10:00:00")
 
 
+class SelectProfile(ActionBase):
+    """The host selects a treatment profile."""
+
+    do: Literal["select_profile"]
+    profile: str = Field(description="its name in firmware/profiles.toml")
+    expect: Expected = Field(default="accepted", description=ANSWER)
+
+    @property
+    def number(self) -> int:
+        """The number by which the pen knows it. Raises ValueError for a profile that there is not."""
+        known = {profile.name: profile.number for profile in load_profiles()}
+        if self.profile not in known:
+            raise ValueError(f"there is no profile {self.profile!r}; possible: {', '.join(known)}")
+        return known[self.profile]
+
+    @model_validator(mode="after")
+    def _is_known(self) -> SelectProfile:
+        assert self.number >= 0
+        return self
+
+
+class SeatCartridge(ActionBase):
+    """A cartridge is pushed in: a new one, or one that must not be used."""
+
+    do: Literal["seat_cartridge"]
+    needles: Literal[12, 24, 36] = Field(default=24, description="needles of the cartridge")
+    record: Literal["fresh", "foreign", "copied", "used", "empty"] = Field(
+        default="fresh", description="what its chip holds"
+    )
+
+
+class RemoveCartridge(ActionBase):
+    """The cartridge is taken out, or falls out."""
+
+    do: Literal["remove_cartridge"]
+
+
 class ConnectCharger(ActionBase):
     """External power is plugged in."""
 
@@ -216,7 +254,8 @@ class CutPower(ActionBase):
 
 
 Action = Annotated[
-    SetRate | SetDepth | SetTime | PressTrigger | ReleaseTrigger | PressButton | ReleaseButton | TouchSkin | Lift
+    SetRate | SetDepth | SelectProfile | SetTime | PressTrigger | ReleaseTrigger | PressButton | ReleaseButton
+    | TouchSkin | Lift | SeatCartridge | RemoveCartridge
     | Inject | Repair | ShortWinding | Jam | StickBridge | StickRunN | GlitchIndex | StickIndex | HaltCpu | SpinCpu
     | SilenceHost | FloodHost | SetCell | ConnectCharger | DisconnectCharger | SetNose | SetAmbient
     | CutPower | PowerCycle | ResetChip | Acknowledge | Wait | Mark | Assert,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from needlepen import supervision
+from needlepen.emulator.injection import cartridge
 from needlepen.errors import InfrastructureError, Refused
 from needlepen.evidence import Measurement
 from needlepen.link.client import messages
@@ -83,6 +84,23 @@ def _answered(
     return Measurement(
         f"{name} {expect}", as_expected, "", 1.0, "==", requirement, note=answer, time_s=time_s
     )
+
+
+def _select_profile(a: actions.SelectProfile, s: Situation) -> Measurement | None:
+    refused = _ask(s, a.expect, messages.SELECT_PROFILE, a.number)
+    return _answered(f"profile {a.profile}", refused, a.expect, "", s)
+
+
+def _seat(a: actions.SeatCartridge, s: Situation) -> None:
+    """Each one is another cartridge than all before."""
+    s.cartridges += 1
+    serial = s.pen.seed << 16 | 0x8000 | s.cartridges << 1
+    s.pen.seat_cartridge(cartridge.make(a.record, a.needles, serial))
+
+
+def _remove(_: actions.RemoveCartridge, s: Situation) -> None:
+    s.cutoffs.on_purpose()
+    s.pen.unseat_cartridge()
 
 
 def _set_time(a: actions.SetTime, s: Situation) -> None:
@@ -163,7 +181,10 @@ def _nothing(_: ActionBase, __: Situation) -> None:
 APPLY: Mapping[type[ActionBase], Callable[[Any, Situation], Measurement | None]] = {
     actions.SetRate: _set_rate,
     actions.SetDepth: _set_depth,
+    actions.SelectProfile: _select_profile,
     actions.SetTime: _set_time,
+    actions.SeatCartridge: _seat,
+    actions.RemoveCartridge: _remove,
     actions.PressTrigger: _press,
     actions.ReleaseTrigger: _release,
     actions.PressButton: lambda a, s: s.pen.press_button(BUTTONS[a.button], a.bounce_ms),

@@ -13,7 +13,7 @@ Kind = Literal["number", "yes_no", "word"]
 
 UNITS: Mapping[str, str] = {
     "hz": "Hz", "pct": "%", "a": "A", "v": "V", "mm": "mm", "s": "s", "ms": "ms", "us": "us", "ns": "ns",
-    "c": "C", "ohm": "ohm", "strokes": "strokes",
+    "c": "C", "ohm": "ohm", "strokes": "strokes", "mm_s": "mm/s", "hz_s": "Hz/s",
 }  # fmt: skip
 """Unit suffixes of names, with how the unit is written."""
 
@@ -39,8 +39,8 @@ def _table(kind: Kind, rows: Mapping[str, str]) -> dict[str, Quantity]:
 
 def unit_suffix(name: str) -> str:
     """The unit in a name, for example "mm" of "protrusion_mm"; "" when it has none."""
-    suffix = name.rpartition("_")[2]
-    return suffix if suffix in UNITS else ""
+    parts = name.split("_")
+    return next((unit for unit in ("_".join(parts[-2:]), parts[-1]) if unit in UNITS), "")
 
 
 QUANTITIES: Mapping[str, Quantity] = {

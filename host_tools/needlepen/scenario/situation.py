@@ -57,6 +57,8 @@ class Situation:
     stimulus_ns: float = 0.0
     step_ns: float = 0.0
     powered: bool = True
+    cartridges: int = 0
+    """How many the scenario has seated."""
     load: tuple[int | None, float | None] = (None, None)
     """Needles and protrusion in mm that the last touch imposed; None where they are the pen's own."""
 

@@ -21,14 +21,54 @@ Undo = Callable[[], None]
 CHATTER_MS = (0.2, 40.0)
 """A bad contact is open, and closed, for random times up to these."""
 CODES = 4096
+CHANNELS = range(5)  # the fifth is the chip's own temperature
 _TOP = CODES - 1
 
 
+class Chain:
+    """The stages in front of one converter channel, the one that was put in first nearest to the sensor."""
+
+    def __init__(self, pen: EmulatedPen, channel: int) -> None:
+        self._pen, self._channel = pen, channel
+        self.sound = pen.chip.adc_source(channel)
+        self._stages: list[Stage] = []
+
+    def insert(self, stage: Stage) -> Undo:
+        """Put a stage in; the result takes it out again, in whatever order stages end."""
+        self._stages.append(stage)
+        self._connect()
+
+        def remove() -> None:
+            self._stages.remove(stage)
+            self._connect()
+
+        return remove
+
+    def _connect(self) -> None:
+        source = self.sound
+        for stage in self._stages:
+            source = _behind(stage, source)
+        self._pen.chip.set_adc_source(self._channel, source)
+
+
+def _behind(stage: Stage, source: Source) -> Source:
+    return lambda t_ns: stage(t_ns, source)
+
+
 def insert(pen: EmulatedPen, channel: int, stage: Stage) -> Undo:
-    """Put a stage between what feeds a converter channel now and the converter; the result takes it out again."""
-    sound = pen.chip.adc_source(channel)
-    pen.chip.set_adc_source(channel, lambda t_ns: stage(t_ns, sound))
-    return lambda: pen.chip.set_adc_source(channel, sound)
+    """Put a stage between the sensor of a converter channel and the converter; the result takes it out again."""
+    return pen.faults.chain(channel).insert(stage)
+
+
+def insert_everywhere(pen: EmulatedPen, stage: Stage) -> Undo:
+    """The same stage in front of all channels."""
+    undos = [insert(pen, channel, stage) for channel in CHANNELS]
+
+    def undo() -> None:
+        for each in undos:
+            each()
+
+    return undo
 
 
 def converter(pen: EmulatedPen, seed: int) -> Callable[[float], int]:

@@ -6,14 +6,23 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 
-from needlepen.emulator.injection import actuators, chip_faults, outputs, sensors, supplies
+from needlepen.emulator.injection import (
+    actuators,
+    axis,
+    cartridge,
+    chip_faults,
+    layer0,
+    outputs,
+    sensors,
+    supplies,
+)
 from needlepen.emulator.injection.entry import Entry
 from needlepen.emulator.injection.vocabulary import KINDS, Fault
 from needlepen.errors import UsageError
 
 ENTRIES: Mapping[tuple[str, str], Entry] = {
     (entry.target, entry.kind): entry
-    for part in (sensors, actuators, outputs, supplies, chip_faults)
+    for part in (sensors, actuators, axis, outputs, layer0, cartridge, supplies, chip_faults)
     for entry in part.ENTRIES
 }
 """Every supported pair."""

@@ -65,6 +65,7 @@ class Entry:
         act: does it now and returns what takes it back.
         cutoff: the kind of cut-off (scenario.cutoffs) that has to end a drive under way; "" if none has to.
         is_fast: whether what follows happens within microseconds.
+        told_above: no word is needed about a smaller value.
         told_within: the limit of a requirement after which a pen that drives on must have said something.
         lasts: False for what can not be taken back by repairing it: a hung CPU waits for the chip's reset.
     """
@@ -79,6 +80,12 @@ class Entry:
     is_fast: bool = False
     lasts: bool = True
     told_within: str | None = None
+    told_above: float = 0.0
+
+    def must_be_told(self, fault: Fault) -> bool:
+        """Whether a requirement states a time within which the pen has to say something about this fault."""
+        amount = abs(fault.value) if isinstance(fault.value, int | float) else math.inf
+        return self.told_within is not None and amount > self.told_above
 
 
 def number(fault: Fault) -> float:

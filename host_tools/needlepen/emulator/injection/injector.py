@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from needlepen.emulator.injection import catalogue
+from needlepen.emulator.injection.analogue import Chain
 from needlepen.emulator.injection.entry import Entry, Undo
 from needlepen.emulator.injection.vocabulary import Fault
 
@@ -36,7 +37,14 @@ class Injector:
         self._pen = pen
         self._active: dict[tuple[str, str], tuple[Injected, Undo]] = {}
         self._listeners: list[Listener] = []
+        self._chains: dict[int, Chain] = {}
         self.history: list[Injected] = []
+
+    def chain(self, channel: int) -> Chain:
+        """The faults in front of a converter channel."""
+        if channel not in self._chains:
+            self._chains[channel] = Chain(self._pen, channel)
+        return self._chains[channel]
 
     @property
     def active(self) -> list[Injected]:

@@ -34,7 +34,7 @@ def force(pen: EmulatedPen, signal: str, level: int | None) -> Undo:
     return lambda: pen.chip.pins.repair(gpio)
 
 
-def _chatter(signal: str) -> Act:
+def chatter(signal: str) -> Act:
     """A bad solder joint: cut and whole at random moments."""
 
     def act(pen: EmulatedPen, fault: Fault) -> Undo:
@@ -72,7 +72,7 @@ def _line(
         target, "open", requirement, f"{name}: cut, {undriven}", lambda pen, _f: force(pen, signal, None)
     )
     yield Entry(
-        target, "intermittent", requirement, f"{name}: bad solder joint, cut now and then", _chatter(signal)
+        target, "intermittent", requirement, f"{name}: bad solder joint, cut now and then", chatter(signal)
     )
 
 
@@ -85,5 +85,4 @@ ENTRIES: tuple[Entry, ...] = (
     *_line("wdt_kick", "WDT_KICK", "SR-29", "kick line of the external watchdog", "the watchdog expires", _NOW),
     Entry("pixel", "open", "", "signal pixel: dark, its line is cut", lambda pen, _f: force(pen, "PIXEL", None)),
     Entry("buzzer", "open", "", "buzzer: silent, its line is cut", lambda pen, _f: force(pen, "BUZZER", None)),
-    *_line("cartridge_bus", "CARTRIDGE_BUS", "SR-14", "bus of the cartridge", "its pull-up makes it high", _HIGH),
 )  # fmt: skip

@@ -38,7 +38,7 @@ def _open(open_v: float | None) -> Callable[[EmulatedPen, Fault, int], analogue.
     def make(pen: EmulatedPen, fault: Fault, channel: int) -> analogue.Stage:
         if open_v is not None:
             return analogue.fixed(analogue.converter(pen, fault.seed), open_v)
-        before = pen.chip.adc_source((channel - 1) % 4)
+        before = pen.faults.chain((channel - 1) % 4).sound
         return lambda t_ns, _sound: before(t_ns)
 
     return make

@@ -66,6 +66,30 @@ def _bounce(pen: EmulatedPen, fault: Fault) -> Undo:
     return undo
 
 
+def _plugged_in(pen: EmulatedPen, _fault: Fault) -> Undo:
+    pen.set_vbus(True)
+    return lambda: pen.set_vbus(False)
+
+
+def _loose_plug(pen: EmulatedPen, fault: Fault) -> Undo:
+    draw = random.Random(f"plug {fault.seed}")
+    is_in = False
+    alarm = pen.chip.create_alarm(lambda: turn())
+
+    def turn() -> None:
+        nonlocal is_in
+        is_in = not is_in
+        pen.set_vbus(is_in)
+        alarm.schedule(draw.uniform(*_BOUNCE_MS) * 1e6)
+
+    def undo() -> None:
+        alarm.cancel()
+        pen.set_vbus(False)
+
+    turn()
+    return undo
+
+
 ENTRIES: tuple[Entry, ...] = (
     Entry("cell", "off", "SR-28", "the power is cut; it returns at the end of the fault", _off),
     Entry(
@@ -77,4 +101,6 @@ ENTRIES: tuple[Entry, ...] = (
         _ramp, Value("fall", 1.0, "V/s", 0.01, 100.0),
     ),
     Entry("cell", "intermittent", "SR-28", "loose contact: the power goes for some ms, again and again", _bounce),
+    Entry("charger", "stuck", "SR-22", "plugged in, and left there", _plugged_in),
+    Entry("charger", "intermittent", "SR-22", "a loose plug: there and gone, again and again", _loose_plug),
 )  # fmt: skip
