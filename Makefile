@@ -9,7 +9,7 @@ NEEDLEPEN := $(BIN)/needlepen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime engine demo test bench clean
+.PHONY: help setup runtime engine demo test nightly bench clean
 .SILENT:
 
 help: ## list the targets
@@ -38,6 +38,9 @@ test: runtime engine ## lint, format, types, then every test
 	$(BIN)/mypy
 	sh host_tools/check_firmware_types.sh $(VENV)
 	$(BIN)/pytest hil_tests $(ARGS)
+
+nightly: runtime engine ## the long runs: 500 random campaigns, the matrix in full
+	$(BIN)/pytest hil_tests -m nightly $(ARGS)
 
 bench: runtime engine ## how fast the emulator is and what the firmware costs
 	$(NEEDLEPEN) benchmark $(ARGS)

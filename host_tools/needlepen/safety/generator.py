@@ -89,7 +89,7 @@ def _value(draw: random.Random, entry: Entry) -> float | str | None:
 
 def _treatment(draw: random.Random, avoided: set[str]) -> list[Step]:
     """Some starts and stops, with whatever an operator may do in between."""
-    steps: list[Step] = [{"when": "armed", "timeout_s": "PR-09.ready_ms", "do": "wait"}]
+    steps: list[Step] = [{"when": "ready", "timeout_s": "PR-09.ready_ms", "do": "wait"}]
     for _ in range(draw.randint(1, 3)):
         steps += _idle_moments(draw, avoided)
         steps.append({"after_s": round(draw.uniform(0.2, 0.5), 6), "do": "press_trigger"})

@@ -56,19 +56,15 @@ class Fault:
     @property
     def name(self) -> str:
         """Target, kind and value, without times."""
-        value = (
-            ""
-            if self.value is None
-            else f"={self.value:g}"
-            if not isinstance(self.value, str)
-            else f"={self.value}"
-        )
-        return f"{self.target}:{self.kind}{value}"
+        if self.value is None:
+            return f"{self.target}:{self.kind}"
+        value = self.value if isinstance(self.value, str) else f"{self.value:.10g}"
+        return f"{self.target}:{self.kind}={value}"
 
     def __str__(self) -> str:
         """The form that `parse` reads."""
-        duration = "" if self.duration_s is None else f"+{self.duration_s:g}"
-        return f"{self.name}@{self.start_s:g}{duration}" + (f"#{self.seed}" if self.seed else "")
+        duration = "" if self.duration_s is None else f"+{self.duration_s:.10g}"
+        return f"{self.name}@{self.start_s:.10g}{duration}" + (f"#{self.seed}" if self.seed else "")
 
 
 def parse(text: str) -> Fault:
@@ -97,7 +93,7 @@ def parse(text: str) -> Fault:
 def _time_s(text: str, number: str, unit: str) -> float:
     if unit not in _TIMES_S:
         raise UsageError(f"{text!r}: {unit!r} is no unit of time here; write s, ms or us")
-    return float(number) * _TIMES_S[unit]
+    return round(float(number) * _TIMES_S[unit], 12)
 
 
 def _value(text: str | None) -> float | str | None:
