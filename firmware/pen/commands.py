@@ -4,8 +4,26 @@ import time
 
 import machine
 
-from pen import depth, events
+from pen import depth
 from pen.buttons import EVENT_ACKNOWLEDGE, EVENT_DOWN, EVENT_UP
+from pen.events import (
+    ACKNOWLEDGED as EVENT_ACKNOWLEDGED,
+)
+from pen.events import (
+    DEPTH_SET as EVENT_DEPTH_SET,
+)
+from pen.events import (
+    PROFILE_SELECTED as EVENT_PROFILE_SELECTED,
+)
+from pen.events import (
+    RATE_SET as EVENT_RATE_SET,
+)
+from pen.events import (
+    SERVICE as EVENT_SERVICE,
+)
+from pen.events import (
+    SETTING_REFUSED as EVENT_SETTING_REFUSED,
+)
 from pen.limits import PR05_DEPTH_MAX_MM, PR05_DEPTH_STEP_MM
 from pen.profiles import PROFILES
 from pen.signals import SOUND_ACKNOWLEDGED, SOUND_KEY, SOUND_REFUSED
@@ -41,7 +59,7 @@ class Commands:
     def _caps(self):
         """What limits the depth besides the pen itself (SR-01). Without a cartridge nothing of it counts."""
         app = self._app
-        caps = [("profile", app.profile_cap_um), ("calibrated", app.axis.map.cap_um)]
+        caps = [("profile", app.profile_cap_um), ("calibrated", app.axis.sensor.map.cap_um)]
         if app.cartridge.depth_limit_um:
             caps.append(("cartridge", app.cartridge.depth_limit_um))
         return caps
@@ -59,9 +77,9 @@ class Commands:
         if not refused:
             refused = app.axis.move_to(depth_um, running)
         if refused:
-            app.store.log.add(events.SETTING_REFUSED, depth_um, self.depth_cap_um())
+            app.store.log.add(EVENT_SETTING_REFUSED, depth_um, self.depth_cap_um())
             return refused
-        app.store.log.add(events.DEPTH_SET, depth_um, 1 if by_host else 0)
+        app.store.log.add(EVENT_DEPTH_SET, depth_um, 1 if by_host else 0)
         app.store.change(depth_um=depth_um)
         return None
 
@@ -78,7 +96,7 @@ class Commands:
             if rate_hz < least_hz:
                 return "below %d Hz for this cartridge and depth" % (least_hz + 1)
         app.drive.set_rate_hz(rate_hz)
-        app.store.log.add(events.RATE_SET, rate_hz, 1)
+        app.store.log.add(EVENT_RATE_SET, rate_hz, 1)
         return app.store.change(rate_hz=rate_hz)
 
     def select_profile(self, number):
@@ -88,7 +106,7 @@ class Commands:
         if number not in PROFILES:
             return "there is no profile %d" % number
         app.use_profile(number)
-        app.store.log.add(events.PROFILE_SELECTED, number)
+        app.store.log.add(EVENT_PROFILE_SELECTED, number)
         self.keep_to_cap()
         return app.store.change(profile=str(number)) or self.set_rate_hz(app.profile_rate_hz)
 
@@ -122,7 +140,7 @@ class Commands:
         refused = s.acknowledge(gone, now_ms)
         if not refused:
             app.axis.home()
-            app.store.log.add(events.ACKNOWLEDGED, fault)
+            app.store.log.add(EVENT_ACKNOWLEDGED, fault)
         return refused
 
     # ------------------------------------------------------------------ service
@@ -132,7 +150,7 @@ class Commands:
         if not refused:
             app.drive.set_stop_lines(False)
             app.monitor.allow_external_power = True
-            app.store.log.add(events.SERVICE, 1)
+            app.store.log.add(EVENT_SERVICE, 1)
         return refused
 
     def may_close_service(self):

@@ -6,7 +6,7 @@ import rp2
 from machine import PWM, Pin
 from micropython import const
 
-from pen import control, faults, proof
+from pen import control, proof
 from pen.board import (
     INDEX_PER_REV,
     PIN_CARTRIDGE_N,
@@ -25,6 +25,21 @@ from pen.board import (
 )
 from pen.control import state
 from pen.cutoff import CUT_TRIP, CUT_WINDOW, CutOff
+from pen.faults import (
+    CARTRIDGE_LOST,
+    CURRENT_SENSOR,
+    DEPTH_RUNAWAY,
+    EXTERNAL_POWER,
+    HEARTBEAT_LOST,
+    MAIN_LOOP_LATE,
+    NONE,
+    OVERCURRENT,
+    OVERSPEED,
+    PROOF_FAILED,
+    STALL,
+    START_REFUSED,
+    SUPERVISION_LOST,
+)
 from pen.index import Index
 from pen.limits import PR01_RATE_DEFAULT_HZ, SR06_THRESHOLD_HZ
 from pen.pio_programs import every_millisecond
@@ -88,11 +103,11 @@ _WINDOW_TOP = const(1024)  # see cutoff.index_window
 _WINDOW_OVERHEAD_COUNTS = const(2)  # counts that the machine spends between edge and reload
 
 _FAULT_OF_STOP = {
-    STOP_OVERSPEED: faults.OVERSPEED,
-    STOP_STALL: faults.STALL,
-    STOP_MAIN_LATE: faults.MAIN_LOOP_LATE,
-    STOP_UNSUPERVISED: faults.SUPERVISION_LOST,
-    STOP_DEPTH: faults.DEPTH_RUNAWAY,
+    STOP_OVERSPEED: OVERSPEED,
+    STOP_STALL: STALL,
+    STOP_MAIN_LATE: MAIN_LOOP_LATE,
+    STOP_UNSUPERVISED: SUPERVISION_LOST,
+    STOP_DEPTH: DEPTH_RUNAWAY,
 }
 
 
@@ -109,7 +124,7 @@ class Drive:
     def __init__(self):
         self.awake = False  # True from `wake` to `rest`: the tick runs
         self.start_fault = (
-            faults.NONE
+            NONE
         )  # of the last `start`: a proof that failed, or a refusal of the hardware
         self._press_refusal = None
         self._rested_ms = time.ticks_add(time.ticks_ms(), -_WATCHDOG_REST_MS)
@@ -195,17 +210,17 @@ class Drive:
 
         Returns None, or what did not work, as text; `start_fault` is then the fault that it means.
         """
-        self.start_fault = faults.START_REFUSED
+        self.start_fault = START_REFUSED
         if self.tripped:
             return "overcurrent latch is set"
         if not self.woken:
             return "the drive is not awake"
-        self.start_fault = faults.PROOF_FAILED
+        self.start_fault = PROOF_FAILED
         self._disarm()
         refused = self._press_refusal or proof.at_start(self)
         if refused:
             return refused
-        self.start_fault = faults.NONE
+        self.start_fault = NONE
         self._prepare(_RAMP_START_MHZ)
         state[DRIVE] = (
             1  # the last proof has left permission given: the next tick goes on with the heartbeats
@@ -242,6 +257,8 @@ class Drive:
 
     def settle(self):
         """Call while running: starts the index window after a turn, slows the ramp when the start is over."""
+        if state[CURRENT_MA] > _SEEN_MA:
+            self._current_seen = True
         if not state[WATCHED] and state[EDGES] > INDEX_PER_REV:
             self.cutoff.watch(window_counts())
             state[WATCHED] = 1
@@ -250,8 +267,6 @@ class Drive:
             ):  # the proofs look for current: a sensor that shows none makes them worthless
                 self._current_missing = True
                 self.stop()
-        if state[CURRENT_MA] > _SEEN_MA:
-            self._current_seen = True
         if state[SET_MHZ] == state[TARGET_MHZ]:
             state[RAMP_MHZ] = _RAMP_CHANGE_MHZ
             state[CURRENT_LIMIT_MA] = _RUN_CURRENT_MA
@@ -265,19 +280,19 @@ class Drive:
         """The fault behind the last stop; NONE for a release or a stop that was asked for."""
         reason = state[STOP_REASON]
         if self._current_missing:
-            return faults.CURRENT_SENSOR
+            return CURRENT_SENSOR
         if reason == STOP_HARDWARE_CUT:
             cause = self.cutoff.cause(state[HEARTBEAT_AT])
             if self.tripped or cause == CUT_TRIP:
-                return faults.OVERCURRENT
+                return OVERCURRENT
             if cause == CUT_WINDOW:
                 # The window does not say which side: an edge that came just before was too early.
-                return faults.OVERSPEED if state[CUT_AGE_US] < _EARLY_US else faults.STALL
-            return faults.HEARTBEAT_LOST
+                return OVERSPEED if state[CUT_AGE_US] < _EARLY_US else STALL
+            return HEARTBEAT_LOST
         if reason == STOP_LINE:
             lost = state[STOPPED_LINES] & 1 << PIN_CARTRIDGE_N
-            return faults.CARTRIDGE_LOST if lost else faults.EXTERNAL_POWER
-        return _FAULT_OF_STOP.get(reason, faults.NONE)
+            return CARTRIDGE_LOST if lost else EXTERNAL_POWER
+        return _FAULT_OF_STOP.get(reason, NONE)
 
     def clear_latch(self):
         """Pulse the board's overcurrent latch; only after an acknowledgement."""

@@ -1,4 +1,4 @@
-"""What the pen does for a host. Each request gets exactly one answer; telemetry and status flow while they are wanted."""
+"""What the pen does for a host: one answer to each request; telemetry and status flow while they are wanted."""
 
 import time
 

@@ -14,10 +14,31 @@ import time
 
 from micropython import const
 
-from pen import clock_watch, faults
+from pen import clock_watch
 from pen.adc_test import AdcTest
 from pen.clock_watch import ClockWatch
 from pen.cpu_test import CpuTest
+from pen.faults import (
+    ADC as FAULT_ADC,
+)
+from pen.faults import (
+    CLOCK as FAULT_CLOCK,
+)
+from pen.faults import (
+    CPU as FAULT_CPU,
+)
+from pen.faults import (
+    CURRENT_SENSOR as FAULT_CURRENT_SENSOR,
+)
+from pen.faults import (
+    FLASH as FAULT_FLASH,
+)
+from pen.faults import (
+    OUTPUT_READBACK as FAULT_OUTPUT_READBACK,
+)
+from pen.faults import (
+    RAM as FAULT_RAM,
+)
 from pen.flash_test import FilesTest, RuntimeTest, write_new
 from pen.ram_test import RamTest
 from pen.readback import ReadBack
@@ -114,21 +135,21 @@ class SelfTest:
         if self.fault:
             return
         if self.cpu.failed:
-            self._fail(faults.CPU, "CPU pattern")
+            self._fail(FAULT_CPU, "CPU pattern")
         elif self.ram.bad_address:
-            self._fail(faults.RAM, "memory at 0x%08x" % self.ram.bad_address)
+            self._fail(FAULT_RAM, "memory at 0x%08x" % self.ram.bad_address)
         elif self.clock.failed:
-            self._fail(faults.CLOCK, "clocks disagree")
+            self._fail(FAULT_CLOCK, "clocks disagree")
         elif self.runtime.failed:
-            self._fail(faults.FLASH, "runtime")
+            self._fail(FAULT_FLASH, "runtime")
         elif self.files.failed:
-            self._fail(faults.FLASH, self.files.bad_path)
+            self._fail(FAULT_FLASH, self.files.bad_path)
         elif self.adc.failed:
-            self._fail(faults.ADC, "converter reference or multiplexer")
+            self._fail(FAULT_ADC, "converter reference or multiplexer")
         elif self.adc.current_failed:
-            self._fail(faults.CURRENT_SENSOR, "current at rest")
+            self._fail(FAULT_CURRENT_SENSOR, "current at rest")
         elif self.outputs.failed:
-            self._fail(faults.OUTPUT_READBACK, "outputs 0x%08x" % self.outputs.bad_mask)
+            self._fail(FAULT_OUTPUT_READBACK, "outputs 0x%08x" % self.outputs.bad_mask)
 
     def _fail(self, fault, detail):
         self.fault = fault

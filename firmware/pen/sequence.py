@@ -5,8 +5,16 @@ The supervisor decides; this module carries it out with the parts and tells it w
 
 import time
 
-from pen import events
 from pen.control import state
+from pen.events import (
+    FAULT as EVENT_FAULT,
+)
+from pen.events import (
+    RUN_ENDED as EVENT_RUN_ENDED,
+)
+from pen.events import (
+    START_REFUSED as EVENT_START_REFUSED,
+)
 from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, NONE, PROOF_FAILED
 from pen.limits import SR11_RELEASE_MS
 from pen.places import EDGES
@@ -67,7 +75,7 @@ class Sequence:
         elif action == DO_START:
             self._start(now_ms)
         elif action == DO_REFUSE:
-            app.store.log.add(events.START_REFUSED, blockers)
+            app.store.log.add(EVENT_START_REFUSED, blockers)
             app.panel.beep(SOUND_REFUSED)
         if s.state != self._state:
             self._entered(now_ms)
@@ -170,9 +178,9 @@ class Sequence:
         app.store.keep_heat(100 * (heat >> 8), 100 * (heat & 255))
         s = app.supervisor
         if s.fault:
-            app.store.log.end_run(events.FAULT, s.fault, run_ms, strokes)
+            app.store.log.end_run(EVENT_FAULT, s.fault, run_ms, strokes)
         else:
-            app.store.log.end_run(events.RUN_ENDED, s.note, run_ms, strokes)
+            app.store.log.end_run(EVENT_RUN_ENDED, s.note, run_ms, strokes)
 
     # ------------------------------------------------------------------ states
     def _entered(self, now_ms):
