@@ -45,6 +45,11 @@ class RamTest:
             code = march(START, 0, 0, 0) - _CODE_BYTES // 2
             self._ways.append((march, code, save, uctypes.addressof(save)))
 
+    @property
+    def address(self):
+        """The block whose turn it is."""
+        return START + self._place
+
     def step(self):
         """Test a large block (0.5 ms, interrupts off for 80 us at a time): at rest."""
         return self._step(BLOCK_BYTES)
