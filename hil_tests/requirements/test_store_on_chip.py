@@ -18,6 +18,7 @@ from needlepen.records import making
 from needlepen.records.log import gaps
 
 E = firmware_module("pen.events")
+S = firmware_module("pen.states")
 LIMIT = requirements.load().limit
 CALIBRATION = making.calibration_record(
     making.calibration([(0, 40), (2500, 2430)], day=date(2026, 1, 15)),
