@@ -21,10 +21,10 @@ import time
 from micropython import const
 
 from pen import cartridge_record as layout
-from pen import faults
 from pen.board import PIN_CARTRIDGE_N
 from pen.cartridge_use import Use
 from pen.ds2431 import MEMORY_BYTES, ChipError
+from pen.faults import CARTRIDGE_LOST, CARTRIDGE_MARK, NONE
 from pen.places import DRIVE, STOP_LINE, STOP_REASON, STOPPED_LINES
 from pen.states import (
     BLOCK_CARTRIDGE_ABSENT,
@@ -58,7 +58,7 @@ class Cartridge:
     """`seated_n()`: 0 = seated; `clock_s()`: seconds since 2000-01-01, or None; `keys.cartridge`: 32 bytes; or None."""
 
     def __init__(self, chip, seated_n, state, elapsed_ms, pen_id, clock_s, keys):
-        self.fault = faults.NONE
+        self.fault = NONE
         self.blockers = BLOCK_CARTRIDGE_ABSENT
         self.warnings = 0
         self.busy = False
@@ -127,7 +127,7 @@ class Cartridge:
                 return
         else:
             self._serve(now_ms)
-        if self.fault == faults.CARTRIDGE_LOST and not awake:
+        if self.fault == CARTRIDGE_LOST and not awake:
             self._forget_loss(now_ms)
         self._conclude()
 
@@ -140,7 +140,7 @@ class Cartridge:
     def _forget_loss(self, now_ms):
         """The cause of a loss is gone when the contact has been quiet for a while."""
         if self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS:
-            self.fault = faults.NONE
+            self.fault = NONE
 
     def _removed(self, now_ms, awake):
         if self._phase != _ABSENT:
@@ -149,11 +149,11 @@ class Cartridge:
             self._moved_ms = now_ms
             self.record = self.rom = None
             self.reason = ""
-            if self.fault == faults.CARTRIDGE_MARK:
-                self.fault = faults.NONE
+            if self.fault == CARTRIDGE_MARK:
+                self.fault = NONE
         state = self._drive_state
         if awake and state[STOP_REASON] == STOP_LINE and state[STOPPED_LINES] & 1 << PIN_CARTRIDGE_N:
-            self.fault = faults.CARTRIDGE_LOST
+            self.fault = CARTRIDGE_LOST
 
     def _enter(self, phase):
         self._phase = phase
@@ -299,7 +299,7 @@ class Cartridge:
             self._chip.copy_now(layout.MARK_ADDRESS, layout.MARK)
         except ChipError as error:
             self._refuse(BLOCK_CARTRIDGE_UNREADABLE, "used mark: " + str(error))
-            self.fault = faults.CARTRIDGE_MARK
+            self.fault = CARTRIDGE_MARK
             self._conclude()
             return self.reason
         self.use.open(self.rom, self._mark, self._clock_s())
