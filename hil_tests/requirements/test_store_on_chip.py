@@ -69,6 +69,7 @@ def test_no_way_through_files_writes_while_the_motor_may_turn(
         seen = rig.run(tried)
         during = len(rig.operations)
         rig.permit(False)
+        rig.chip.run_for(200e6)
         rig.run("allowed[0] = True\nif store._files.blocked: store._recover()")
         return seen, during, len(rig.operations), rig.run(tried)
 
@@ -89,6 +90,22 @@ def test_blocked_attempts_are_in_the_log_and_leave_the_file_system_sound(rig: St
     texts, names = in_fork(run)
     assert "attempts to write to the flash" in texts[-1] and not texts[-1].startswith("0 ")
     assert "evil" not in names and "main.py" in names
+
+
+@pytest.mark.parametrize(("after_ms", "allowed"), [(5, False), (130, False), (160, True)])
+def test_the_guard_opens_only_when_the_cam_has_come_to_rest(
+    rig: StoreRig, after_ms: int, allowed: bool
+) -> None:
+    """After permission was seen it stays closed for 150 ms; a time that wraps around does not close it again."""
+
+    def run() -> str:
+        rig.permit(True)
+        rig.run("store._files.may_write")
+        rig.permit(False)
+        return rig.run(f"t = time.ticks_ms()\nstore._files._guard._permitted_ms = t\ntime.sleep_ms({after_ms})\n"
+                       "print(store._files.may_write)")  # fmt: skip
+
+    assert in_fork(run) == str(allowed)
 
 
 # ---------------------------------------------------------------------- cost
