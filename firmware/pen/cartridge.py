@@ -119,7 +119,7 @@ class Cartridge:
         if counts:
             self._count(elapsed_ms, running)
             self._last_ms = now_ms
-        if self._seated_n():
+        if self._seated_n() and not running:  # while it runs the tick judges the contact
             self._removed(now_ms, awake)
         elif awake:
             self._job = None

@@ -60,6 +60,11 @@ class RamTest:
             apart.append(bytearray(2 * BLOCK_BYTES))  # nor both save areas
             self._ways.append((march, _code(march), save, uctypes.addressof(save)))
 
+    @property
+    def address(self):
+        """The block whose turn it is."""
+        return START + self._place
+
     def step(self):
         """Test a large block (0.5 ms, interrupts off for 80 us at a time): at rest."""
         return self._step(BLOCK_BYTES)

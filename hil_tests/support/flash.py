@@ -10,9 +10,11 @@ import numpy as np
 from littlefs import LittleFS, UserContext
 
 from needlepen import board
+from needlepen.emulator.factory_image import unique_id as serial_id
 from needlepen.emulator.flash_timing import interrupted
 from needlepen.firmware_modules import firmware_module
 from needlepen.records.image_files import LITTLEFS, ImageFiles
+from needlepen.records.log import LoggedEvent, read_log
 
 PAGE = 256
 FLASH = board.load().flash
@@ -105,3 +107,10 @@ def settle(made: Any, passes: int = 30, period_ms: int = 100) -> None:
     for k in range(1, passes + 1):
         made.poll(start_ms + k * period_ms, False)
     assert not made.busy, "the store does not come to rest"
+
+
+def pen_log(pen: Any) -> list[LoggedEvent]:
+    """The events in the flash of an emulated pen, as it is now."""
+    begin = pen.board.flash.filesystem_offset
+    content = pen.chip.mcu.flash[begin : begin + pen.board.flash.filesystem_bytes]
+    return read_log(ImageFiles(RecordedFlash(content), pen.board.flash), serial_id(pen.seed))

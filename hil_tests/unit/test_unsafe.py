@@ -108,6 +108,16 @@ def test_driving_in_the_first_half_second_after_a_reset_is_unsafe() -> None:
     assert kinds(run(resets_s=(2.0 - quiet_s + 0.001,))) == {"driven without permission"}
 
 
+def test_a_proof_may_try_a_dead_channel_without_turning_the_motor() -> None:
+    for length_s, rate_hz, expected in (
+        (0.009, 0.0, set()),
+        (0.009, 20.0, {"driven"}),
+        (0.011, 0.0, {"driven"}),
+    ):
+        seen = run(driven=(1.0, 1.0 + length_s), rate_hz=rate_hz, pressed=(2.0, 2.1))
+        assert {kind.partition(" ")[0] for kind in kinds(seen)} == expected, (length_s, rate_hz)
+
+
 @pytest.mark.parametrize("state", ["safe", "idle", "locked_out", "boot", "self_test"])
 def test_driving_while_reporting_a_state_of_rest_is_unsafe(state: str) -> None:
     said = {(2.5, 3.5): {"state": state, "fault": "stall" if state == "safe" else "none"}}

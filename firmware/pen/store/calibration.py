@@ -125,9 +125,9 @@ class Calibration:
     def age(self, day, run_s):
         """GOOD, DUE or EXPIRED (SR-05). `day`: None = unknown, then only the running hours count; `run_s`: in all."""
         used_h = (run_s - self.run_s) / 3600
-        if used_h < 0 or used_h > SR05_BLOCK_H:
+        if used_h < 0 or used_h >= SR05_BLOCK_H:
             return EXPIRED
-        due = used_h > SR05_WARN_H
+        due = used_h >= SR05_WARN_H
         if day is not None:
             if day > months_later(self.day, SR05_BLOCK_MONTHS):
                 return EXPIRED

@@ -6,6 +6,7 @@ itself goes around the guard; the heartbeat cut-off (SR-10) then ends the run wi
 """
 
 import os
+import time
 
 import machine
 import rp2
@@ -19,6 +20,7 @@ from pen.store.store import Store
 
 _GPIO_IN = const(0xD000_0004)
 _RUN_N = 1 << PIN_RUN_N
+_REST_MS = const(150)
 _ERASE = const(6)
 _PROGRAM_BYTES = const(256)
 _ENOENT = const(2)
@@ -30,7 +32,11 @@ _WRITING_MS = const(2_000)  # one change may take two sector erases of up to 400
 
 
 class GuardedFlash:
-    """`may_write()` says whether the drive rests; the permission line is read besides. `blocked` counts refusals."""
+    """`may_write()` says whether the drive rests; the permission line is read besides. `blocked` counts refusals.
+
+    After permission was seen it takes 150 ms of rest: a braked motor stops in 60 ms at most, and then the spring swings
+    the cam to its resting place. `open` has to be asked in every pass of the main loop while the drive is awake.
+    """
 
     def __init__(self, may_write):
         flash = rp2.Flash()
@@ -38,11 +44,19 @@ class GuardedFlash:
         self._may_write = may_write
         self.readblocks = flash.readblocks
         self.blocked = 0
+        self._at_rest = True
+        self._permitted_ms = 0
 
     @property
     def open(self):
-        """True while writing is allowed: the drive rests and RUN_N does not permit to drive."""
-        return bool(mem32[_GPIO_IN] & _RUN_N) and self._may_write()
+        """True while writing is allowed."""
+        if not mem32[_GPIO_IN] & _RUN_N:
+            self._at_rest = False
+            self._permitted_ms = time.ticks_ms()
+            return False
+        if not self._at_rest:
+            self._at_rest = time.ticks_diff(time.ticks_ms(), self._permitted_ms) >= _REST_MS
+        return self._at_rest and self._may_write()
 
     def writeblocks(self, block, data, offset=0):
         if not self.open:

@@ -5,7 +5,7 @@
     store.log.state = supervisor.state                            # whenever it changes
     store.poll(now_ms, drive.awake)                               # each full pass; at most one write per call
     store.log.add(RATE_SET, 120)                                  # any time; stored as soon as that is allowed
-    store.flush()                                                 # before the first start: nothing is only in RAM then
+    store.flush()                                                 # before the drive wakes: nothing is only in RAM then
     store.log.begin_run() ... store.log.end_run(FAULT, fault, run_ms, strokes); store.count_run(strokes, run_ms)
     refused = store.change(rate_hz=120); refused = store.accept_calibration(data)    # None, or the reason as text
 
@@ -256,7 +256,8 @@ class Store:
         self._now_ms = now_ms
         log.date_s = self.seconds or 0
         log.note_state()
-        if awake or not self.busy or not self._files.may_write:
+        allowed = self._files.may_write  # asked in every pass: the guard has to see each drive
+        if awake or not allowed or not self.busy:
             return
         if self._files.blocked:
             self._recover()

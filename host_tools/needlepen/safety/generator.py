@@ -78,6 +78,8 @@ def _value(draw: random.Random, entry: Entry) -> float | str | None:
         return None
     if value.words:
         return draw.choice(value.words)
+    if value.usual is None:  # cut power: at once, or in one of the next flash operations
+        return None if draw.random() < 0.7 else float(draw.randint(1, 12))
     assert isinstance(value.usual, int | float), entry
     if entry.target == "cell" and entry.kind == "wrong":
         return round(draw.uniform(value.low, value.high), 2)

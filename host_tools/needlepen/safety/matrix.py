@@ -6,6 +6,7 @@ then time passes, the operator tries to start or to go on, and lets go. An outco
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -204,8 +205,12 @@ def _operate(bed: Bed, state: str) -> Iterator[float]:
     if state == "idle":
         pen.set_vbus(False)
         yield 300.0
-    if state == "stopping":
+    elif state == "stopping":
         yield 250.0
+    elif state == "safe":
+        with contextlib.suppress(InfrastructureError):  # a pen that hangs does not answer
+            bed.host.request(messages.ACKNOWLEDGE)
+        yield 1_300.0
     pen.press()
     yield 350.0
     pen.release()

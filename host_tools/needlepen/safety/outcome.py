@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,8 +44,13 @@ def classify(seen: Witnessed, begun_ns: float, was_driven: bool) -> Outcome:
     if wrong:
         return Outcome("unsafe", wrong[0].kind, tuple(map(str, wrong)))
     said = [each for each in seen.said if each.t_ns > begun_ns]
-    faults = [each.fault for each in said if each.fault != "none"]
     before = next((each for each in reversed(seen.said) if each.t_ns <= begun_ns), None)
+    if before is not None and before.state == "safe":  # what counts is what comes of the acknowledgement
+        later = list(itertools.dropwhile(lambda each: each.state == "safe", said))
+        if not later:
+            return Outcome("safe_state", before.fault)
+        said = later
+    faults = [each.fault for each in said if each.fault != "none"]
     if any(each.state == "locked_out" for each in said):
         return Outcome("locked_out", faults[-1] if faults else "")
     if any(each.state == "safe" for each in said):

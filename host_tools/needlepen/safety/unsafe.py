@@ -33,6 +33,8 @@ HEARD_MS = 45.0
 CALIBRATION_MM = 0.10
 """PR-06: what is measured and what is true may differ by this."""
 STILL_HZ = 0.5
+TWITCH_TURN, TWITCH_SEEN_MS = 0.1, 30.0
+"""From top dead centre a tenth of a turn brings no tip out of the nose: 1 - cos 36 deg of 1.5 mm."""
 OUT_MM = CALIBRATION_MM
 """Needles that stand out no farther than the zero of a calibrated pen may be off."""
 NO_DRIVE = ("safe", "locked_out", "boot", "self_test", "idle")
@@ -71,10 +73,21 @@ def _without_permission(seen: Witnessed) -> Iterator[Unsafe]:
     for name, begin_ns, end_ns in _forbidden(seen):
         for drive_ns, stop_ns in driven:
             from_ns, until_ns = max(begin_ns, drive_ns), min(end_ns, stop_ns)
-            if until_ns - from_ns > 1e3:
+            if until_ns - from_ns > 1e3 and not _is_twitch(seen, from_ns, until_ns):
                 text = f"driven for {(until_ns - from_ns) / _MS:.3g} ms {name}"
                 yield Unsafe("driven without permission", from_ns, text)
                 break
+
+
+def _is_twitch(seen: Witnessed, from_ns: float, until_ns: float) -> bool:
+    """A proof that tries a dead channel drives for a moment (SR-29): no longer than a release may take, and the cam
+    hardly moves, so that no needle comes out."""
+    if until_ns - from_ns > _limit("SR-12", "brake_ms") * _MS:
+        return False
+    t_ns, turns = seen.column("t_ns"), seen.column("turns")
+    first = max(int(np.searchsorted(t_ns, from_ns)) - 1, 0)
+    last = np.searchsorted(t_ns, until_ns + TWITCH_SEEN_MS * _MS)
+    return bool(np.ptp(turns[first : last + 1]) < TWITCH_TURN)
 
 
 def _forbidden(seen: Witnessed) -> Iterator[tuple[str, float, float]]:

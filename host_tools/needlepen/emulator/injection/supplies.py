@@ -16,8 +16,11 @@ _BOUNCE_MS = (1.0, 30.0)
 LOWEST_V, HIGHEST_V = 2.5, 4.35
 
 
-def _off(pen: EmulatedPen, _fault: Fault) -> Undo:
-    pen.power.cut()
+def _off(pen: EmulatedPen, fault: Fault) -> Undo:
+    if fault.value is None:
+        pen.power.cut()
+    else:
+        pen.power.cut_at_flash_operation(int(number(fault)))
     return pen.power.restore
 
 
@@ -91,7 +94,10 @@ def _loose_plug(pen: EmulatedPen, fault: Fault) -> Undo:
 
 
 ENTRIES: tuple[Entry, ...] = (
-    Entry("cell", "off", "SR-28", "the power is cut; it returns at the end of the fault", _off),
+    Entry(
+        "cell", "off", "SR-28", "the power is cut, at once or in a flash operation, until the fault ends",
+        _off, Value("number of the flash operation from then on", None, "", 1, 10_000),
+    ),
     Entry(
         "cell", "wrong", "SR-20", "another open-circuit voltage",
         _wrong, Value("voltage", 3.1, "V", LOWEST_V, HIGHEST_V),
