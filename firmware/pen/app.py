@@ -38,7 +38,13 @@ from pen.trigger import Trigger
 
 _LOOP_MS = const(10)
 _REST_MS = const(8)  # while the drive rests; part of the times of SR-02 at rest and of PR-04
-_LOOK_MS = const(250)  # at rest, temperatures, battery and cartridge are looked at so often
+_LOOK_MS = const(100)  # at rest, between the turns of two parts
+_BREATH_MS = const(2)  # USB and the file system want to be served too
+# Whose turn it is in eight passes: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5.
+_SELF_TESTS = const(3)
+_RECORDS = const(4)
+_AWAKE_TURNS = (1, 0, 1, 5, 1, 3, 1, 4)
+_REST_TURNS = (1, 3, 2, 4, 1, 3, 0, 5)
 _WATCHDOG_MS = const(200)
 _GC_BYTES = const(24_576)  # collected this often the heap stays in one piece; main.py collects more often
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
@@ -74,7 +80,9 @@ class App:
         self.led = Pin(PIN_LED, Pin.OUT, value=0)
         self._ticks_seen = -1
         self._lines = -1
-        self._look_ms = boot_ms
+        self._due_ms = boot_ms
+        self._turn = 0
+        self._busy = True
         self.warnings = 0
         self.ready_ms = 0
         self.longest_loop_ms = 0
@@ -109,44 +117,51 @@ class App:
             last_ms = now_ms
             if loop_ms > self.longest_loop_ms:
                 self.longest_loop_ms = loop_ms
-            if self._nothing_to_do(now_ms):
-                self._watchdog.feed()
+            if self.drive.awake or self.supervisor.state not in _RESTING:
+                self._pass(now_ms, _AWAKE_TURNS)
+            elif not self._nothing_new():
+                self._pass(now_ms, None)
+            elif self._busy or time.ticks_diff(now_ms, self._due_ms) >= 0:
+                self._pass(now_ms, _REST_TURNS)
+                self._due_ms = time.ticks_add(now_ms, _LOOK_MS)
             else:
-                self._pass(now_ms)
-            time.sleep_ms(_LOOP_MS if self.drive.awake else _REST_MS)
+                self._watchdog.feed()
+                if time.ticks_diff(now_ms, self.panel.next_change_ms) >= 0:
+                    self.panel.advance(now_ms, False)
+            left_ms = (_LOOP_MS if self.drive.awake else _REST_MS) - time.ticks_diff(time.ticks_ms(), now_ms)
+            time.sleep_ms(max(_BREATH_MS, left_ms))
 
-    def _nothing_to_do(self, now_ms):
-        """True while the pen lies at rest and nobody wants anything: the pass then costs 0.1 ms instead of 3."""
-        if self.drive.awake or self.supervisor.state not in _RESTING:
-            return False
+    def _nothing_new(self):
+        """True while no line, clock or depth has changed and the host is silent: such a pass costs 0.1 ms."""
         low, high = self.axis.window_codes
-        if clock_watch.look() or not quiet.nothing_new(INPUT_MASK, self._lines, low, high):
-            return False
-        if time.ticks_diff(now_ms, self._look_ms) >= 0 or not self.host.quiet:
-            return False
-        for part in self.parts:
-            if part.busy:
-                return False
-        if time.ticks_diff(now_ms, self.panel.next_change_ms) >= 0:
-            self.panel.advance(now_ms, False)
-        return True
+        return not clock_watch.look() and quiet.nothing_new(INPUT_MASK, self._lines, low, high) and self.host.quiet
 
-    def _pass(self, now_ms):
-        """Look at everything, decide, answer the host, show."""
-        self._look_ms = time.ticks_add(now_ms, _LOOK_MS)
+    def _pass(self, now_ms, turns):
+        """Look at the part whose turn it is and at those that are busy (`turns` None: at all), decide, answer the host,
+        show."""
         self._lines = quiet.lines(INPUT_MASK)
         self.feed()
         awake = self.drive.awake
         supervisor = self.supervisor
+        self._turn += 1
+        turn = turns[self._turn & 7] if turns else -1
+        if clock_watch.look():
+            turn = _SELF_TESTS
+        busy = False
         blockers = warnings = 0
-        for part in self.parts:
-            part.poll(now_ms, awake)
-            if part.fault:
-                supervisor.fail(part.fault, now_ms)
+        for place, part in enumerate(self.parts):
+            if place == turn or turn < 0 or (part.busy and not (awake and place == _RECORDS)):
+                part.poll(now_ms, awake)
+                if part.fault:
+                    supervisor.fail(part.fault, now_ms)
+                busy = busy or part.busy
             blockers |= part.blockers
             warnings |= part.warnings
+        self._busy = busy
         self.warnings = warnings
-        self.commands.take_button(self.panel.take_event())
+        event = self.panel.take_event()
+        if event:
+            self.commands.take_button(event)
         self.sequence.step(now_ms, blockers)
         self.host.serve(now_ms)
         self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)

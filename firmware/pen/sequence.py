@@ -45,6 +45,8 @@ class Sequence:
         self._tested = False  # the tests of the boot have passed
         self._note = NOTE_NONE
         self._started_ms = 0
+        self._setting = None  # rate, depth and needles that were judged last (SR-24)
+        self._too_slow = False
 
     def step(self, now_ms, blockers):
         """One pass. `blockers`: those of the parts."""
@@ -66,9 +68,10 @@ class Sequence:
                 drive.stop()
             elif standstill and not starting and not app.axis.wants_drive:
                 drive.rest()
-        blockers |= self._own_blockers()
-        if s.state != IDLE:
-            counts = counts and drive.woken
+        if s.state != RUNNING:
+            blockers |= self._own_blockers()
+            if s.state != IDLE:
+                counts = counts and drive.woken
         action = s.step(now_ms, counts, standstill, blockers)
         if action == DO_TEST:
             self._test(now_ms)
@@ -86,9 +89,11 @@ class Sequence:
         blockers = 0 if app.trigger.released else BLOCK_TRIGGER_HELD
         if app.axis.moving:
             blockers |= BLOCK_DEPTH_MOVING
-        if app.drive.rate_hz < app.cartridge.minimum_rate_hz(app.axis.depth_um):
-            blockers |= BLOCK_RATE_TOO_LOW
-        return blockers
+        setting = (app.drive.rate_hz, app.axis.target_um, app.cartridge.needles)
+        if setting != self._setting:
+            self._setting = setting
+            self._too_slow = setting[0] < app.cartridge.minimum_rate_hz(setting[1])
+        return blockers | BLOCK_RATE_TOO_LOW if self._too_slow else blockers
 
     # ------------------------------------------------------------------ tests
     def _test(self, now_ms):
