@@ -43,7 +43,7 @@ def unpack(payload):
     """(reason, Counters or None)."""
     if len(payload) != struct.calcsize(_FORMAT):
         return WRONG_LENGTH, None
-    values = struct.unpack(_FORMAT, payload)
-    if values[6] > 1:
+    boots, strokes, run_s, sessions, winding_ck, housing_ck, unknown = struct.unpack(_FORMAT, payload)
+    if unknown > 1:
         return OUT_OF_RANGE, None
-    return OK, Counters(*values[:6], hours_unknown=values[6] == 1)
+    return OK, Counters(boots, strokes, run_s, sessions, winding_ck, housing_ck, unknown == 1)

@@ -72,7 +72,7 @@ class GuardedFlash:
 
     def mount(self):
         """(Re)mount "/" over this device. After a refusal littlefs has a half-made change in its RAM: this drops it."""
-        file_system = vfs.VfsLfs2(self, progsize=_PROGRAM_BYTES, mtime=False)
+        file_system = vfs.VfsLfs2(self, progsize=_PROGRAM_BYTES, mtime=False)  # type: ignore[arg-type]
         vfs.umount("/")
         vfs.mount(file_system, "/")
 

@@ -87,7 +87,7 @@ class Log:
         self._segments = [
             int(name) for name in self._files.names(_FOLDER) if len(name) == 6 and name.isdigit()
         ]
-        aside = []
+        aside = []  # type: list
         last = None
         if self._segments:
             last = self._load_segment(self._segments[-1], aside)

@@ -235,10 +235,13 @@ class Store:
         if reason != OK:
             return text(reason)
         self._load_calibration()
+        calibration = self.calibration
+        if calibration is None:
+            return text(self.calibration_reason)
         self.counters.hours_unknown = False
-        self.counters.run_s = max(self.counters.run_s, self.calibration.run_s)
+        self.counters.run_s = max(self.counters.run_s, calibration.run_s)
         self._counters_changed = True
-        self.log.add(CALIBRATION_CHANGED, self.calibration.day, len(self.calibration.points))
+        self.log.add(CALIBRATION_CHANGED, calibration.day, len(calibration.points))
         self._judge()
         return None
 
