@@ -31,19 +31,20 @@ from pen.places import MAIN_AGE_MS, SUPERVISED, TICKS
 from pen.profiles import PROFILES
 from pen.selftest import SelfTest
 from pen.sequence import Sequence
-from pen.states import ARMED, IDLE, LOCKED_OUT, SAFE
+from pen.states import ARMED, IDLE, LOCKED_OUT, RUNNING, SAFE
 from pen.store.device import open_store
 from pen.supervisor import Supervisor
 from pen.trigger import Trigger
 
 _LOOP_MS = const(10)
-_REST_MS = const(8)  # while the drive rests; part of the times of SR-02 at rest and of PR-04
-_LOOK_MS = const(100)  # at rest, between the turns of two parts
+_LOOK_MS = const(120)  # at rest, between the turns of two parts
 _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is in eight passes: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5.
 _SELF_TESTS = const(3)
 _RECORDS = const(4)
 _AWAKE_TURNS = (1, 0, 1, 5, 1, 3, 1, 4)
+_EVERYBODY = const(-1)
+_NOBODY = const(-2)
 _REST_TURNS = (1, 3, 2, 4, 1, 3, 0, 5)
 _WATCHDOG_MS = const(200)
 _GC_BYTES = const(24_576)  # collected this often the heap stays in one piece; main.py collects more often
@@ -63,7 +64,9 @@ class App:
         store.boot(machine.reset_cause(), boot_ms)
         self.panel = Panel(boot_ms)
         self.axis = Axis(state)
-        self.monitor = Monitor(state, Inputs(drive.sampling.ring_address), time.ticks_diff, _stored_heat(store))
+        self.monitor = Monitor(
+            state, Inputs(drive.sampling.ring_address), time.ticks_diff, _stored_heat(store)
+        )
         self.cartridge = Cartridge(
             Ds2431(OneWire(Pin(PIN_CARTRIDGE_BUS))),
             Pin(PIN_CARTRIDGE_N, Pin.IN, Pin.PULL_UP),
@@ -83,6 +86,7 @@ class App:
         self._due_ms = boot_ms
         self._turn = 0
         self._busy = True
+        self._glanced = False
         self.warnings = 0
         self.ready_ms = 0
         self.longest_loop_ms = 0
@@ -117,44 +121,79 @@ class App:
             last_ms = now_ms
             if loop_ms > self.longest_loop_ms:
                 self.longest_loop_ms = loop_ms
-            if self.drive.awake or self.supervisor.state not in _RESTING:
-                self._pass(now_ms, _AWAKE_TURNS)
-            elif not self._nothing_new():
-                self._pass(now_ms, None)
-            elif self._busy or time.ticks_diff(now_ms, self._due_ms) >= 0:
-                self._pass(now_ms, _REST_TURNS)
-                self._due_ms = time.ticks_add(now_ms, _LOOK_MS)
+            if self._busy or self.drive.awake or self.supervisor.state not in _RESTING:
+                if not self._glance():
+                    self._pass(now_ms, _AWAKE_TURNS[self._turn])
+                    self._turn = (self._turn + 1) & 7
+                time.sleep_ms(max(_BREATH_MS, _LOOP_MS - time.ticks_diff(time.ticks_ms(), now_ms)))
             else:
-                self._watchdog.feed()
-                if time.ticks_diff(now_ms, self.panel.next_change_ms) >= 0:
-                    self.panel.advance(now_ms, False)
-            left_ms = (_LOOP_MS if self.drive.awake else _REST_MS) - time.ticks_diff(time.ticks_ms(), now_ms)
-            time.sleep_ms(max(_BREATH_MS, left_ms))
+                self._rest(now_ms)
+                last_ms = time.ticks_ms()
 
-    def _nothing_new(self):
-        """True while no line, clock or depth has changed and the host is silent: such a pass costs 0.1 ms."""
+    def _glance(self):
+        """Every other pass of a run only looks whether it may be left out; True if so."""
+        self._glanced = not self._glanced
+        if (
+            not self._glanced
+            or self._busy
+            or self.supervisor.state != RUNNING
+            or not self.drive.running
+            or clock_watch.look()
+            or self.host.waiting
+        ):
+            return False
+        self.feed()
+        return True
+
+    def _rest(self, now_ms):
+        """Lie still until something happens or is due; then do what that needs."""
+        due_ms = self._due_ms
+        panel = self.panel
+        if time.ticks_diff(panel.next_change_ms, due_ms) < 0:
+            due_ms = panel.next_change_ms
+        due_ms = self.host.due_ms(due_ms)
         low, high = self.axis.window_codes
-        return not clock_watch.look() and quiet.nothing_new(INPUT_MASK, self._lines, low, high) and self.host.quiet
+        found = quiet.lie_still(
+            INPUT_MASK, self._lines, low, high, due_ms, self._watchdog.feed, self.host.heard
+        )
+        now_ms = time.ticks_ms()
+        if found == quiet.CHANGED:
+            self._pass(now_ms, _EVERYBODY)
+            time.sleep_ms(_BREATH_MS)
+            return
+        if time.ticks_diff(now_ms, panel.next_change_ms) >= 0:
+            panel.advance(now_ms, False)
+        if time.ticks_diff(now_ms, self._due_ms) >= 0:
+            self._due_ms = time.ticks_add(now_ms, _LOOK_MS)
+            self._turn = (self._turn + 1) & 7
+            if self._look_at(_REST_TURNS[self._turn], now_ms):
+                found = quiet.HEARD
+        if found == quiet.HEARD or self.host.due_ms(now_ms) != now_ms:
+            self._pass(now_ms, _NOBODY)
 
-    def _pass(self, now_ms, turns):
-        """Look at the part whose turn it is and at those that are busy (`turns` None: at all), decide, answer the host,
-        show."""
+    def _look_at(self, place, now_ms):
+        """Poll one part at rest; True if that changed anything that others should know."""
+        part = self.parts[place]
+        before = (part.fault, part.blockers, part.warnings, part.busy)
+        part.poll(now_ms, False)
+        return before != (part.fault, part.blockers, part.warnings, part.busy)
+
+    def _pass(self, now_ms, turn):
+        """Look at the part whose `turn` it is and at those that are busy, decide, answer the host, show."""
         self._lines = quiet.lines(INPUT_MASK)
         self.feed()
         awake = self.drive.awake
         supervisor = self.supervisor
-        self._turn += 1
-        turn = turns[self._turn & 7] if turns else -1
         if clock_watch.look():
             turn = _SELF_TESTS
         busy = False
         blockers = warnings = 0
         for place, part in enumerate(self.parts):
-            if place == turn or turn < 0 or (part.busy and not (awake and place == _RECORDS)):
+            if place == turn or turn == _EVERYBODY or (part.busy and not (awake and place == _RECORDS)):
                 part.poll(now_ms, awake)
-                if part.fault:
-                    supervisor.fail(part.fault, now_ms)
                 busy = busy or part.busy
+            if part.fault:
+                supervisor.fail(part.fault, now_ms)
             blockers |= part.blockers
             warnings |= part.warnings
         self._busy = busy

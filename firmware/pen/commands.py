@@ -154,7 +154,11 @@ class Commands:
         return refused
 
     def may_close_service(self):
-        return None if self._app.supervisor.state == SERVICE else "the service access is not open, or the motor runs"
+        return (
+            None
+            if self._app.supervisor.state == SERVICE
+            else "the service access is not open, or the motor runs"
+        )
 
     def restart(self):
         """Leave the service: the pen starts anew, with everything tested."""

@@ -22,6 +22,7 @@ class Host:
     def __init__(self, app):
         self._app = app
         self._port = Port()
+        self.heard = self._port.heard
         self._period_ms = 0
         self._next_ms = 0
         self._lease_end_ms = 0
@@ -49,9 +50,15 @@ class Host:
         }
 
     @property
-    def quiet(self):
-        """True while no byte has come and no telemetry is wanted."""
-        return not self._period_ms and not self._port.waiting
+    def waiting(self):
+        """True if a byte has come, or an answer waits to be sent."""
+        return self._port.waiting
+
+    def due_ms(self, latest_ms):
+        """When telemetry is due, `latest_ms` if that is earlier or none is wanted."""
+        if self._period_ms and time.ticks_diff(self._next_ms, latest_ms) < 0:
+            return self._next_ms
+        return latest_ms
 
     def serve(self, now_ms):
         """One pass: at most one request, and telemetry when it is due and wanted."""

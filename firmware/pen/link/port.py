@@ -20,6 +20,7 @@ class Port:
         self._parser = frames.Parser()
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
+        self.heard = self._poll.ipoll  # heard(0): iterates once if a byte has come
         self._read = sys.stdin.buffer.read
         self._write = sys.stdout.buffer.write
         self._sequence = 0
@@ -34,7 +35,9 @@ class Port:
     @property
     def waiting(self):
         """True if the host has sent something that was not read yet, or an answer waits for room."""
-        return bool(self._queue or self._poll.poll(0))
+        for _ in self.heard(0):
+            return True
+        return bool(self._queue)
 
     def receive(self):
         """The next frame (kind, sequence, body), or None when no complete one has arrived."""
