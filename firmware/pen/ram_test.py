@@ -16,6 +16,9 @@ from micropython import const
 from pen.march import aliased
 from pen.march import march as first_march
 
+del sys.modules["pen.march"]  # load it again: a second copy of the code at another place
+from pen.march import march as second_march  # noqa: E402
+
 START = const(0x2000_0000)
 SIZE = const(264 * 1024)
 BLOCK_BYTES = const(512)
@@ -30,23 +33,6 @@ BACKGROUNDS = (
 )  # each with its complement: neighbouring bits of a word at unlike levels
 
 
-def _code(march):
-    """Address of this copy of the code, to half of its length."""
-    return march(START, 0, 0, 0) - _CODE_BYTES // 2
-
-
-def _second_copy():
-    """Load the code again until a copy lies so far from the first one that no block touches both."""
-    apart = []
-    while True:
-        del sys.modules["pen.march"]
-        from pen.march import march
-
-        if abs(_code(march) - _code(first_march)) > BLOCK_BYTES + 2 * _CODE_BYTES:
-            return march
-        apart.append((march, bytearray(BLOCK_BYTES)))
-
-
 class RamTest:
     """`bad_address`: a word that failed, 0 for none. Either step returns True at the end of the memory."""
 
@@ -54,11 +40,10 @@ class RamTest:
         self.bad_address = 0
         self._place = 0
         self._ways = []
-        apart = []
-        for march in (first_march, _second_copy()):
+        for march in (first_march, second_march):
             save = array.array("I", bytes(BLOCK_BYTES))
-            apart.append(bytearray(2 * BLOCK_BYTES))  # nor both save areas
-            self._ways.append((march, _code(march), save, uctypes.addressof(save)))
+            code = march(START, 0, 0, 0) - _CODE_BYTES // 2
+            self._ways.append((march, code, save, uctypes.addressof(save)))
 
     @property
     def address(self):
