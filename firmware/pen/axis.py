@@ -31,7 +31,7 @@ class Axis:
     """Part of the app. `state`: the array of the control tick. Depths are um of needle protrusion.
 
     `target_um`: the depth that was asked for. `depth_um`: where the axis stands, `target_um` once it is there.
-    `measured_um`: what the hall sensor says. `window_codes`: (lowest, highest) single code that is right at rest.
+    `measured_um`: what the hall sensor says. `window_codes`: (lowest, highest) single code that needs no pass at rest.
     `wants_drive`: the tick has to watch; the app wakes the drive. `lost_steps`: the next move finds home anew first.
     """
 
@@ -50,7 +50,6 @@ class Axis:
         self._sequence = None  # generator of what is going on, one step for each poll
         self._unwatched = False  # it must not wait for the drive: the needles have to come in
         self._slow = False
-        self._awake = False
         self._polled_ms = time.ticks_ms()
 
     # ---------------------------------------------------------------- what the app asks
@@ -82,9 +81,8 @@ class Axis:
 
     def retract(self):
         """Stop what is going on and bring the needles in at once, by the home switch alone; after a fault."""
-        sequence = axis_homing.retract(self)
-        self._begin(sequence, True)
-        next(sequence)
+        self._begin(axis_homing.retract(self), True)
+        self._step()
 
     def stop(self):
         """Stop at once, wherever that is; home has to be found anew."""
@@ -137,7 +135,7 @@ class Axis:
 
     def window_fault(self):
         """Which fault it is that the sensor has left its window: call it when the tick has stopped the motor so."""
-        return self.sensor.fault(self._protrusion_um(self._place()), self.stepper.at_home, self._awake)
+        return self.sensor.fault(self._protrusion_um(self._place()), self.stepper.at_home)
 
     def _protrusion_um(self, half):
         return self.sensor.map.protrusion_um(half * DEPTH_STEP_UM // 2)
@@ -152,23 +150,29 @@ class Axis:
     def poll(self, now_ms, awake):
         elapsed_ms = time.ticks_diff(now_ms, self._polled_ms)
         self._polled_ms = now_ms
-        self._awake = awake
         sensor = self.sensor
         sensor.read(awake)
         if self._sequence is not None and (self._unwatched or (awake and sensor.known)):
-            try:
-                next(self._sequence)
-            except StopIteration:
-                self._sequence = None
-            except Failed as failed:
-                self.fail(failed.args[0])
+            self._step()
         if self.homed and sensor.known:
             if self.stepper.running:
                 self._follow()
             elif self._sequence is None:
                 self._judge_drift(elapsed_ms)
-        if not self.fault and sensor.left_window(now_ms, awake):
+        if not self.fault and (sensor.left_window(now_ms, awake) or sensor.raves):
             self.fail(self.window_fault())
+
+    def _step(self):
+        """The next step of what is going on."""
+        sequence = self._sequence
+        if sequence is None:
+            return
+        try:
+            next(sequence)
+        except StopIteration:
+            self._sequence = None
+        except Failed as failed:
+            self.fail(failed.args[0])
 
     def _follow(self):
         """Keep the window around where the axis is and where it goes (SR-02), and see that the sensor goes with it."""

@@ -16,6 +16,7 @@ from typing import Any
 from needlepen import board, paths
 from needlepen.build import app_image
 from needlepen.emulator.factory import factory_calibration
+from needlepen.emulator.injection.vocabulary import Fault
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.emulator.stepper import COILS
@@ -102,6 +103,7 @@ class AxisPen:
         self.chip, self.truth = self.pen.chip, self.pen.plant.axis
         self.calibration = factory_calibration(values, seed)
         self.fault_ns: list[int] = []
+        self.home_mm = 0.0
         self.chip.on_output(
             reference.gpio("LED"), lambda t_ns, level: self.fault_ns.append(t_ns) if level else None
         )
@@ -124,11 +126,24 @@ class AxisPen:
         """Find home; fails the test if that fails."""
         report = self.run("axis.home()")
         assert report.homed and not report.fault, report
+        self.home_mm = self.truth.protrusion_mm
         return report
+
+    @property
+    def out_mm(self) -> float:
+        """True protrusion now, in mm beyond where it is at home."""
+        return float(self.truth.protrusion_mm - self.home_mm)
 
     def to(self, depth_um: int, slow: bool = False) -> Report:
         """Go to a depth that must not be refused."""
         return self.run(f"assert axis.move_to({depth_um}, {slow}) is None")
+
+    def break_in(
+        self, ms: float, target: str, kind: str, value: Any = None, for_ms: float | None = None
+    ) -> float:
+        """Put a fault of the injection catalogue in `ms` from now; returns that time in ns."""
+        fault = Fault(target, kind, value, duration_s=None if for_ms is None else for_ms / 1e3)
+        return self.at(ms, lambda: self.pen.faults.inject(fault))
 
     def at(self, ms: float, action: Any) -> float:
         """Call action() `ms` from now; returns that time in ns."""
@@ -154,7 +169,9 @@ class Coils:
     def __init__(self, pen: AxisPen) -> None:
         self.words: list[tuple[int, int]] = []
         gpio = pen.pen.board.gpio
-        self._pattern = sum(((pen.chip.output(gpio(name)) or 0) << bit) for bit, name in enumerate(COILS))
+        self._first = self._pattern = sum(
+            (pen.chip.output(gpio(name)) or 0) << bit for bit, name in enumerate(COILS)
+        )
         for bit, name in enumerate(COILS):
             pen.chip.on_output(gpio(name), lambda t_ns, level, bit=bit: self._changed(t_ns, bit, level or 0))
 
@@ -164,15 +181,11 @@ class Coils:
         self._pattern = self._pattern & ~(1 << bit) | level << bit
         self.words.append((t_ns, self._pattern))
 
-    def steps(self) -> int:
-        """Half steps in all, outward positive; a change that is none of -2 to 2 half steps fails the test."""
-        total = 0
-        patterns = [pattern for _, pattern in self.words]
-        for a, b in pairwise(patterns):
-            turn = (PATTERNS.index(b) - PATTERNS.index(a) + 4) % 8 - 4
-            assert -2 <= turn <= 2, (a, b)
-            total += turn
-        return total
+    @property
+    def half_steps(self) -> int:
+        """Half steps since the first pattern, outward positive."""
+        patterns = [self._first, *(pattern for _, pattern in self.words)]
+        return sum((PATTERNS.index(b) - PATTERNS.index(a) + 4) % 8 - 4 for a, b in pairwise(patterns))
 
 
 def axis_firmware(scratch: Path) -> Path:

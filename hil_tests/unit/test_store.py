@@ -272,7 +272,10 @@ def test_a_flash_that_fails_is_a_fault_and_no_event_is_dropped_by_it() -> None:
     pen = store(flash)
     settle(pen)
 
-    def fails(*_: object) -> None:
+    tries: list[object] = []
+
+    def fails(*what: object) -> None:
+        tries.append(what)
         raise OSError(5, "the flash does not take it")
 
     sound = pen._files.write, pen._files.append
@@ -281,10 +284,40 @@ def test_a_flash_that_fails_is_a_fault_and_no_event_is_dropped_by_it() -> None:
     pen.poll(10_000, False)
     assert pen.fault == faults.STORE and pen.blockers & S.BLOCK_STORE and pen.log.pending == 1
     assert pen.flush() == "could not be written"
+    assert not pen.busy, "it would be tried in each pass of the main loop"
+    tries.clear()
+    for k in range(40):
+        pen.poll(10_100 + 100 * k, False)
+    assert len(tries) == 2
     pen._files.write, pen._files.append = sound
     settle(pen)
     assert pen.fault == faults.NONE and not pen.blockers & S.BLOCK_STORE
     assert _log(flash)[-1].name == "HOST_CONNECTED"
+
+
+def test_a_log_that_cannot_be_read_at_boot_is_not_overwritten() -> None:
+    flash = _provisioned()
+    pen = store(flash)
+    pen.log.add(E.HOST_CONNECTED)
+    settle(pen)
+    target = files(flash)
+    sound = target.read
+
+    def fails(path: str, size: int = -1) -> bytes | None:
+        if path.startswith("/log"):
+            raise OSError(5, "the flash does not give it")
+        return sound(path, size)
+
+    target.read = fails  # type: ignore[method-assign]
+    blind = firmware_module("pen.store.store").Store(target, UNIQUE_ID)
+    blind.boot(1)
+    for k in range(60):
+        blind.poll(100 * k, False)
+    assert blind.fault == faults.STORE and blind.blockers & S.BLOCK_STORE
+    assert blind.flush() == "could not be written"
+    assert [e.name for e in _log(flash)] == ["BOOT", "HOST_CONNECTED"]
+    settle(store(flash))
+    assert _log(flash)[-1].name == "BOOT"
 
 
 def test_nothing_is_written_while_the_drive_is_awake_or_writing_is_not_allowed() -> None:

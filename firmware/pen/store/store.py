@@ -61,6 +61,7 @@ from pen.store.pair import Pair
 from pen.store.reason_texts import text
 
 _SETTINGS_DELAY_MS = const(1_000)  # a series of button presses is one write
+_RETRY_MS = const(2_000)  # a flash that fails takes its time each try
 _DAY_S = const(86_400)
 _TICKS_MASK = const((1 << 30) - 1)  # time.ticks_ms wraps there
 
@@ -87,7 +88,9 @@ class Store:
         self._settings_ms = -1  # uptime of the oldest change that is not stored
         self._counters_changed = False
         self._run_ms = 0  # part of a second that is not counted yet
+        self._log_read = False  # without knowing what is there nothing is added: it would overwrite
         self._log_failed = False
+        self._failed_ms = 0
         self._log_gap = False
         self._pairs = {
             kind: Pair(files, kind, version, unique_id)
@@ -127,7 +130,9 @@ class Store:
         try:
             self._files.begin()
             self._files.make_folder("/data")
-            return self.log.load()
+            aside = self.log.load()
+            self._log_read = True
+            return aside
         except OSError:
             self._log_failed = True
             return []
@@ -249,6 +254,8 @@ class Store:
     @property
     def busy(self):
         """True while something waits to be written."""
+        if self._log_failed:
+            return False
         waits = self.log.pending or self.log.untidy or self._counters_changed or self._settings_ms >= 0
         return bool(waits or self._files.blocked)
 
@@ -260,11 +267,11 @@ class Store:
         log.date_s = self.seconds or 0
         log.note_state()
         allowed = self._files.may_write  # asked in every pass: the guard has to see each drive
-        if awake or not allowed or not self.busy:
+        if awake or not allowed or not (self._retry_due if self._log_failed else self.busy):
             return
         if self._files.blocked:
             self._recover()
-        elif log.pending or log.untidy:
+        elif log.pending or log.untidy or self._log_failed:
             self._write_log()
         elif self._counters_changed:
             self._counters_changed = False
@@ -275,11 +282,17 @@ class Store:
                 log.add(SETTINGS_CHANGED)
         self._judge()
 
+    @property
+    def _retry_due(self):
+        return self._log_read and self.log.uptime_ms - self._failed_ms >= _RETRY_MS
+
     def flush(self):
         """Store every waiting event now. Returns None, or the reason why they are not stored."""
         while self.log.pending:
             if not self._files.may_write:
                 return text(NOT_NOW)
+            if not self._log_read:
+                return text(WRITE_FAILED)
             self._write_log()
             if self._log_failed:
                 self._judge()
@@ -297,6 +310,7 @@ class Store:
             self._log_failed = False
         except OSError:
             self._log_failed = True
+            self._failed_ms = self.log.uptime_ms
         finally:
             self._files.end()
 
