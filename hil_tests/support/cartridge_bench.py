@@ -8,9 +8,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from needlepen.cartridges.emulated import emulated_cartridge
 from needlepen.emulator.ds2431 import DS2431
 from needlepen.firmware_modules import firmware_module
 
@@ -20,6 +22,7 @@ states = firmware_module("pen.states")
 faults = firmware_module("pen.faults")
 places = firmware_module("pen.places")
 board = firmware_module("pen.board")
+layout = firmware_module("pen.cartridge_record")
 
 RESET_US, SLOT_US = 1000, 70
 QUICK_MS, FULL_MS = 8, 250
@@ -176,3 +179,19 @@ class Bench:
 
     def seat(self, chip: DS2431) -> None:
         self.chip, self.contact = chip, 0
+
+
+KEY = bytes(range(32))
+Make = Callable[..., Bench]
+"""make(chip, clock_s=None, key=KEY) is a pen that has just booted with that chip seated (fixture of the unit tests)."""
+
+
+def chip_of(serial: int = 1, **details: Any) -> DS2431:
+    """The chip of a fresh cartridge that is signed with KEY; options as for `emulated_cartridge`."""
+    return emulated_cartridge(serial=serial, **{"key": KEY, **details}).chip
+
+
+def marked(bench: Bench) -> Bench:
+    """Bring a bench into a session."""
+    assert bench.decided() == 0 and bench.part.mark_used() is None
+    return bench

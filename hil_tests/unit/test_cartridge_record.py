@@ -235,3 +235,7 @@ def test_an_emulated_cartridge_is_fresh_with_the_development_key() -> None:
         cartridge = emulated_cartridge(needles, serial=needles)
         seen = describe(bytes(cartridge.chip.memory), cartridge.chip.rom, development_cartridge_key())
         assert (seen.verdict, seen.needles, cartridge.needles) == ("fresh", needles, needles)
+
+
+def test_the_pen_reads_as_far_as_the_protection_goes() -> None:
+    assert layout.PROTECTION_ADDRESS + len(layout.PROTECTION) <= firmware_module("pen.ds2431").MEMORY_BYTES
