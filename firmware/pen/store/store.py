@@ -109,21 +109,21 @@ class Store:
         log = self.log
         log.uptime_ms = now_ms
         aside = self._try_to_load_log()
-        self._load_keys()
-        counters = self._load(KIND_COUNTERS, counter_records.unpack)
-        if counters is not None:
-            self.counters = counters
+        found = self._load(KIND_KEYS, keys.unpack)
+        self.keys = found if found is None or self._development or not found.development else None
+        self.counters = self._load(KIND_COUNTERS, counter_records.unpack) or self.counters
         log.boot = self.counters.boots = max(self.counters.boots, log.boot) + 1
         self._counters_changed = True
         log.add(BOOT, reset_cause, 1 if log.was_armed else 0, log.last_uptime_ms)
         for segment, sound, damaged in aside:
             log.add(LOG_SEGMENT_SET_ASIDE, segment, sound, damaged)
         self._log_gap = bool(aside)
-        stored = self._load(KIND_SETTINGS, settings.unpack)
-        if stored is not None:
-            self.settings = stored
+        self.settings = self._load(KIND_SETTINGS, settings.unpack) or self.settings
         self._load_calibration()
-        self._report_refused()
+        for kind, pair in self._pairs.items():
+            for copy, reason in enumerate(pair.reasons):
+                if reason not in (OK, MISSING):
+                    log.add(RECORD_REFUSED, kind, copy, reason)
         self._judge()
 
     def _try_to_load_log(self):
@@ -150,20 +150,10 @@ class Store:
             payload = pair.refuse(reason)
         return None
 
-    def _load_keys(self):
-        found = self._load(KIND_KEYS, keys.unpack)
-        self.keys = None if found is not None and found.development and not self._development else found
-
     def _load_calibration(self):
         key = self.keys.pen if self.keys is not None else None
         self.calibration = self._load(KIND_CALIBRATION, calibrations.unpack, key, self._unique_id)
         self.calibration_reason = self._pairs[KIND_CALIBRATION].reason
-
-    def _report_refused(self):
-        for kind, pair in self._pairs.items():
-            for copy, reason in enumerate(pair.reasons):
-                if reason not in (OK, MISSING):
-                    self.log.add(RECORD_REFUSED, kind, copy, reason)
 
     # ------------------------------------------------------------------ time
     @property
@@ -253,9 +243,9 @@ class Store:
     # ------------------------------------------------------------------ store
     @property
     def busy(self):
-        """True while something waits to be written."""
+        """True while something waits to be written, and it is time to try."""
         if self._log_failed:
-            return False
+            return self._log_read and self.log.uptime_ms - self._failed_ms >= _RETRY_MS
         waits = self.log.pending or self.log.untidy or self._counters_changed or self._settings_ms >= 0
         return bool(waits or self._files.blocked)
 
@@ -267,7 +257,7 @@ class Store:
         log.date_s = self.seconds or 0
         log.note_state()
         allowed = self._files.may_write  # asked in every pass: the guard has to see each drive
-        if awake or not allowed or not (self._retry_due if self._log_failed else self.busy):
+        if awake or not allowed or not self.busy:
             return
         if self._files.blocked:
             self._recover()
@@ -281,10 +271,6 @@ class Store:
             if self._save(KIND_SETTINGS, self.settings.pack()) == OK:
                 log.add(SETTINGS_CHANGED)
         self._judge()
-
-    @property
-    def _retry_due(self):
-        return self._log_read and self.log.uptime_ms - self._failed_ms >= _RETRY_MS
 
     def flush(self):
         """Store every waiting event now. Returns None, or the reason why they are not stored."""
