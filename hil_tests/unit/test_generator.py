@@ -57,4 +57,5 @@ def test_the_operator_does_everything_sooner_or_later() -> None:
     assert done >= {
         *("press_trigger", "release_trigger", "touch_skin", "lift", "set_rate", "set_depth", "acknowledge"),
         *("connect_charger", "disconnect_charger", "press_button", "release_button", "inject"),
+        *("remove_cartridge", "seat_cartridge", "power_cycle", "set_nose"),
     }

@@ -18,7 +18,7 @@ MS = 1e6
 LIMIT = requirements.load().limit
 SOUND: Mapping[str, float] = {
     "needle_mm": -1.5, "protrusion_mm": 1.5, "shaft_hz": 0.0, "turns": 0.0, "cell_v": 3.8, "nose_c": 30.0,
-    "winding_c": 40.0, "seated": 1.0, "charger": 0.0, "powered": 1.0,
+    "winding_c": 40.0, "seated": 1.0, "allowed": 1.0, "charger": 0.0, "powered": 1.0,
 }  # fmt: skip
 ALWAYS = (0.0, math.inf)
 Part = tuple[float, float]
@@ -83,6 +83,12 @@ PERMISSION = [
         "SR-14",
         "brake_ms",
         lambda late: {"driven": (2.0, 3.0 + late), "seated": ((3.0, 9.0), 0.0)},
+    ),
+    (
+        "used cartridge",
+        "SR-14",
+        "brake_ms",
+        lambda late: {"driven": (2.0, 3.0 + late), "allowed": ((3.0, 9.0), 0.0)},
     ),
     (
         "charger",

@@ -95,7 +95,10 @@ def _treatment(draw: random.Random, avoided: set[str]) -> list[Step]:
     for _ in range(draw.randint(1, 3)):
         steps += _idle_moments(draw, avoided)
         steps.append({"after_s": round(draw.uniform(0.2, 0.5), 6), "do": "press_trigger"})
-        if draw.random() < 0.7:
+        if draw.random() < 0.1 and "remove_cartridge" not in avoided:
+            steps.append({"after_s": round(draw.uniform(0.1, 0.5), 6), "do": "remove_cartridge"})
+            steps.append({"after_s": 0.2, **_cartridge(draw)})
+        elif draw.random() < 0.7:
             steps.append({"after_s": round(draw.uniform(0.0, 0.5), 6), "do": "touch_skin"})
             if draw.random() < 0.4:
                 steps.append({"after_s": round(draw.uniform(0.05, 0.3), 6), **_setting(draw)})
@@ -113,11 +116,25 @@ def _idle_moments(draw: random.Random, avoided: set[str]) -> list[Step]:
     if draw.random() < 0.15 and "connect_charger" not in avoided:
         steps.append({"after_s": round(draw.uniform(0.0, 0.3), 6), "do": "connect_charger"})
         steps.append({"after_s": round(draw.uniform(0.0, 0.6), 6), "do": "disconnect_charger"})
+    if draw.random() < 0.15 and "remove_cartridge" not in avoided:
+        steps.append({"after_s": round(draw.uniform(0.0, 0.3), 6), "do": "remove_cartridge"})
+        steps.append({"after_s": round(draw.uniform(0.0, 0.3), 6), **_cartridge(draw)})
+        steps.append({"after_s": round(draw.uniform(0.0, 0.6), 6), "do": "wait"})
+    if draw.random() < 0.08:
+        steps.append({"after_s": 0.05, "do": "power_cycle", "off_ms": round(draw.uniform(5.0, 300.0), 1)})
+        steps.append({"after_s": round(draw.uniform(0.5, 2.0), 6), "do": "wait"})
+    if draw.random() < 0.08:
+        steps.append({"after_s": 0.05, "do": "set_nose", "nose_c": round(draw.uniform(20.0, 55.0), 1)})
     if draw.random() < 0.15:
         button = draw.choice(["up", "down"])
         steps.append({"after_s": 0.05, "do": "press_button", "button": button, "bounce_ms": 3.0})
         steps.append({"after_s": round(draw.uniform(0.03, 0.4), 6), "do": "release_button", "button": button})
     return steps
+
+
+def _cartridge(draw: random.Random) -> Step:
+    record = draw.choices(["fresh", "foreign", "copied", "used", "empty"], [6, 1, 1, 1, 1])[0]
+    return {"do": "seat_cartridge", "needles": draw.choice([12, 24, 36]), "record": record}
 
 
 def _setting(draw: random.Random) -> Step:

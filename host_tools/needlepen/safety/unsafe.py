@@ -9,9 +9,10 @@ Judged by what was true at the pins and in the mechanics. The pen's own words co
 it: a pen that reports a safe state and drives is unsafe. Limits are those of the requirements; what is added to them
 here is the resolution of what is seen (samples every ms, telemetry every 20 ms), or named with its reason.
 
-Permission is the operator's and the world's: the trigger contact closed, 0.5 s since a reset, a cartridge in its seat,
-no charger. The contact counts as the gate sees it: a welded trigger cannot be told from one that is held, and is left
-to SR-13. A pen without power drives nothing and says nothing; what it does is coast.
+Permission is the operator's and the world's: the trigger contact closed, 0.5 s since a reset, a cartridge in its seat
+that is authentic and was not used before the last reset, no charger. The contact counts as the gate sees it: a welded
+trigger cannot be told from one that is held, and is left to SR-13. A pen without power drives nothing and says
+nothing; what it does is coast.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ def _forbidden(seen: Witnessed) -> Iterator[tuple[str, float, float]]:
         yield "so soon after a reset", reset_ns, reset_ns + _limit("SR-11", "quiet_ms") * _MS
     for column, value, text, late_ms in (
         ("seated", 0.0, "without a cartridge", _limit("SR-14", "brake_ms")),
+        ("allowed", 0.0, "with a cartridge that is used, foreign or unreadable", _limit("SR-14", "brake_ms")),
         ("charger", 1.0, "with a charger connected", _limit("SR-22", "inhibit_ms")),
     ):
         for begin_ns, until_ns in _times(seen, seen.column(column) == value):

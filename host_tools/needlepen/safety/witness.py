@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from needlepen.link import Telemetry
 
 PERIOD_NS = 1_000_000
+USED_HZ = 20.0
+"""A motor that turns so fast has brought needles out."""
 COLUMNS = (
     *("t_ns", "needle_mm", "protrusion_mm", "shaft_hz", "turns", "cell_v", "nose_c", "winding_c"),
-    *("seated", "charger", "powered"),
+    *("seated", "allowed", "charger", "powered"),
 )
 FloatArray = npt.NDArray[np.float64]
 _AT_POWER_ON = {"BRAKE": 1.0, "SUPPLY": 0.0, "DUTY": 0.0, "TRIGGER_N": 1.0}
@@ -105,9 +107,30 @@ class Witness:
         self._vbus = pen.board.gpio("VBUS_SENSE")
         self._ecc_mm = pen.parameters.eccentric_mm
         self._alarm = pen.chip.create_alarm(self._sample)
-        pen.chip.on_reset(lambda t_ns, _cause: self._resets_ns.append(t_ns))
+        self._used: set[bytes] = set()
+        self._spent: set[bytes] = set()
+        pen.chip.on_reset(self._reset)
         pen.link.on_telemetry(self._hear)
         self._sample()
+
+    def forbid(self, rom: bytes) -> None:
+        """Nobody may be treated with the cartridge of this ID, whatever the pen thinks of it."""
+        self._spent.add(rom)
+
+    def _reset(self, t_ns: int, _cause: str) -> None:
+        """A session does not outlive a reset: a cartridge that was used before is spent (SR-15)."""
+        self._resets_ns.append(t_ns)
+        self._spent |= self._used
+
+    def _is_allowed(self, rate_hz: float) -> bool:
+        """Whether the cartridge in the pen may be used; a turning motor uses it."""
+        cartridge = self._pen.socket.cartridge
+        if cartridge is None:
+            return True  # there is nothing to judge: `seated` does that
+        rom = cartridge.chip.rom
+        if rate_hz > USED_HZ:
+            self._used.add(rom)
+        return rom not in self._spent
 
     def _sample(self) -> None:
         pen = self._pen
@@ -118,8 +141,8 @@ class Witness:
         self._rows.append(
             (
                 *(now_ns, state.needle_mm, bottom_mm, state.rate_hz, state.strokes, state.supply_v),
-                *(heat.nose_c, heat.winding_c, pins.meant(self._seat) == 0, pins.meant(self._vbus) == 1),
-                pen.power.on,
+                *(heat.nose_c, heat.winding_c, pins.meant(self._seat) == 0, self._is_allowed(state.rate_hz)),
+                *(pins.meant(self._vbus) == 1, pen.power.on),
             )
         )
         self._alarm.schedule(PERIOD_NS)

@@ -95,7 +95,10 @@ def _seat(a: actions.SeatCartridge, s: Situation) -> None:
     """Each one is another cartridge than all before."""
     s.cartridges += 1
     serial = s.pen.seed << 16 | 0x8000 | s.cartridges << 1
-    s.pen.seat_cartridge(cartridge.make(a.record, a.needles, serial))
+    made = cartridge.make(a.record, a.needles, serial)
+    if a.record != "fresh":
+        s.witness.forbid(made.chip.rom)
+    s.pen.seat_cartridge(made)
 
 
 def _remove(_: actions.RemoveCartridge, s: Situation) -> None:
