@@ -40,6 +40,7 @@ from pen.faults import (
     RAM as FAULT_RAM,
 )
 from pen.flash_test import FilesTest, RuntimeTest, write_new
+from pen.ram_test import START as RAM_START
 from pen.ram_test import RamTest
 from pen.readback import ReadBack
 from pen.states import BLOCK_SELF_TEST
@@ -79,6 +80,11 @@ class SelfTest:
         self._awake_turn = 0
         self._passes = 0
         self._followed_ms = self._begun_ms = time.ticks_ms()
+
+    @property
+    def may_wake(self):
+        """True once the tests at boot that need the drive at rest are over."""
+        return self.ram.address != RAM_START
 
     @property
     def adopted(self):

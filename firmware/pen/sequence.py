@@ -5,6 +5,8 @@ The supervisor decides; this module carries it out with the parts and tells it w
 
 import time
 
+from micropython import const
+
 from pen.control import state
 from pen.events import (
     FAULT as EVENT_FAULT,
@@ -36,6 +38,8 @@ from pen.states import (
 from pen.supervisor import DO_REFUSE, DO_START, DO_TEST
 from pen.trigger import STOP_RELEASE_MS
 
+_SERVE_MS = const(10)
+
 
 class Sequence:
     def __init__(self, app):
@@ -45,6 +49,8 @@ class Sequence:
         self._tested = False  # the tests of the boot have passed
         self._note = NOTE_NONE
         self._started_ms = 0
+        self._served_ms = 0
+        self._homing = False  # begun during the self-tests
         self._setting = None  # rate, depth and needles that were judged last (SR-24)
         self._too_slow = False
 
@@ -116,12 +122,13 @@ class Sequence:
         """Generator: self-tests (after a reset only), homing, cut-off proofs. Its value is the fault, or NONE."""
         app = self._app
         if not self._tested:
-            fault = app.selftest.boot(app.feed)
+            fault = app.selftest.boot(self._between_tests)
             if fault:
                 return fault
             yield
-        if not app.axis.moving:
+        if not app.axis.moving and not self._homing:
             app.axis.home()
+        self._homing = False
         while app.axis.moving:
             yield
         if not app.axis.homed:
@@ -136,6 +143,21 @@ class Sequence:
         if refused:
             return PROOF_FAILED
         return NONE
+
+    def _between_tests(self):
+        """Called every few ms of the self-tests at boot: the depth finds home meanwhile, and the host is answered."""
+        app = self._app
+        app.feed()
+        now_ms = time.ticks_ms()
+        if time.ticks_diff(now_ms, self._served_ms) >= _SERVE_MS:
+            self._served_ms = now_ms
+            if not self._homing and app.selftest.may_wake:
+                self._homing = True
+                app.axis.home()
+                app.drive.wake()
+            if self._homing:
+                app.axis.poll(now_ms, app.drive.awake)
+            app.host.serve(now_ms)
 
     # ------------------------------------------------------------------ run
     def _start(self, now_ms):
