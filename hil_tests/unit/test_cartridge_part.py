@@ -109,7 +109,7 @@ def test_a_chip_that_dies_at_rest_is_noticed_before_the_next_start(make: Make) -
         bench = make(chip_of())
         assert bench.decided() == 0
         if in_session:
-            marked(bench)
+            assert bench.part.mark_used() is None
         bench.unplug()
         bench.rest(3000)
         assert bench.part.blockers == UNREADABLE
