@@ -3,7 +3,8 @@
 The runtime lies in front of the file system and never changes; /flash.ref holds its length and CRC. Whoever prepares
 the pen puts that record into the image; where there is none, the first boot writes it and says so (`adopted`): trust
 on first use, which finds what breaks later but not what was broken then. /manifest.crc comes with every build and
-holds CRC, size and path of each file; its last line is the CRC of the lines before.
+holds CRC, size, place and path of each file; its last line is the CRC of the lines before. The first round, at boot,
+reads the files straight from the flash at their places, which takes a tenth of the time; later ones by their path.
 """
 
 import os
@@ -19,6 +20,7 @@ REFERENCE = "/flash.ref"
 MANIFEST = "/manifest.crc"
 _XIP = const(0x1000_0000)
 _SLICE_BYTES = const(2048)
+_NOWHERE = b"ffffffff"
 
 
 def _read(path):
@@ -84,11 +86,15 @@ class FilesTest:
         self._line = 0
         self._file = None
         self._crc = 0
+        self._first_round = True
 
     def step(self):
         if not self._lines:
             return True
-        crc, size, path = self._lines[self._line].split(b" ")
+        crc, size, place, path = self._lines[self._line].split(b" ")
+        if self._first_round and place != _NOWHERE:
+            start = _XIP + FLASH_RUNTIME_BYTES + int(place, 16)
+            return self._end_of_file(crc32(uctypes.bytearray_at(start, int(size))) == int(crc, 16), path)
         try:
             if self._file is None:  # a step of its own: looking up a path takes 2 ms
                 self._file = open(str(path, "ascii"), "rb")  # noqa: SIM115 (open until its last step)
@@ -113,4 +119,7 @@ class FilesTest:
             self.failed = True
             self.bad_path = str(path, "ascii")
         self._line = (self._line + 1) % len(self._lines)
-        return self._line == 0
+        if self._line:
+            return False
+        self._first_round = False
+        return True

@@ -43,8 +43,8 @@ def _listed():
     with open(_MANIFEST, "rb") as file:
         for line in file:
             parts = line.split()
-            if len(parts) == 3:
-                path = str(parts[2], "ascii").lstrip("/")
+            if len(parts) > 1:
+                path = str(parts[-1], "ascii").lstrip("/")
                 names.add(path)
                 while "/" in path:
                     path = path[: path.rfind("/")]

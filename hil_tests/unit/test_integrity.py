@@ -20,15 +20,28 @@ FILES = {"main.py": b"from pen import app\n", "pen/app.mpy": bytes(range(256))}
 def test_the_pen_reads_the_manifest_that_the_build_makes() -> None:
     lines = records.manifest_lines(integrity.manifest(FILES))
     assert [line.split() for line in lines] == [
-        [b"%08x" % zlib.crc32(data), b"%d" % len(data), b"/" + name.encode()] for name, data in FILES.items()
+        [b"%08x" % zlib.crc32(data), b"%d" % len(data), b"ffffffff", b"/" + name.encode()]
+        for name, data in FILES.items()
     ]
 
 
 def test_every_image_holds_a_manifest_of_all_its_other_files() -> None:
     image = app_image(board.load())
     listed = records.manifest_lines(_file(image.image, integrity.MANIFEST))
-    sizes = {line.split()[2].decode()[1:]: int(line.split()[1]) for line in listed}
+    sizes = {line.split()[3].decode()[1:]: int(line.split()[1]) for line in listed}
     assert sizes == {name: size for name, size in image.files.items() if name != integrity.MANIFEST}
+
+
+def test_files_lie_where_the_manifest_says() -> None:
+    image = app_image(board.load()).image
+    placed = 0
+    for line in records.manifest_lines(_file(image, integrity.MANIFEST)):
+        crc, size, place, path = line.split()
+        if int(place, 16) != integrity.NOWHERE:
+            placed += 1
+            content = image[int(place, 16) :][: int(size)]
+            assert zlib.crc32(content) == int(crc, 16) and content == _file(image, path.decode()[1:])
+    assert placed > 40
 
 
 def _file(image: bytes, name: str) -> bytes:

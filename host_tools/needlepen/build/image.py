@@ -37,7 +37,7 @@ LITTLEFS: dict[str, Any] = {
     "inline_max": 0xFFFFFFFF,  # no code inside the directories: the pen walks them for each import, at 3 ms a time
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
-_FORMAT = 2  # increase when the way of building changes
+_FORMAT = 4  # increase when the way of building changes
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _key(staged: Mapping[str, bytes], flash: Flash) -> str:
 def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind) -> None:
     """Build beside the entry, then rename it into place; an intact entry that another process made stays."""
     files = build_files(staged)
-    image = littlefs_image(files, board.flash)
+    image = integrity.with_places(littlefs_image(files, board.flash), files)
     about = {
         "sha256": hashlib.sha256(image).hexdigest(),
         "files": {name: len(data) for name, data in files.items()},

@@ -15,11 +15,38 @@ REFERENCE = "flash.ref"
 _FLASH_BASE = 0x10000000
 
 
-def manifest(files: Mapping[str, bytes]) -> bytes:
-    """Content of MANIFEST for files by path: "CRC size path" each, then the CRC of these lines."""
-    lines = [f"{zlib.crc32(data):08x} {len(data)} /{name}\n" for name, data in sorted(files.items())]
+NOWHERE = 0xFFFFFFFF
+"""Place of a file that does not lie in one piece."""
+
+
+def manifest(files: Mapping[str, bytes], places: Mapping[str, int] | None = None) -> bytes:
+    """Content of MANIFEST for files by path: "CRC size place path" each, then the CRC of these lines.
+
+    `places`: offset of the content in the file system's area, so that the pen can test it without littlefs at boot.
+    """
+    lines = [
+        f"{zlib.crc32(data):08x} {len(data)} {(places or {}).get(name, NOWHERE):08x} /{name}\n"
+        for name, data in sorted(files.items())
+    ]
     listed = "".join(lines).encode()
     return listed + b"%08x\n" % zlib.crc32(listed)
+
+
+def with_places(image: bytes, files: Mapping[str, bytes]) -> bytes:
+    """The file system image with the places of the files in its manifest. `files`: all of them, the manifest too.
+
+    littlefs keeps the data of a file beside its directories and without a check of its own, so that bytes can be
+    exchanged in place. A small file lies inside its directory: it has no place.
+    """
+    old = files[MANIFEST]
+    at = image.find(old)
+    if at < 0:
+        return image
+    listed = {name: data for name, data in files.items() if name != MANIFEST}
+    found = {name: image.find(data) for name, data in listed.items() if len(data) > 512}
+    new = manifest(listed, {name: place for name, place in found.items() if place >= 0})
+    assert len(new) == len(old)
+    return image[:at] + new + image[at + len(new) :]
 
 
 def reference(runtime: Path, flash: Flash) -> bytes:
