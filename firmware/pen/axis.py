@@ -133,8 +133,12 @@ class Axis:
     def window_codes(self):
         return self.sensor.window_codes
 
-    def window_fault(self):
-        """Which fault it is that the sensor has left its window: call it when the tick has stopped the motor so."""
+    def stopped_fault(self):
+        """Which fault it is that the tick has stopped the motor for: the sensor has left its window."""
+        self.sensor.read(True)
+        return self._window_fault()
+
+    def _window_fault(self):
         return self.sensor.fault(self._protrusion_um(self._place()), self.stepper.at_home)
 
     def _protrusion_um(self, half):
@@ -160,7 +164,7 @@ class Axis:
             elif self._sequence is None:
                 self._judge_drift(elapsed_ms)
         if not self.fault and (sensor.left_window(now_ms, awake) or sensor.raves):
-            self.fail(self.window_fault())
+            self.fail(self._window_fault())
 
     def _step(self):
         """The next step of what is going on."""
@@ -181,7 +185,7 @@ class Axis:
         sensor = self.sensor
         sensor.allow(self._protrusion_um(low), self._protrusion_um(high))
         if sensor.follower.stuck(self._protrusion_um(self.schedule.half_at(executed)), sensor.um):
-            self.fail(self.window_fault())
+            self.fail(self._window_fault())
 
     def _judge_drift(self, elapsed_ms):
         drift = self.sensor.drift

@@ -19,7 +19,7 @@ _BACK_OFF = const(24)  # 0.30 mm: the sensor has to follow (SR-04)
 _CREEP = const(8)
 _BEYOND = const(16)
 _FOLLOWED_UM = const(_BACK_OFF * DEPTH_STEP_UM // 2 * 6 // 10)  # play and tolerance may take the rest
-_FAR_OUT = const(20)  # a switch that closes there is broken
+_AT_HOME = const(2)  # where a sound switch closes
 _ZERO_SUMS = const(8)
 
 
@@ -85,23 +85,25 @@ def find(axis):
 
 
 def retract(axis):
-    """Needles in, whatever else is broken: until the switch closes, and on to the stop if it cannot be right."""
-    stepper = axis.stepper
-    known = axis.homed
+    """Needles in, whatever else is broken: until the switch closes, and on if it cannot be right.
+
+    If steps were lost and the switch was right after all, the rest ends at the rear stop, which does no harm.
+    """
     axis.abort()
     axis.sensor.allow_any()
     axis.target_um = axis.goal = 0
-    yield from _sweep(axis, True)
-    if stepper.at_home:
-        counted_out = known and axis.half > _FAR_OUT
-        if counted_out or (axis.sensor.sound and axis.sensor.nominal_um > NEAR_HOME_UM):
-            yield from _sweep(axis, False)
+    yield from _inward(axis, _SWEEP, True)
+    if axis.stepper.at_home:
+        if axis.fault == DEPTH_HOME or (axis.sensor.sound and axis.sensor.nominal_um > NEAR_HOME_UM):
+            yield from _inward(axis, _SWEEP, False)
+        elif axis.half > _AT_HOME:
+            yield from _inward(axis, axis.half, False)
     yield from axis.at_home_now()
 
 
-def _sweep(axis, until_home):
+def _inward(axis, half_steps, until_home):
     schedule = axis.schedule
     axis.homed = False
     _to_rest(schedule, axis.stepper, axis.half)
-    schedule.to(schedule.end_half - _SWEEP, SAFE)
+    schedule.to(schedule.end_half - (half_steps & ~1), SAFE)
     yield from axis.go(until_home)

@@ -77,6 +77,9 @@ class Monitor:
         self.underspeed = Underspeed()
         self.contact = Contact()
         self.winding = Winding(max(heat, inputs.kept_heat()))
+        self._was_hot = (
+            self.winding.heat > 0
+        )  # perhaps; then no start before it is known to be below the warning
         self._state = state
         self._inputs = inputs
         self._elapsed_ms = elapsed_ms
@@ -278,6 +281,7 @@ class Monitor:
         self.winding_dc = round(10 * self.winding.winding_c)
         self._winding_warm.judge(self.winding_dc)
         self._winding_hot.judge(self.winding_dc)
+        self._was_hot = self._was_hot and self.winding_dc >= 10 * SR19_WARN_C
         self._inputs.keep_heat(self.winding.heat)
 
     # ------------------------------------------------------------------ what follows
@@ -301,7 +305,7 @@ class Monitor:
             blockers |= states.BLOCK_BATTERY_LOW
         if not self._nose_known or self._nose_check.broken or self._nose_hot.on:
             blockers |= states.BLOCK_NOSE_TEMPERATURE
-        if self._winding_hot.on:
+        if self._winding_hot.on or self._was_hot:
             blockers |= states.BLOCK_WINDING_HOT
         if self._external and not self.allow_external_power:
             blockers |= states.BLOCK_EXTERNAL_POWER

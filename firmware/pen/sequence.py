@@ -17,7 +17,7 @@ from pen.events import (
 from pen.events import (
     START_REFUSED as EVENT_START_REFUSED,
 )
-from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, NONE, PROOF_FAILED
+from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, DEPTH_RUNAWAY, NONE, PROOF_FAILED
 from pen.limits import SR11_RELEASE_MS
 from pen.places import EDGES
 from pen.proof import AGAIN
@@ -190,6 +190,8 @@ class Sequence:
                 app.drive.stop()
             return
         fault = app.drive.stop_fault()
+        if fault == DEPTH_RUNAWAY:
+            fault = app.axis.stopped_fault()
         ordinary = fault == NONE and not self._note
         app.trigger.demand_release(now_ms, STOP_RELEASE_MS if ordinary else SR11_RELEASE_MS)
         app.supervisor.stopped(fault, self._note or NOTE_RELEASED, now_ms)

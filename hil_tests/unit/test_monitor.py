@@ -344,6 +344,16 @@ def test_heat_survives_a_reset_through_the_chip_and_through_the_counters(pen: Pe
     assert Pen().m.winding_dc < 300
 
 
+@pytest.mark.parametrize(("winding_k", "blocked"), [(64, True), (58, False)])
+def test_after_a_reset_no_start_above_the_warning(winding_k: int, blocked: bool) -> None:
+    """A winding at 89 C may run on, but it may not be started again."""
+    m = monitor_module.Monitor(
+        [0] * places.SIZE, FakeInputs(), lambda later, earlier: later - earlier, winding_k << 8
+    )
+    m.poll(5, False)
+    assert bool(m.blockers & states.BLOCK_WINDING_HOT) == blocked and m.fault == 0
+
+
 def test_short_presses_heat_as_much_as_they_last(pen: Pen) -> None:
     """Presses of 120 ms, shorter than the step of the heat model."""
     pen.seen_ma = 900

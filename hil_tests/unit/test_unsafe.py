@@ -57,7 +57,8 @@ def run(
     for t in np.arange(0.5, seconds, 0.02):
         state = "running" if driven and driven[0] <= t < driven[1] else "armed"
         fields: dict[str, Any] = {
-            "state": state, "fault": "none", "set_hz": 100.0, "depth_set_mm": 1.5, "warnings": 0, "blockers": 0,
+            "state": state, "fault": "none", "set_hz": 100.0, "depth_set_mm": 1.5,
+            "warnings": frozenset(), "blockers": (),
         }  # fmt: skip
         for (begin_s, end_s), changes in (said or {}).items():
             if begin_s <= t < end_s:
@@ -147,7 +148,7 @@ def test_protrusion_past_the_hard_stop_is_unsafe_at_once() -> None:
 
 def test_stroking_deeper_than_may_be_set_is_unsafe() -> None:
     cap_mm = float(LIMIT("SR-01", "default_cap_mm")) + float(LIMIT("SR-02", "error_mm")) + CALIBRATION_MM
-    said = {ALWAYS: {"warnings": 1}}
+    said = {ALWAYS: {"warnings": frozenset({"depth_drift"})}}
     allowed_s = (float(LIMIT("SR-02", "trip_ms")) + float(LIMIT("SR-08", "tips_out_ms"))) / 1e3
     long, short = (2.5, 2.5 + allowed_s + 0.005), (2.5, 2.5 + allowed_s - 0.005)
     assert "protrusion" in kinds(run(said=said, protrusion_mm=(long, cap_mm + 0.01)))
@@ -192,13 +193,19 @@ def test_driving_outside_the_specification_is_unsafe_only_in_silence(text: str, 
     found = unsafe(run(**made))
     assert {each.kind for each in found} == {"silent failure"} and text in found[0].text, found
     begin_s = made.get("driven", (2.0,))[0]
-    for word in ({"warnings": 4}, {"fault": "stall"}, {"state": "safe", "fault": "stall"}):
+    for word in (
+        {"warnings": frozenset({"underspeed"})},
+        {"fault": "stall"},
+        {"state": "safe", "fault": "stall"},
+    ):
         spoken = {(begin_s + 0.07, begin_s + 0.11): word, (2.54, 2.58): word}
         assert "silent failure" not in kinds(run(**made, said=spoken)), word
 
 
 def test_a_warning_that_was_there_before_is_no_word() -> None:
-    assert kinds(run(rate_hz=75.0, said={ALWAYS: {"warnings": 4}})) == {"silent failure"}
+    assert kinds(run(rate_hz=75.0, said={ALWAYS: {"warnings": frozenset({"underspeed"})}})) == {
+        "silent failure"
+    }
 
 
 @pytest.mark.parametrize(("rate_hz", "silent"), [(83.0, False), (79.0, True), (172.0, False), (175.0, True)])

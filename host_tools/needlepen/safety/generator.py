@@ -24,6 +24,12 @@ GUARDS: Mapping[str, tuple[str, ...]] = {
     "cartridge_seat": ("remove_cartridge",),
 }
 """Target: what the operator does not do in a run in which it is broken."""
+FAST_HZ = 80
+"""From here on 24 needles may start at any protrusion that can be set (SR-24)."""
+BOOT_S = 2.2
+"""A sound pen is ready by then; one with something missing says so."""
+SWAP_S = (0.3, 1.0)
+"""Nobody changes a cartridge faster."""
 OPEN_NUMBERS = (0.2, 5.0)
 """A number is drawn between these multiples of the usual one."""
 
@@ -34,9 +40,8 @@ def scenario(seed: int) -> str:
     limits = requirements.load()["PR-01"].limits
     faults = _faults(draw)
     avoided = {do for fault in faults for do in GUARDS.get(fault["target"], ())}
-    rate_hz = draw.randrange(
-        int(limits["rate_min_hz"]), int(limits["rate_max_hz"]) + 1, int(limits["rate_step_hz"])
-    )
+    low_hz = int(limits["rate_min_hz"]) if draw.random() < 0.25 else FAST_HZ
+    rate_hz = draw.randrange(low_hz, int(limits["rate_max_hz"]) + 1, int(limits["rate_step_hz"]))
     steps = _treatment(draw, avoided)
     for fault in faults:
         _put_in(draw, steps, fault)
@@ -45,7 +50,7 @@ def scenario(seed: int) -> str:
         "title": f"Campaign run {seed}",
         "description": "Random operator and random faults; made by needlepen campaign",
         "seed": seed % 2**32,
-        "cell_v": round(draw.uniform(3.5, 4.2), 2),
+        "cell_v": round(draw.uniform(3.6, 4.2), 2),
         "rate_hz": float(rate_hz),
         "judged_by": "safety",
         "duration_limit_s": 60.0,
@@ -91,13 +96,13 @@ def _value(draw: random.Random, entry: Entry) -> float | str | None:
 
 def _treatment(draw: random.Random, avoided: set[str]) -> list[Step]:
     """Some starts and stops, with whatever an operator may do in between."""
-    steps: list[Step] = [{"when": "ready", "timeout_s": "PR-09.ready_ms", "do": "wait"}]
+    steps: list[Step] = [{"after_s": BOOT_S, "do": "wait"}]
     for _ in range(draw.randint(1, 3)):
         steps += _idle_moments(draw, avoided)
         steps.append({"after_s": round(draw.uniform(0.2, 0.5), 6), "do": "press_trigger"})
         if draw.random() < 0.1 and "remove_cartridge" not in avoided:
             steps.append({"after_s": round(draw.uniform(0.1, 0.5), 6), "do": "remove_cartridge"})
-            steps.append({"after_s": 0.2, **_cartridge(draw)})
+            steps.append({"after_s": round(draw.uniform(*SWAP_S), 6), **_cartridge(draw)})
         elif draw.random() < 0.7:
             steps.append({"after_s": round(draw.uniform(0.0, 0.5), 6), "do": "touch_skin"})
             if draw.random() < 0.4:
@@ -118,7 +123,7 @@ def _idle_moments(draw: random.Random, avoided: set[str]) -> list[Step]:
         steps.append({"after_s": round(draw.uniform(0.0, 0.6), 6), "do": "disconnect_charger"})
     if draw.random() < 0.15 and "remove_cartridge" not in avoided:
         steps.append({"after_s": round(draw.uniform(0.0, 0.3), 6), "do": "remove_cartridge"})
-        steps.append({"after_s": round(draw.uniform(0.0, 0.3), 6), **_cartridge(draw)})
+        steps.append({"after_s": round(draw.uniform(*SWAP_S), 6), **_cartridge(draw)})
         steps.append({"after_s": round(draw.uniform(0.0, 0.6), 6), "do": "wait"})
     if draw.random() < 0.08:
         steps.append({"after_s": 0.05, "do": "power_cycle", "off_ms": round(draw.uniform(5.0, 300.0), 1)})

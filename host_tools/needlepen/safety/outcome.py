@@ -64,12 +64,10 @@ def classify(seen: Witnessed, begun_ns: float, was_driven: bool) -> Outcome:
             return Outcome("stopped", _without_power(seen))
     elif not any(begin_ns > begun_ns for begin_ns, _ in seen.driven()):
         return Outcome("refused_start", _without_power(seen) or _blockers(said))
-    known = before.warnings if before else 0
-    warnings = 0
-    for each in said:
-        warnings |= each.warnings & ~known
+    known = before.warnings if before else frozenset()
+    warnings = sorted({name for each in said for name in each.warnings - known})
     if warnings:
-        return Outcome("warned", _names(warnings))
+        return Outcome("warned", ", ".join(warnings))
     return Outcome("no_effect_safe")
 
 
@@ -84,13 +82,4 @@ def _without_power(seen: Witnessed) -> str:
 
 
 def _blockers(said: list[Said]) -> str:
-    from needlepen import supervision
-
-    mask = next((each.blockers for each in reversed(said) if each.blockers), 0)
-    return ", ".join(supervision.load().blocker_names(mask))
-
-
-def _names(mask: int) -> str:
-    from needlepen import supervision
-
-    return ", ".join(supervision.load().warning_names(mask))
+    return next((", ".join(each.blockers) for each in reversed(said) if each.blockers), "")

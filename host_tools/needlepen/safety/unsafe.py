@@ -180,7 +180,7 @@ def _silent(seen: Witnessed) -> Iterator[Unsafe]:
     driven = _driven_samples(seen)
     t_ns = seen.column("t_ns")
     set_hz = _reported(seen, lambda said: said.set_hz)
-    set_mm = _reported(seen, lambda said: math.nan if said.depth_set_mm is None else said.depth_set_mm)
+    set_mm = _reported(seen, lambda said: said.depth_set_mm)
     turned_hz = _stroke_rate(seen)
     off_mm = np.abs(seen.column("protrusion_mm") - set_mm)
     error_mm, walk_mm = _limit("SR-02", "error_mm"), _limit("SR-03", "error_mm")
@@ -257,11 +257,11 @@ def _spoke(seen: Witnessed, begin_ns: float, late_ns: float) -> bool:
         if usb.begun_ns <= late_ns and (usb.ended_ns is None or usb.ended_ns >= begin_ns):
             return True
     before = [said for said in seen.said if said.t_ns < begin_ns]
-    known = before[-1].warnings if before else 0
+    known = before[-1].warnings if before else frozenset()
     return any(_tells(said, known) for said in seen.said if begin_ns <= said.t_ns <= late_ns)
 
 
-def _tells(said: Said, known_warnings: int) -> bool:
+def _tells(said: Said, known_warnings: frozenset[str]) -> bool:
     return (
-        said.fault != "none" or said.state in ("safe", "locked_out") or bool(said.warnings & ~known_warnings)
+        said.fault != "none" or said.state in ("safe", "locked_out") or bool(said.warnings - known_warnings)
     )

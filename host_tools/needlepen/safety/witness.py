@@ -31,15 +31,15 @@ _AT_POWER_ON = {"BRAKE": 1.0, "SUPPLY": 0.0, "DUTY": 0.0, "TRIGGER_N": 1.0}
 
 @dataclass(frozen=True)
 class Said:
-    """What the pen told its host at a time; masks of warnings and blockers as far as they are known."""
+    """What the pen told its host at a time; warnings and blockers by name."""
 
     t_ns: float
     state: str
     fault: str
     set_hz: float
-    depth_set_mm: float | None
-    warnings: int
-    blockers: int
+    depth_set_mm: float
+    warnings: frozenset[str]
+    blockers: tuple[str, ...]
 
 
 @dataclass
@@ -148,12 +148,11 @@ class Witness:
         self._alarm.schedule(PERIOD_NS)
 
     def _hear(self, telemetry: Telemetry) -> None:
-        status = getattr(self._pen.link, "status", None)
-        depth_mm = getattr(telemetry, "depth_set_mm", None)
+        status = self._pen.link.status
         self._said.append(
             Said(
-                self._pen.now_ns, telemetry.state, telemetry.fault, telemetry.set_hz, depth_mm,
-                status.warnings if status else 0, status.blockers if status else 0,
+                self._pen.now_ns, telemetry.state, telemetry.fault, telemetry.set_hz, telemetry.depth_set_mm,
+                frozenset(status.warnings) if status else frozenset(), status.blockers if status else (),
             )
         )  # fmt: skip
 
