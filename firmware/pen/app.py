@@ -37,6 +37,7 @@ from pen.supervisor import Supervisor
 from pen.trigger import Trigger
 
 _LOOP_MS = const(10)
+_BUSY_MS = const(5)  # at rest, while a part wants to go on
 _LOOK_MS = const(120)  # at rest, between the turns of two parts
 _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is in eight passes: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5.
@@ -125,10 +126,15 @@ class App:
                 if not self._glance():
                     self._pass(now_ms, _AWAKE_TURNS[self._turn])
                     self._turn = (self._turn + 1) & 7
-                time.sleep_ms(max(_BREATH_MS, _LOOP_MS - time.ticks_diff(time.ticks_ms(), now_ms)))
+                period_ms = _LOOP_MS if self.drive.awake else _BUSY_MS
+                time.sleep_ms(max(_BREATH_MS, period_ms - time.ticks_diff(time.ticks_ms(), now_ms)))
             else:
                 self._rest(now_ms)
                 last_ms = time.ticks_ms()
+
+    def look_around(self):
+        """Have every part look at the next pass at rest."""
+        self._lines = -1
 
     def _glance(self):
         """Every other pass of a run only looks whether it may be left out; True if so."""

@@ -57,6 +57,11 @@ class RuntimeTest:
         if self._expected:
             self._length = self._expected[0]
 
+    @property
+    def begun(self):
+        """True in the middle of a round."""
+        return self._place > 0
+
     def step(self):
         count = min(_SLICE_BYTES, self._length - self._place)
         self._crc = crc32(uctypes.bytearray_at(_XIP + self._place, count), self._crc)

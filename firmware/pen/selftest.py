@@ -40,7 +40,6 @@ from pen.faults import (
     RAM as FAULT_RAM,
 )
 from pen.flash_test import FilesTest, RuntimeTest, write_new
-from pen.ram_test import START as RAM_START
 from pen.ram_test import RamTest
 from pen.readback import ReadBack
 from pen.states import BLOCK_SELF_TEST
@@ -84,7 +83,7 @@ class SelfTest:
     @property
     def may_wake(self):
         """True once the tests at boot that need the drive at rest are over."""
-        return self.ram.address != RAM_START
+        return self.runtime.begun
 
     @property
     def adopted(self):

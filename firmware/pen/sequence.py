@@ -216,6 +216,7 @@ class Sequence:
         """The supervisor is in another state than at the last pass."""
         app, s = self._app, self._app.supervisor
         before, self._state = self._state, s.state
+        app.look_around()
         app.store.log.state = s.state
         if before == RUNNING:
             self._ended(now_ms)
