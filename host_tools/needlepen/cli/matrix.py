@@ -31,7 +31,7 @@ def matrix(
     Exit code: 0 every cell asked for is tested and safe, 1 otherwise.
     """
     from needlepen.emulator import bench
-    from needlepen.emulator.injection import ENTRIES, catalogue
+    from needlepen.emulator.injection import catalogue
     from needlepen.errors import UsageError
     from needlepen.safety import matrix as matrices
     from needlepen.safety import matrix_output
@@ -42,11 +42,9 @@ def matrix(
         if state not in matrices.STATES:
             raise UsageError(f"There is no state {state!r} here; possible: {', '.join(matrices.STATES)}")
     matrix_output.check_names(files)
-    pairs = [pair for pair in ENTRIES if not targets or pair[0] in targets]
+    cells = matrices.all_cells(targets, states)
     prepared = bench.prepare(runtime=runtime)
-    result = matrices.run(
-        prepared, pairs, states or None, jobs, lambda state: click.echo(f"state {state}", err=True)
-    )
+    result = matrices.run(prepared, cells, jobs, lambda state: click.echo(f"state {state}", err=True))
     for path in files:
         matrix_output.write(result, path)
     if as_json:

@@ -26,7 +26,7 @@ GUARDS: Mapping[str, tuple[str, ...]] = {
 """Target: what the operator does not do in a run in which it is broken."""
 FAST_HZ = 80
 """From here on 24 needles may start at any protrusion that can be set (SR-24)."""
-BOOT_S = 2.2
+BOOT_S = 3.0
 """A sound pen is ready by then; one with something missing says so."""
 SWAP_S = (0.3, 1.0)
 """Nobody changes a cartridge faster."""
