@@ -19,7 +19,7 @@ at standstill and give it to the constructor after the next start; resets other 
 
 from micropython import const
 
-from pen import analogue, ripple
+from pen import analogue, faults, ripple, states
 from pen.board import (
     ADC_BATTERY_CHANNEL,
     ADC_BATTERY_VALID_MAX_RAW,
@@ -33,17 +33,6 @@ from pen.board import (
     PWM_N_PERIOD_CLOCKS,
 )
 from pen.contact import LIMIT_MS, WINDOW_MS, Contact, most_free_ma, root_ma
-from pen.faults import (
-    BATTERY_EMPTY,
-    BATTERY_SENSOR,
-    CURRENT_SENSOR,
-    EXTERNAL_POWER,
-    NONE,
-    NOSE_HOT,
-    NOSE_SENSOR,
-    UNDERSPEED,
-    WINDING_HOT,
-)
 from pen.limits import (
     SR13_RUN_MIN,
     SR18_STOP_C,
@@ -56,23 +45,6 @@ from pen.limits import (
 )
 from pen.places import DRIVE, EDGE_US, I2_SUM, ON_COUNTS, SET_MHZ, TARGET_MHZ, TICKS, TURN_US
 from pen.speed import Underspeed
-from pen.states import (
-    BLOCK_BATTERY_LOW,
-    BLOCK_BATTERY_SENSOR,
-    BLOCK_EXTERNAL_POWER,
-    BLOCK_NOSE_TEMPERATURE,
-    BLOCK_SESSION_OVER,
-    BLOCK_WINDING_HOT,
-    NOTE_NO_CONTACT,
-    NOTE_NONE,
-    NOTE_RUN_TOO_LONG,
-    NOTE_SESSION_OVER,
-    WARN_BATTERY_LOW,
-    WARN_NOSE_WARM,
-    WARN_SESSION_TIME,
-    WARN_UNDERSPEED,
-    WARN_WINDING_WARM,
-)
 from pen.thermal import Winding
 
 _CELL_MS = const(100)
@@ -93,11 +65,11 @@ _STARTING_MS = const(300)  # by then the current is that of the set rate (PR-04:
 
 class Monitor:
     def __init__(self, state, inputs, elapsed_ms, heat=0):
-        self.fault = NONE
-        self.blockers = BLOCK_BATTERY_SENSOR | BLOCK_NOSE_TEMPERATURE  # until both were read
+        self.fault = faults.NONE
+        self.blockers = states.BLOCK_BATTERY_SENSOR | states.BLOCK_NOSE_TEMPERATURE  # until both were read
         self.warnings = 0
         self.busy = False
-        self.stop_note = NOTE_NONE
+        self.stop_note = states.NOTE_NONE
         self.allow_external_power = False
         self.session_limit_ms = 0
         self.nose_dc = self.winding_dc = self.cell_mv = 0
@@ -115,7 +87,7 @@ class Monitor:
         self._was_awake = False
         self._last_ms = None
         self._read_ms = None
-        self._run_fault = NONE
+        self._run_fault = faults.NONE
         self._external = False
         self._in_session = False
         self._nose_check = analogue.Plausibility(
@@ -184,8 +156,8 @@ class Monitor:
         self._restart_window()
 
     def _end(self):
-        self._run_fault = NONE
-        self.stop_note = NOTE_NONE
+        self._run_fault = faults.NONE
+        self.stop_note = states.NOTE_NONE
         self.underspeed.start()
 
     def _run(self, elapsed_ms):
@@ -194,9 +166,9 @@ class Monitor:
         self.contact.without_ms += elapsed_ms
         self.underspeed.judge(self.run_ms, state[SET_MHZ], state[TARGET_MHZ], state[EDGE_US], state[TURN_US])
         if self.underspeed.fault:
-            self._fail(UNDERSPEED)
+            self._fail(faults.UNDERSPEED)
         if self._external and not self.allow_external_power:
-            self._fail(EXTERNAL_POWER)
+            self._fail(faults.EXTERNAL_POWER)
         self._on_total += state[ON_COUNTS]
         self._on_count += 1
         self._driven_ms += elapsed_ms
@@ -215,12 +187,12 @@ class Monitor:
 
     def _note(self):
         if self.contact.without_ms >= LIMIT_MS:
-            return NOTE_NO_CONTACT
+            return states.NOTE_NO_CONTACT
         if self.run_ms >= _RUN_LIMIT_MS:
-            return NOTE_RUN_TOO_LONG
+            return states.NOTE_RUN_TOO_LONG
         if self._session_left_ms() <= 0:
-            return NOTE_SESSION_OVER
-        return NOTE_NONE
+            return states.NOTE_SESSION_OVER
+        return states.NOTE_NONE
 
     def _session_left_ms(self):
         return self.session_limit_ms - self.session_ms if self.session_limit_ms else _SESSION_WARN_MS + 1
@@ -235,7 +207,7 @@ class Monitor:
         ticks = state[TICKS] - self._window_ticks
         seen_ma = root_ma((state[I2_SUM] - self._window_from) & 0x3FFFFFFF, ticks)
         if seen_ma < _LEAST_FREE_MA:
-            self._fail(CURRENT_SENSOR)  # it would hide heat, and skin
+            self._fail(faults.CURRENT_SENSOR)  # it would hide heat, and skin
         self.contact.window(seen_ma, most_free_ma(state[SET_MHZ] / 1000, max(self.cell_mv, 1) / 1000))
         self._restart_window()
 
@@ -284,7 +256,7 @@ class Monitor:
             if not self._running:
                 self._cell_starts.judge(self.cell_mv)
             elif self.cell_mv < 1000 * SR20_STOP_V:
-                self._fail(BATTERY_EMPTY)
+                self._fail(faults.BATTERY_EMPTY)
 
     def _warm(self):
         elapsed_ms, self._heat_ms = self._heat_ms, 0
@@ -314,44 +286,44 @@ class Monitor:
 
     # ------------------------------------------------------------------ what follows
     def _conclude(self):
-        warnings = 0 if self._cell_fine.on or not self.cell_mv else WARN_BATTERY_LOW
+        warnings = 0 if self._cell_fine.on or not self.cell_mv else states.WARN_BATTERY_LOW
         if self._nose_warm.on:
-            warnings |= WARN_NOSE_WARM
+            warnings |= states.WARN_NOSE_WARM
         if self._winding_warm.on:
-            warnings |= WARN_WINDING_WARM
+            warnings |= states.WARN_WINDING_WARM
         if self.underspeed.warning:
-            warnings |= WARN_UNDERSPEED
+            warnings |= states.WARN_UNDERSPEED
         left_ms = self._session_left_ms()
         if left_ms < _SESSION_WARN_MS:
-            warnings |= WARN_SESSION_TIME
+            warnings |= states.WARN_SESSION_TIME
         self.warnings = warnings
 
         blockers = 0
         if not self.cell_mv or self._cell_check.broken:
-            blockers |= BLOCK_BATTERY_SENSOR
+            blockers |= states.BLOCK_BATTERY_SENSOR
         elif not self._cell_starts.on:
-            blockers |= BLOCK_BATTERY_LOW
+            blockers |= states.BLOCK_BATTERY_LOW
         if not self._nose_known or self._nose_check.broken or self._nose_hot.on:
-            blockers |= BLOCK_NOSE_TEMPERATURE
+            blockers |= states.BLOCK_NOSE_TEMPERATURE
         if self._winding_hot.on or self._was_hot:
-            blockers |= BLOCK_WINDING_HOT
+            blockers |= states.BLOCK_WINDING_HOT
         if self._external and not self.allow_external_power:
-            blockers |= BLOCK_EXTERNAL_POWER
+            blockers |= states.BLOCK_EXTERNAL_POWER
         if left_ms <= 0:
-            blockers |= BLOCK_SESSION_OVER
+            blockers |= states.BLOCK_SESSION_OVER
         self.blockers = blockers
 
         if self._run_fault:
             self.fault = self._run_fault
         elif self._nose_check.broken:
-            self.fault = NOSE_SENSOR
+            self.fault = faults.NOSE_SENSOR
         elif self._cell_check.broken:
-            self.fault = BATTERY_SENSOR
+            self.fault = faults.BATTERY_SENSOR
         elif self._high_check.broken or self._rest_check.broken:
-            self.fault = CURRENT_SENSOR
+            self.fault = faults.CURRENT_SENSOR
         elif self._nose_hot.on:
-            self.fault = NOSE_HOT
+            self.fault = faults.NOSE_HOT
         elif self._winding_hot.on:
-            self.fault = WINDING_HOT
+            self.fault = faults.WINDING_HOT
         else:
-            self.fault = NONE
+            self.fault = faults.NONE
