@@ -22,7 +22,7 @@ from micropython import const
 
 from pen import cartridge_record as layout
 from pen.board import PIN_CARTRIDGE_N
-from pen.cartridge_use import Use
+from pen.cartridge_use import WHOLE_MS, Use
 from pen.ds2431 import MEMORY_BYTES, ChipError
 from pen.faults import CARTRIDGE_LOST, CARTRIDGE_MARK, NONE
 from pen.places import DRIVE, STOP_LINE, STOP_REASON, STOPPED_LINES
@@ -97,6 +97,11 @@ class Cartridge:
     def marked(self):
         """True from the first start with this cartridge on."""
         return self._phase == _MARKED
+
+    @property
+    def left_ms(self):
+        """Time of use that is left; 0 for a cartridge that may not be used."""
+        return self.use.left_ms if self._phase == _MARKED else WHOLE_MS if self._phase == _FRESH else 0
 
     @property
     def needles(self):

@@ -12,6 +12,7 @@ _MARGIN_MS = const(500)  # a run that is ended by the time has stopped before it
 _USE_MS = const(60_000 * SR15_USE_MIN - _MARGIN_MS)
 _WINDOW_MS = const(3_600_000 * SR15_WINDOW_H - _MARGIN_MS)
 _MINUTE_MS = const(60_000)
+WHOLE_MS = _USE_MS
 
 
 class Use:

@@ -58,7 +58,7 @@ def status(app, now_ms):
         monitor.winding_dc,
         app.commands.depth_cap_um(),
         cartridge.needles,
-        min(0xFFFF, cartridge.use.left_ms // 1000),
+        min(0xFFFF, cartridge.left_ms // 1000),
         min(0xFFFF, max(0, monitor.session_limit_ms - monitor.session_ms) // 1000),
         1 if app.supervisor.service_open else 0,
     )
@@ -74,7 +74,7 @@ def cartridge(app):
         c.needles,
         c.depth_limit_um,
         min(0xFFFF, c.use.used_ms // 1000),
-        min(0xFFFF, c.use.left_ms // 1000),
+        min(0xFFFF, c.left_ms // 1000),
         c.reason.encode()[:48],
     )
 
