@@ -28,7 +28,7 @@ def _judge(made: matrix.Matrix, name: str) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_every_fault_is_safe_in_a_third_of_all_states(bench: Bench) -> None:
+def test_every_fault_is_safe_in_some_states(bench: Bench) -> None:
     cells = matrix.daily_cells()
     assert {key[:2] for key in cells} == set(ENTRIES) and {key[2] for key in cells} == set(matrix.STATES)
     made = matrix.run(bench, cells)
