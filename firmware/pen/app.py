@@ -124,7 +124,8 @@ class App:
                 self.longest_loop_ms = loop_ms
             if self._busy or self.drive.awake or self.supervisor.state not in _RESTING:
                 if not self._glance():
-                    self._pass(now_ms, _AWAKE_TURNS[self._turn])
+                    turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
+                    self._pass(now_ms, turns[self._turn])
                     self._turn = (self._turn + 1) & 7
                 period_ms = _LOOP_MS if self.drive.awake else _BUSY_MS
                 time.sleep_ms(max(_BREATH_MS, period_ms - time.ticks_diff(time.ticks_ms(), now_ms)))

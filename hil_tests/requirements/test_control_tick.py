@@ -62,8 +62,8 @@ print("WATCHED", refused, ticks, idle, allocated_bytes(500, allocate), drive.run
 
 
 def _collecting(pens: Pens) -> Path:
-    served = "            self.host.serve(now_ms)\n"
-    return pens.variant("collecting", {"pen/app.py": (served, served + "            gc.collect()\n")})
+    served = "        self.host.serve(now_ms)\n"
+    return pens.variant("collecting", {"pen/app.py": (served, served + "        gc.collect()\n")})
 
 
 def _tick_times(pen: EmulatedPen, load: str) -> tuple[list[float], list[float], float]:

@@ -21,8 +21,8 @@ SEED = 5
 
 def lamp_while_collecting(pens: Pens) -> Path:
     """Firmware that collects garbage in every pass and shows it with its lamp, so that a test can meet it."""
-    served = "            self.host.serve(now_ms)\n"
-    shown = "            self._led(1)\n            gc.collect()\n            self._led(0)\n"
+    served = "        self.host.serve(now_ms)\n"
+    shown = "        self.led(1)\n        gc.collect()\n        self.led(0)\n"
     return pens.variant("lamp", {"pen/app.py": (served, served + shown)})
 
 

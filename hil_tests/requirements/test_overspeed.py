@@ -265,9 +265,12 @@ def test_a_rising_rate_trips_soon_after_it_crosses_the_threshold(
 
 def test_a_pen_without_overspeed_limit_is_noticed(pens: Pens) -> None:
     """A test of the tests: with the threshold far away the runaway passes 200 Hz."""
-    limits = "from pen.limits import SR06_THRESHOLD_HZ, SR08_BRAKE_MS\n"
+    limits = "from pen.limits import SR02_TRIP_MS, SR06_THRESHOLD_HZ, SR08_BRAKE_MS\n"
     changes = {
-        "pen/control.py": (limits, "from pen.limits import SR08_BRAKE_MS\nSR06_THRESHOLD_HZ = const(400)\n"),
+        "pen/control.py": (
+            limits,
+            "from pen.limits import SR02_TRIP_MS, SR08_BRAKE_MS\nSR06_THRESHOLD_HZ = const(400)\n",
+        ),
         "pen/drive.py": ("_WINDOW_MARGIN_PERMILLE = const(6)", "_WINDOW_MARGIN_PERMILLE = const(1500)"),
     }
     firmware: Path = pens.variant("no_overspeed_limit", changes)
