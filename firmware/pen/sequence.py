@@ -122,6 +122,8 @@ class Sequence:
         """Generator: self-tests (after a reset only), homing, cut-off proofs. Its value is the fault, or NONE."""
         app = self._app
         if not self._tested:
+            while app.axis.moving or app.drive.awake:  # an acknowledgement has sent it home: memory is tested at rest
+                yield
             fault = app.selftest.boot(self._between_tests)
             if fault:
                 return fault
