@@ -81,7 +81,8 @@ class Plausibility:
     """Whether the codes of an input can be true: inside a range, and close together.
 
     Time outside counts up, time inside counts down at a quarter of that pace, so that an intermittent contact is
-    found too. `broken` comes at `limit_ms` and goes when the count is down again.
+    found too. `broken` comes at `limit_ms` and goes when the count is down again; `doubtful` asks for
+    another look soon.
     """
 
     def __init__(self, least, most, spread, limit_ms):
@@ -91,6 +92,7 @@ class Plausibility:
         self._limit_ms = limit_ms
         self._bad_ms = 0
         self.broken = False
+        self.doubtful = False
 
     def judge(self, least, most, elapsed_ms):
         """Take the extremes of the last codes, `elapsed_ms` after the ones before. Returns True if they can be true."""
@@ -103,6 +105,7 @@ class Plausibility:
             self._bad_ms = min(self._limit_ms, self._bad_ms + elapsed_ms)
             if self._bad_ms == self._limit_ms:
                 self.broken = True
+        self.doubtful = not good and not self.broken
         return good
 
 

@@ -20,7 +20,7 @@ _CREEP = const(8)
 _BEYOND = const(16)
 _FOLLOWED_UM = const(_BACK_OFF * DEPTH_STEP_UM // 2 * 6 // 10)  # play and tolerance may take the rest
 _AT_HOME = const(2)  # where a sound switch closes
-_ZERO_SUMS = const(8)
+_ZERO_SUMS = const(4)
 
 
 class Failed(Exception):

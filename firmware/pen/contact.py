@@ -21,8 +21,8 @@ from pen.ripple import seen_a
 WINDOW_MS = const(250)
 _MARGIN_MA = const(10)
 _MOST_FREE_A = 2 * MOTOR_FRICTION_A
-# Contact is known at the end of the first window that lies wholly in it.
-LIMIT_MS = 1000 * SR13_NO_CONTACT_S + 2 * WINDOW_MS
+# Contact is known at the end of the first window that lies wholly in it; windows end with a pass of the main loop.
+LIMIT_MS = 1000 * SR13_NO_CONTACT_S + 2 * WINDOW_MS + 100
 
 
 def most_free_ma(rate_hz, cell_v):

@@ -123,9 +123,7 @@ class Drive:
 
     def __init__(self):
         self.awake = False  # True from `wake` to `rest`: the tick runs
-        self.start_fault = (
-            NONE
-        )  # of the last `start`: a proof that failed, or a refusal of the hardware
+        self.start_fault = NONE  # of the last `start`: a proof that failed, or a refusal of the hardware
         self._press_refusal = None
         self._rested_ms = time.ticks_add(time.ticks_ms(), -_WATCHDOG_REST_MS)
         self._current_seen = self._current_missing = False
@@ -155,10 +153,11 @@ class Drive:
         mask = 1 << PIN_TRIGGER_N | 1 << PIN_CARTRIDGE_N
         state[LINE_MASK] = mask | 1 << PIN_VBUS_SENSE if external_power else mask
 
-    def wake(self):
+    def wake(self, starting=False):
         """Start conversions, index supervision and tick, still braked; `woken` says when `start` may follow.
 
-        With the trigger pressed after a rest that let the external watchdog expire, that one is proven (3 ms).
+        `starting`: for a start, the trigger is pressed. After a rest that let the external watchdog expire, that one is
+        proven then (3 ms).
         """
         if not self.awake:
             self.sampling.start()
@@ -170,7 +169,7 @@ class Drive:
             self.awake = True
             self._press_refusal = None
             rested = time.ticks_diff(time.ticks_ms(), self._rested_ms) >= _WATCHDOG_REST_MS
-            if rested and not self._trigger_n() and not self.tripped:
+            if starting and rested and not self._trigger_n() and not self.tripped:
                 self._press_refusal = proof.at_press(self)
 
     @property
@@ -221,6 +220,7 @@ class Drive:
         if refused:
             return refused
         self.start_fault = NONE
+        self._current_seen = self._current_missing = False
         self._prepare(_RAMP_START_MHZ)
         state[DRIVE] = (
             1  # the last proof has left permission given: the next tick goes on with the heartbeats
@@ -262,9 +262,7 @@ class Drive:
         if not state[WATCHED] and state[EDGES] > INDEX_PER_REV:
             self.cutoff.watch(window_counts())
             state[WATCHED] = 1
-            if (
-                not self._current_seen
-            ):  # the proofs look for current: a sensor that shows none makes them worthless
+            if not self._current_seen:  # the proofs look for current: without a sensor they are worth nothing
                 self._current_missing = True
                 self.stop()
         if state[SET_MHZ] == state[TARGET_MHZ]:

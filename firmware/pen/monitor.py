@@ -3,7 +3,7 @@
 How the App uses it:
 
     monitor = Monitor(control.state, Inputs(drive.sampling.ring_address), time.ticks_diff, counters' heat)
-    every main-loop pass while awake, every full pass at rest:   monitor.poll(now_ms, drive.awake)
+    monitor.poll(now_ms, drive.awake)    awake every 40 ms at least, at rest every 500 ms, each pass while `busy`
 
 `fault`, `blockers`, `warnings` as of every part. A fault stands while its cause does: those of a run (underspeed,
 empty battery, external power, dead current sensor) until the motor is no longer driven, heat and sensors until they are
@@ -29,12 +29,8 @@ from pen.board import (
     ADC_NOSE_TEMPERATURE_CHANNEL,
     ADC_NOSE_TEMPERATURE_VALID_MAX_RAW,
     ADC_NOSE_TEMPERATURE_VALID_MIN_RAW,
-    MOTOR_FRICTION_MA,
-    PWM_N_PERIOD_CLOCKS,
 )
-from pen.contact import LIMIT_MS, WINDOW_MS, Contact, most_free_ma, root_ma
 from pen.limits import (
-    SR13_RUN_MIN,
     SR18_STOP_C,
     SR18_WARN_C,
     SR19_STOP_C,
@@ -43,24 +39,21 @@ from pen.limits import (
     SR20_STOP_V,
     SR20_WARN_V,
 )
-from pen.places import DRIVE, EDGE_US, I2_SUM, ON_COUNTS, SET_MHZ, TARGET_MHZ, TICKS, TURN_US
-from pen.speed import Underspeed
+from pen.places import DRIVE, I2_SUM, SET_MHZ
+from pen.run_watch import RunWatch
 from pen.thermal import Winding
 
 _CELL_MS = const(100)
 _HEAT_MS = const(250)
-_READ_MS = const(45)  # every fifth pass while awake: the inputs are slow, and reading them takes 0.5 ms
-_BROKEN_MS = const(500)  # SR-18 allows 1 s; at rest the inputs are read every 250 ms
+_READ_MS = const(35)  # the inputs are slow, and reading them takes 0.5 ms
+_BROKEN_MS = const(500)  # SR-18 allows 1 s; at rest the inputs are read every 500 ms, and then again at once
 _SATURATED_MS = const(150)
 _NOSE_SPREAD = const(150)  # codes: noise is 15, the erratum 15
 _CELL_SPREAD = const(250)  # PWM ripple on an aged cell is 100
 _CURRENT_AT_REST = const(100)  # codes, 80 mA
 _ANY_CODES = const(4096)
-_LEAST_FREE_MA = const(MOTOR_FRICTION_MA // 2)
 _CELL_HYSTERESIS_MV = const(20)
-_RUN_LIMIT_MS = const(60_000 * SR13_RUN_MIN)
 _SESSION_WARN_MS = const(300_000)
-_STARTING_MS = const(300)  # by then the current is that of the set rate (PR-04: 150)
 
 
 class Monitor:
@@ -73,13 +66,9 @@ class Monitor:
         self.allow_external_power = False
         self.session_limit_ms = 0
         self.nose_dc = self.winding_dc = self.cell_mv = 0
-        self.run_ms = self.session_ms = 0
-        self.underspeed = Underspeed()
-        self.contact = Contact()
+        self.session_ms = 0
         self.winding = Winding(max(heat, inputs.kept_heat()))
-        self._was_hot = (
-            self.winding.heat > 0
-        )  # perhaps; then no start before it is known to be below the warning
+        self._was_hot = self.winding.heat > 0  # perhaps: no start before it is known to be below the warning
         self._state = state
         self._inputs = inputs
         self._elapsed_ms = elapsed_ms
@@ -87,7 +76,7 @@ class Monitor:
         self._was_awake = False
         self._last_ms = None
         self._read_ms = None
-        self._run_fault = faults.NONE
+        self._run = RunWatch(state)
         self._external = False
         self._in_session = False
         self._nose_check = analogue.Plausibility(
@@ -109,14 +98,16 @@ class Monitor:
         self._cell_total = self._cell_count = self._cell_ms = 0
         self._nose_total = self._nose_count = 0
         self._nose_known = False
-        self._on_total = self._on_count = self._driven_ms = 0
         self._heat_ms = 0
         self._heat_from = state[I2_SUM]
-        self._window_from = self._window_ticks = self._window_set = 0
 
     @property
     def heat(self):
         return self.winding.heat
+
+    @property
+    def run_ms(self):
+        return self._run.run_ms
 
     def new_session(self):
         """Another cartridge, so another person: session time begins anew with the next run."""
@@ -135,81 +126,33 @@ class Monitor:
         if running != self._running:
             self._running = running
             changed = True
-            if running:
-                self._begin()
-            else:
-                self._end()
+            self._run.begin()
+            self.stop_note = states.NOTE_NONE
+            self._in_session = self._in_session or running
         elif running:
-            self._run(elapsed_ms)
+            self._look(elapsed_ms)
         if self._in_session:
             self.session_ms += elapsed_ms
-        if self._read(now_ms, awake) or changed or self._run_fault or self.underspeed.warning:
+        if self._read(now_ms, awake) or changed or self._run.fault or self._run.warning:
             self._conclude()
         self._was_awake = awake
+        self.busy = (
+            self._run.dipping
+            or self._nose_check.doubtful
+            or self._cell_check.doubtful
+            or self._rest_check.doubtful
+        )
 
-    # ------------------------------------------------------------------ a run
-    def _begin(self):
-        self.run_ms = 0
-        self._in_session = True
-        self.underspeed.start()
-        self.contact.start()
-        self._restart_window()
-
-    def _end(self):
-        self._run_fault = faults.NONE
-        self.stop_note = states.NOTE_NONE
-        self.underspeed.start()
-
-    def _run(self, elapsed_ms):
-        state = self._state
-        self.run_ms += elapsed_ms
-        self.contact.without_ms += elapsed_ms
-        self.underspeed.judge(self.run_ms, state[SET_MHZ], state[TARGET_MHZ], state[EDGE_US], state[TURN_US])
-        if self.underspeed.fault:
-            self._fail(faults.UNDERSPEED)
+    def _look(self, elapsed_ms):
+        run = self._run
+        run.look(elapsed_ms, self.cell_mv)
         if self._external and not self.allow_external_power:
-            self._fail(faults.EXTERNAL_POWER)
-        self._on_total += state[ON_COUNTS]
-        self._on_count += 1
-        self._driven_ms += elapsed_ms
-        set_mhz = state[SET_MHZ]
-        if set_mhz != state[TARGET_MHZ] or set_mhz != self._window_set or self.run_ms < _STARTING_MS:
-            self.contact.restart()
-            self._restart_window()
-        elif state[TICKS] - self._window_ticks >= WINDOW_MS:
-            self._window()
+            run.fail(faults.EXTERNAL_POWER)
         if not self.stop_note:
-            self.stop_note = self._note()
-
-    def _fail(self, fault):
-        if not self._run_fault:
-            self._run_fault = fault
-
-    def _note(self):
-        if self.contact.without_ms >= LIMIT_MS:
-            return states.NOTE_NO_CONTACT
-        if self.run_ms >= _RUN_LIMIT_MS:
-            return states.NOTE_RUN_TOO_LONG
-        if self._session_left_ms() <= 0:
-            return states.NOTE_SESSION_OVER
-        return states.NOTE_NONE
+            self.stop_note = run.note() or (states.NOTE_SESSION_OVER if self._session_left_ms() <= 0 else 0)
 
     def _session_left_ms(self):
         return self.session_limit_ms - self.session_ms if self.session_limit_ms else _SESSION_WARN_MS + 1
-
-    def _restart_window(self):
-        self._window_from = self._state[I2_SUM]
-        self._window_ticks = self._state[TICKS]
-        self._window_set = self._state[SET_MHZ]
-
-    def _window(self):
-        state = self._state
-        ticks = state[TICKS] - self._window_ticks
-        seen_ma = root_ma((state[I2_SUM] - self._window_from) & 0x3FFFFFFF, ticks)
-        if seen_ma < _LEAST_FREE_MA:
-            self._fail(faults.CURRENT_SENSOR)  # it would hide heat, and skin
-        self.contact.window(seen_ma, most_free_ma(state[SET_MHZ] / 1000, max(self.cell_mv, 1) / 1000))
-        self._restart_window()
 
     # ------------------------------------------------------------------ inputs
     def _read(self, now_ms, awake):
@@ -256,7 +199,7 @@ class Monitor:
             if not self._running:
                 self._cell_starts.judge(self.cell_mv)
             elif self.cell_mv < 1000 * SR20_STOP_V:
-                self._fail(faults.BATTERY_EMPTY)
+                self._run.fail(faults.BATTERY_EMPTY)
 
     def _warm(self):
         elapsed_ms, self._heat_ms = self._heat_ms, 0
@@ -268,14 +211,11 @@ class Monitor:
             self._nose_hot.judge(self.nose_dc)
         state = self._state
         current_a2 = ((state[I2_SUM] - self._heat_from) & 0x3FFFFFFF) * 1024e-6 / elapsed_ms
-        rate_hz = 0.0
         self._heat_from = state[I2_SUM]
-        if self._on_count:
-            share = self._driven_ms / elapsed_ms
-            duty = self._on_total / self._on_count / PWM_N_PERIOD_CLOCKS
-            current_a2 += share * ripple.heat_a2(duty, self.cell_mv / 1000)
-            rate_hz = share * state[SET_MHZ] / 1000
-            self._on_total = self._on_count = self._driven_ms = 0
+        duty, driven_ms = self._run.take_duty()
+        share = driven_ms / elapsed_ms
+        current_a2 += share * ripple.heat_a2(duty, self.cell_mv / 1000)
+        rate_hz = share * state[SET_MHZ] / 1000
         shown = not self._running and not self._nose_check.broken
         self.winding.step(elapsed_ms / 1000, current_a2, rate_hz, self.nose_dc / 10 if shown else None)
         self.winding_dc = round(10 * self.winding.winding_c)
@@ -291,7 +231,7 @@ class Monitor:
             warnings |= states.WARN_NOSE_WARM
         if self._winding_warm.on:
             warnings |= states.WARN_WINDING_WARM
-        if self.underspeed.warning:
+        if self._run.warning:
             warnings |= states.WARN_UNDERSPEED
         left_ms = self._session_left_ms()
         if left_ms < _SESSION_WARN_MS:
@@ -313,8 +253,8 @@ class Monitor:
             blockers |= states.BLOCK_SESSION_OVER
         self.blockers = blockers
 
-        if self._run_fault:
-            self.fault = self._run_fault
+        if self._run.fault:
+            self.fault = self._run.fault
         elif self._nose_check.broken:
             self.fault = faults.NOSE_SENSOR
         elif self._cell_check.broken:

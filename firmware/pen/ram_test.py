@@ -21,12 +21,12 @@ from pen.march import march as second_march  # noqa: E402
 
 START = const(0x2000_0000)
 SIZE = const(264 * 1024)
-BLOCK_BYTES = const(512)
-SMALL_BYTES = const(32)
+REGION_BYTES = const(512)
+BLOCK_BYTES = const(32)
 _DMA_MARGIN = const(96)
 _CODE_BEFORE = const(16)  # from the first instruction of march to the address that it gives; 10 in fact
-_CODE_BYTES = const(176)  # 158 in fact
-_FIRST_LINE = const(9)  # address lines below are tested by the march inside a block
+_CODE_BYTES = const(192)  # 178 in fact
+_FIRST_LINE = const(5)  # address lines below are tested by the march inside a block
 _LINES = const(18)
 BACKGROUNDS = (
     0x0000_0000,
@@ -35,7 +35,7 @@ BACKGROUNDS = (
 
 
 class RamTest:
-    """`bad_address`: a word that failed, 0 for none. Either step returns True at the end of the memory."""
+    """`bad_address`: a word that failed, 0 for none."""
 
     def __init__(self):
         self.bad_address = 0
@@ -48,43 +48,35 @@ class RamTest:
 
     @property
     def address(self):
-        """The block whose turn it is."""
+        """The region whose turn it is."""
         return START + self._place
 
-    def step(self):
-        """Test a large block (0.5 ms, interrupts off for 80 us at a time): at rest, where no DMA runs."""
-        return self._step(BLOCK_BYTES, False)
-
-    def step_small(self):
-        """Test a small block (0.3 ms, interrupts off for 6 us at a time): while control tick and DMA run."""
-        return self._step(SMALL_BYTES, True)
-
-    def _step(self, size, beside_dma):
-        place = self._place - self._place % size
-        if not (beside_dma and dma_near(START + place, size)):
-            self._test(START + place, size)
-        self._place = place + size
+    def step(self, awake=False):
+        """Test the next 512 bytes in 0.4 ms; True at the end of the memory. `awake`: control tick and DMA run."""
+        address = START + self._place
+        if not (awake and dma_near(address, REGION_BYTES)) and self._way(address, REGION_BYTES):
+            self._test(address, REGION_BYTES)
+        else:  # block by block, leaving out what is in use
+            for block in range(address, address + REGION_BYTES, BLOCK_BYTES):
+                if not (awake and dma_near(block, BLOCK_BYTES)):
+                    self._test(block, BLOCK_BYTES)
+        self._place += REGION_BYTES
         if self._place < SIZE:
             return False
         self._place = 0
-        if not beside_dma:
+        if not awake:
             self._address_lines()
         return True
 
     def _test(self, address, size):
-        way = self._way(address, size)
-        if way is None:  # both copies of the code, or both save areas, reach into a large block
-            for part in range(address, address + size, SMALL_BYTES):
-                self._test(part, SMALL_BYTES)
-            return
-        march, save = way
+        march, save = self._way(address, size)
         for background in BACKGROUNDS:
-            bad = march(address, size >> 2, background, save)
+            bad = march(address, size // BLOCK_BYTES, background, save)
             if bad:
                 self.bad_address = bad
 
     def _way(self, address, size):
-        """A copy of the code and a save area that lie outside a block, None if there is no such pair."""
+        """A copy of the code and a save area that lie outside, None if there is no such pair; for a block there is."""
         for march, code, _, _ in self._ways:
             if not _overlap(address, size, code, _CODE_BYTES):
                 for _, _, _, save in self._ways:

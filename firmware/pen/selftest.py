@@ -46,8 +46,8 @@ from pen.states import BLOCK_SELF_TEST
 
 _SLICE_US = const(3_000)  # with the last step a poll stays under 4 ms
 _ROUND_MS = const(30_000)
-_AWAKE_BLOCKS = const(3)  # small blocks of memory in a pass: 33 s for all with a pass every 12 ms
-_AWAKE_EVERY = const(4)  # passes for a step of CPU and flash
+_AWAKE_SLICE_US = const(1_500)
+_AWAKE_MS = const(60)  # between two slices; up to 200 ms a round still takes less than a minute
 _FOLLOW_MS = const(1_000)
 
 
@@ -74,10 +74,10 @@ class SelfTest:
         self.runtime = RuntimeTest(write)
         self.files = FilesTest()
         self._resting = (self.cpu, self.outputs, self.adc, self.ram, self.runtime, self.files)
-        self._awake = (self.cpu, self.runtime, self.files)
+        self._awake = (self.cpu, self.ram, self.runtime, self.files)
         self._turn = 0
         self._awake_turn = 0
-        self._passes = 0
+        self._sliced_ms = time.ticks_ms()
         self._followed_ms = self._begun_ms = time.ticks_ms()
 
     @property
@@ -113,11 +113,9 @@ class SelfTest:
             self.clock.follow()
         self.outputs.look()
         if awake:
-            for _ in range(_AWAKE_BLOCKS):
-                self.ram.step_small()
-            self._passes += 1
-            if self._passes % _AWAKE_EVERY == 0 and self._awake[self._awake_turn].step():
-                self._awake_turn = (self._awake_turn + 1) % len(self._awake)
+            if time.ticks_diff(now_ms, self._sliced_ms) >= _AWAKE_MS:
+                self._sliced_ms = now_ms
+                self._go_on_awake()
         elif self.busy:
             self._go_on()
         elif time.ticks_diff(now_ms, self._begun_ms) >= _ROUND_MS:
@@ -137,6 +135,16 @@ class SelfTest:
                     self.busy = False
                 return
             if test is self.files:  # a step of it takes up to 4 ms
+                return
+
+    def _go_on_awake(self):
+        begun_us = time.ticks_us()
+        while time.ticks_diff(time.ticks_us(), begun_us) < _AWAKE_SLICE_US:
+            test = self._awake[self._awake_turn]
+            if test.step(True) if test is self.ram else test.step():
+                self._awake_turn = (self._awake_turn + 1) % len(self._awake)
+                return
+            if test is self.files:
                 return
 
     def _judge(self):

@@ -64,7 +64,7 @@ class Sequence:
             trigger.demand_release(now_ms)  # pressed before the pen was ready: not meant as a start
         starting = pressed and s.state in (ARMED, SERVICE) and trigger.released
         if starting or app.axis.wants_drive:
-            drive.wake()  # while the press is debounced; while the depth moves, the tick watches it
+            drive.wake(starting)  # while the press is debounced; while the depth moves, the tick watches it
         standstill = True
         if drive.awake:
             standstill = drive.standstill

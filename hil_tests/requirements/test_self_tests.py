@@ -258,10 +258,12 @@ def put(path, data):
         file.write(data)
 """
 FILE, LIST, RECORD = "/pen/thermal.mpy", "/manifest.crc", "/flash.ref"
+CHANGED: dict[str, str] = {
+    "shorter": f"put('{FILE}', get('{FILE}')[:-1])",
+    "another byte": f"d = bytearray(get('{FILE}')); d[100] ^= 1; put('{FILE}', d)",
+    "gone": f"os.remove('{FILE}')",
+}
 SPOILT: dict[str, tuple[str, str]] = {
-    "a file is shorter": (FILE, f"put('{FILE}', get('{FILE}')[:-1])"),
-    "a file has another byte": (FILE, f"d = bytearray(get('{FILE}')); d[100] ^= 1; put('{FILE}', d)"),
-    "a file is gone": (FILE, f"os.remove('{FILE}')"),
     "the list is gone": (LIST, f"os.remove('{LIST}')"),
     "the list is changed": (LIST, f"put('{LIST}', get('{LIST}').replace(b'1', b'2', 1))"),
     "the reference is no record": ("runtime", f"put('{RECORD}', b'runtime 2 9 00000000')"),
@@ -270,7 +272,46 @@ SPOILT: dict[str, tuple[str, str]] = {
 }
 
 
-def test_a_changed_or_missing_file_of_the_application_is_found_at_boot(fresh: PartsPen) -> None:
+def test_any_bit_of_the_application_that_turns_over_is_found_at_boot(fresh: PartsPen) -> None:
+    """In files that the pen has imported already and in others; one that it imports then may not even start."""
+    flash = bytes(fresh.chip.mcu.flash)
+    draw = random.Random(SEED)
+    cases = []
+    for name in ("drive", "control", "thermal", "cartridge_record"):
+        path = f"/pen/{name}.mpy"
+        beginning = fresh.ask(f"open('{path}', 'rb').read(512)")
+        start = flash.find(beginning)
+        assert start > 0, path
+        cases += [(path, 0x10000000 + start + draw.randrange(len(beginning))) for _ in range(2)]
+
+    def boot(pen: PartsPen, case: tuple[str, int]) -> tuple[int, str]:
+        pen.broken.flip_flash_bit(case[1], draw.randrange(8))
+        fault, detail, _ = pen.ask("boot()")
+        return fault, detail
+
+    assert each_in_fork(fresh, boot, cases) == [(faults.FLASH, name) for name, _ in cases]
+
+
+@pytest.mark.parametrize("how", CHANGED)
+def test_a_file_of_the_application_that_was_changed_is_found_within_60_s_of_the_boot(
+    fresh: PartsPen, measure: Measure, how: str
+) -> None:
+    """Boot tests the flash where the build has put the files; the next round asks the file system for them."""
+
+    def boot(pen: PartsPen) -> tuple[float, int, str]:
+        pen.exec(SPOIL + CHANGED[how])
+        begun_ns = pen.now_ns
+        fault, detail, _ = pen.ask("boot()")
+        if not fault:
+            fault, detail, *_ = pen.ask(f"rest({round(CYCLE_MS)})")
+        return (pen.now_ns - begun_ns) / 1e9, fault, detail
+
+    seen_s, fault, detail = in_fork(boot, fresh)
+    assert (fault, detail) == (faults.FLASH, FILE)
+    measure("SR-26", "cycle_s", seen_s, f"file of the application {how}")
+
+
+def test_a_spoilt_record_of_the_flash_test_is_a_fault_at_boot(fresh: PartsPen) -> None:
     def boot(pen: PartsPen, what: str) -> tuple[int, str]:
         pen.exec(SPOIL + SPOILT[what][1])
         fault, detail, _ = pen.ask("boot()")

@@ -72,7 +72,7 @@ def awake(ms):
 def wake():
     # As on a press: the proof of the watchdog, and the time until the drive may start.
     begun = time.ticks_us()
-    drive.wake()
+    drive.wake(True)
     took = time.ticks_diff(time.ticks_us(), begun)
     while not drive.woken:
         state[MAIN_AGE_MS] = 0

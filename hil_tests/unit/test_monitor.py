@@ -3,7 +3,9 @@ state and without a chip."""
 
 from __future__ import annotations
 
+import array
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -61,7 +63,8 @@ class Pen:
     """A monitor with the state of a control tick that does what the test says."""
 
     def __init__(self, heat: int = 0, inputs: FakeInputs | None = None) -> None:
-        self.state = [0] * places.SIZE
+        self.state: list[Any] = [0] * places.SIZE
+        self.state[places.EDGE_RING] = array.array("q", 16 * [0])
         self.inputs = inputs or FakeInputs()
         self.m = monitor_module.Monitor(self.state, self.inputs, lambda later, earlier: later - earlier, heat)
         self.now_ms = 0
@@ -106,10 +109,19 @@ class Pen:
         s[places.TICKS] += ms
         if s[places.DRIVE]:
             s[places.I2_SUM] += ms * (self.seen_ma**2 >> 10)
-            while self._edge_us + 250_000 / self.rate_hz < 1000 * self.now_ms:
-                self._edge_us = max(self._edge_us + 250_000 / self.rate_hz, 1000.0 * self.now_ms - 20_000)
-            s[places.EDGE_US], s[places.TURN_US] = int(self._edge_us), int(1e6 / self.rate_hz)
+            self._turn()
         self.m.poll(self.now_ms, True)
+
+    def _turn(self) -> None:
+        """Index edges up to now, four a stroke."""
+        s, ring = self.state, self.state[places.EDGE_RING]
+        self._edge_us = max(self._edge_us, 1000.0 * self.now_ms - 20_000)
+        while self._edge_us + 250_000 / self.rate_hz < 1000 * self.now_ms:
+            self._edge_us += 250_000 / self.rate_hz
+            slot = s[places.EDGE_SLOT]
+            s[places.TURN_US] = int(self._edge_us) - ring[slot - 4 & 15]
+            s[places.EDGE_US] = ring[slot] = int(self._edge_us)
+            s[places.EDGE_SLOT] = slot + 1 & 15
 
     def running(self, set_hz: int = 100, settle_ms: int = 400) -> Pen:
         self.start(set_hz)
