@@ -21,7 +21,7 @@ from pen.places import (
 )
 from pen.speed import Underspeed
 
-_RUN_LIMIT_MS = const(60_000 * SR13_RUN_MIN)
+_RUN_LIMIT_MS = const(60_000 * SR13_RUN_MIN - 100)  # "at most": with the pass that notices and the brake
 _STARTING_MS = const(300)  # by then the current is that of the set rate (PR-04: 150)
 _LEAST_FREE_MA = const(MOTOR_FRICTION_MA // 2)
 

@@ -111,7 +111,7 @@ def test_a_run_that_begins_on_skin_goes_on_too(pens: Pens) -> None:
 
 def test_one_run_ends_at_its_limit_also_on_skin(pens: Pens, measure: Measure) -> None:
     """With a firmware whose minutes last 2 s: 10 of them are 20 s. The full 10 min: test_monitor."""
-    changes = {"pen/run_watch.py": ("const(60_000 * SR13_RUN_MIN)", "const(2_000 * SR13_RUN_MIN)")}
+    changes = {"pen/run_watch.py": ("60_000 * SR13_RUN_MIN", "2_000 * SR13_RUN_MIN")}
     firmware = pens.variant("short_minutes", changes)
 
     def run(pen: EmulatedPen) -> tuple[float, tuple[str, str]]:
