@@ -29,8 +29,8 @@ _MS = 1e6
 SLICE_NS = 5e6
 DEPTH_MM = 1.5
 CELL_TIMEOUT_S = 120.0
-LEFT_ALONE_MS = {"boot": 1_400.0, "self_test": 1_000.0}
-"""How long a fault is left alone before the operator tries to start: until a sound pen is ready."""
+BOOT_MS = 5_000.0
+"""The operator waits so long for a pen to come to rest after power-on, and then tries anyway."""
 
 
 @dataclass
@@ -223,7 +223,15 @@ def _operate(bed: Bed, state: str) -> Iterator[float]:
         pen.release()
         yield 650.0
         return
-    yield LEFT_ALONE_MS.get(state, 150.0)
+    if state in ("boot", "self_test"):
+        begun_ns = pen.now_ns
+        while (
+            not bed.reports("idle", "armed", "safe", "locked_out") and pen.now_ns < begun_ns + BOOT_MS * _MS
+        ):
+            yield 50.0
+        yield 250.0
+    else:
+        yield 150.0
     if state == "idle":
         pen.set_vbus(False)
         yield 300.0
