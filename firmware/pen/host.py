@@ -10,6 +10,34 @@ from pen.board import BOARD_NAME
 from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
+from pen.link.kinds import (
+    ACKNOWLEDGE,
+    CARTRIDGE,
+    CLEAR_STATISTICS,
+    CLOSE_SERVICE,
+    COMMIT_CALIBRATION,
+    COUNTERS,
+    EVENTS,
+    GET_CARTRIDGE,
+    GET_COUNTERS,
+    GET_STATISTICS,
+    HELLO,
+    IDENTITY,
+    OPEN_SERVICE,
+    PROTOCOL_VERSION,
+    PUT_CALIBRATION,
+    READ_LOG,
+    RESULT,
+    SELECT_PROFILE,
+    SET_DEPTH,
+    SET_RATE,
+    SET_TIME,
+    STATISTICS,
+    STATUS,
+    STOP,
+    SUBSCRIBE,
+    TELEMETRY,
+)
 from pen.link.port import Port
 
 _SHORTEST_PERIOD_MS = const(10)
@@ -30,23 +58,23 @@ class Host:
         self._status_ms = 0
         self._calibration = None
         self._answers = {
-            m.HELLO: self._hello,
-            m.SET_RATE: self._set_rate,
-            m.ACKNOWLEDGE: self._acknowledge,
-            m.SUBSCRIBE: self._subscribe,
-            m.GET_STATISTICS: self._statistics,
-            m.CLEAR_STATISTICS: self._clear_statistics,
-            m.SET_DEPTH: self._set_depth,
-            m.SELECT_PROFILE: self._select_profile,
-            m.SET_TIME: self._set_time,
-            m.STOP: self._stop,
-            m.OPEN_SERVICE: self._open_service,
-            m.CLOSE_SERVICE: self._close_service,
-            m.GET_CARTRIDGE: self._get_cartridge,
-            m.GET_COUNTERS: self._get_counters,
-            m.READ_LOG: self._read_log,
-            m.PUT_CALIBRATION: self._put_calibration,
-            m.COMMIT_CALIBRATION: self._commit_calibration,
+            HELLO: self._hello,
+            SET_RATE: self._set_rate,
+            ACKNOWLEDGE: self._acknowledge,
+            SUBSCRIBE: self._subscribe,
+            GET_STATISTICS: self._statistics,
+            CLEAR_STATISTICS: self._clear_statistics,
+            SET_DEPTH: self._set_depth,
+            SELECT_PROFILE: self._select_profile,
+            SET_TIME: self._set_time,
+            STOP: self._stop,
+            OPEN_SERVICE: self._open_service,
+            CLOSE_SERVICE: self._close_service,
+            GET_CARTRIDGE: self._get_cartridge,
+            GET_COUNTERS: self._get_counters,
+            READ_LOG: self._read_log,
+            PUT_CALIBRATION: self._put_calibration,
+            COMMIT_CALIBRATION: self._commit_calibration,
         }
 
     @property
@@ -73,12 +101,12 @@ class Host:
             if time.ticks_diff(now_ms, self._next_ms) > 0:  # fell behind: do not send a burst
                 self._next_ms = time.ticks_add(now_ms, self._period_ms)
             self._offer_status(now_ms)
-            self._port.offer(m.TELEMETRY, reports.telemetry(self._app, now_ms))
+            self._port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
 
     def _offer_status(self, now_ms):
         body = reports.status(self._app, now_ms)
         due = time.ticks_diff(now_ms, self._status_ms) >= _STATUS_MS
-        if (due or body[4:] != self._status[4:]) and self._port.offer(m.STATUS, body):
+        if (due or body[4:] != self._status[4:]) and self._port.offer(STATUS, body):
             self._status = body
             self._status_ms = now_ms
 
@@ -94,19 +122,19 @@ class Host:
 
     def _result(self, sequence, refused):
         reason = (refused or "").encode()[:60]
-        self._port.answer(m.RESULT, m.pack(m.RESULT, sequence, 1 if refused else 0, reason))
+        self._port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
 
     def _hello(self, sequence, fields):
         self._port.forget()
-        if fields["protocol_version"] != m.PROTOCOL_VERSION:
-            self._result(sequence, "pen speaks protocol %d" % m.PROTOCOL_VERSION)
+        if fields["protocol_version"] != PROTOCOL_VERSION:
+            self._result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
             return
         development = 1 if BUILD_KIND == "development" else 0
         self._port.answer(
-            m.IDENTITY,
+            IDENTITY,
             m.pack(
-                m.IDENTITY,
-                m.PROTOCOL_VERSION,
+                IDENTITY,
+                PROTOCOL_VERSION,
                 machine.unique_id(),
                 BOARD_NAME.encode(),
                 VERSION.encode(),
@@ -155,20 +183,20 @@ class Host:
         self._result(sequence, None)
 
     def _statistics(self, sequence, fields):
-        self._port.answer(m.STATISTICS, reports.statistics(self._app, self._port))
+        self._port.answer(STATISTICS, reports.statistics(self._app, self._port))
 
     def _clear_statistics(self, sequence, fields):
         reports.clear_statistics(self._app)
         self._result(sequence, None)
 
     def _get_cartridge(self, sequence, fields):
-        self._port.answer(m.CARTRIDGE, reports.cartridge(self._app))
+        self._port.answer(CARTRIDGE, reports.cartridge(self._app))
 
     def _get_counters(self, sequence, fields):
-        self._port.answer(m.COUNTERS, reports.counters(self._app))
+        self._port.answer(COUNTERS, reports.counters(self._app))
 
     def _read_log(self, sequence, fields):
-        self._port.answer(m.EVENTS, reports.events(self._app, fields["sequence"]))
+        self._port.answer(EVENTS, reports.events(self._app, fields["sequence"]))
 
     # ------------------------------------------------------------------ service
     def _open_service(self, sequence, fields):

@@ -19,7 +19,7 @@ at standstill and give it to the constructor after the next start; resets other 
 
 from micropython import const
 
-from pen import analogue, faults, ripple, states
+from pen import analogue, ripple
 from pen.board import (
     ADC_BATTERY_CHANNEL,
     ADC_BATTERY_VALID_MAX_RAW,
@@ -29,6 +29,16 @@ from pen.board import (
     ADC_NOSE_TEMPERATURE_CHANNEL,
     ADC_NOSE_TEMPERATURE_VALID_MAX_RAW,
     ADC_NOSE_TEMPERATURE_VALID_MIN_RAW,
+)
+from pen.faults import (
+    BATTERY_EMPTY,
+    BATTERY_SENSOR,
+    CURRENT_SENSOR,
+    EXTERNAL_POWER,
+    NONE,
+    NOSE_HOT,
+    NOSE_SENSOR,
+    WINDING_HOT,
 )
 from pen.limits import (
     SR18_STOP_C,
@@ -41,6 +51,21 @@ from pen.limits import (
 )
 from pen.places import DRIVE, I2_SUM, SET_MHZ
 from pen.run_watch import RunWatch
+from pen.states import (
+    BLOCK_BATTERY_LOW,
+    BLOCK_BATTERY_SENSOR,
+    BLOCK_EXTERNAL_POWER,
+    BLOCK_NOSE_TEMPERATURE,
+    BLOCK_SESSION_OVER,
+    BLOCK_WINDING_HOT,
+    NOTE_NONE,
+    NOTE_SESSION_OVER,
+    WARN_BATTERY_LOW,
+    WARN_NOSE_WARM,
+    WARN_SESSION_TIME,
+    WARN_UNDERSPEED,
+    WARN_WINDING_WARM,
+)
 from pen.thermal import Winding
 
 _CELL_MS = const(100)
@@ -58,11 +83,11 @@ _SESSION_WARN_MS = const(300_000)
 
 class Monitor:
     def __init__(self, state, inputs, elapsed_ms, heat=0):
-        self.fault = faults.NONE
-        self.blockers = states.BLOCK_BATTERY_SENSOR | states.BLOCK_NOSE_TEMPERATURE  # until both were read
+        self.fault = NONE
+        self.blockers = BLOCK_BATTERY_SENSOR | BLOCK_NOSE_TEMPERATURE  # until both were read
         self.warnings = 0
         self.busy = False
-        self.stop_note = states.NOTE_NONE
+        self.stop_note = NOTE_NONE
         self.allow_external_power = False
         self.session_limit_ms = 0
         self.nose_dc = self.winding_dc = self.cell_mv = 0
@@ -127,7 +152,7 @@ class Monitor:
             self._running = running
             changed = True
             self._run.begin()
-            self.stop_note = states.NOTE_NONE
+            self.stop_note = NOTE_NONE
             self._in_session = self._in_session or running
         elif running:
             self._look(elapsed_ms)
@@ -147,9 +172,9 @@ class Monitor:
         run = self._run
         run.look(elapsed_ms, self.cell_mv)
         if self._external and not self.allow_external_power:
-            run.fail(faults.EXTERNAL_POWER)
+            run.fail(EXTERNAL_POWER)
         if not self.stop_note:
-            self.stop_note = run.note() or (states.NOTE_SESSION_OVER if self._session_left_ms() <= 0 else 0)
+            self.stop_note = run.note() or (NOTE_SESSION_OVER if self._session_left_ms() <= 0 else 0)
 
     def _session_left_ms(self):
         return self.session_limit_ms - self.session_ms if self.session_limit_ms else _SESSION_WARN_MS + 1
@@ -199,7 +224,7 @@ class Monitor:
             if not self._running:
                 self._cell_starts.judge(self.cell_mv)
             elif self.cell_mv < 1000 * SR20_STOP_V:
-                self._run.fail(faults.BATTERY_EMPTY)
+                self._run.fail(BATTERY_EMPTY)
 
     def _warm(self):
         elapsed_ms, self._heat_ms = self._heat_ms, 0
@@ -226,44 +251,44 @@ class Monitor:
 
     # ------------------------------------------------------------------ what follows
     def _conclude(self):
-        warnings = 0 if self._cell_fine.on or not self.cell_mv else states.WARN_BATTERY_LOW
+        warnings = 0 if self._cell_fine.on or not self.cell_mv else WARN_BATTERY_LOW
         if self._nose_warm.on:
-            warnings |= states.WARN_NOSE_WARM
+            warnings |= WARN_NOSE_WARM
         if self._winding_warm.on:
-            warnings |= states.WARN_WINDING_WARM
+            warnings |= WARN_WINDING_WARM
         if self._run.warning:
-            warnings |= states.WARN_UNDERSPEED
+            warnings |= WARN_UNDERSPEED
         left_ms = self._session_left_ms()
         if left_ms < _SESSION_WARN_MS:
-            warnings |= states.WARN_SESSION_TIME
+            warnings |= WARN_SESSION_TIME
         self.warnings = warnings
 
         blockers = 0
         if not self.cell_mv or self._cell_check.broken:
-            blockers |= states.BLOCK_BATTERY_SENSOR
+            blockers |= BLOCK_BATTERY_SENSOR
         elif not self._cell_starts.on:
-            blockers |= states.BLOCK_BATTERY_LOW
+            blockers |= BLOCK_BATTERY_LOW
         if not self._nose_known or self._nose_check.broken or self._nose_hot.on:
-            blockers |= states.BLOCK_NOSE_TEMPERATURE
+            blockers |= BLOCK_NOSE_TEMPERATURE
         if self._winding_hot.on or self._was_hot:
-            blockers |= states.BLOCK_WINDING_HOT
+            blockers |= BLOCK_WINDING_HOT
         if self._external and not self.allow_external_power:
-            blockers |= states.BLOCK_EXTERNAL_POWER
+            blockers |= BLOCK_EXTERNAL_POWER
         if left_ms <= 0:
-            blockers |= states.BLOCK_SESSION_OVER
+            blockers |= BLOCK_SESSION_OVER
         self.blockers = blockers
 
         if self._run.fault:
             self.fault = self._run.fault
         elif self._nose_check.broken:
-            self.fault = faults.NOSE_SENSOR
+            self.fault = NOSE_SENSOR
         elif self._cell_check.broken:
-            self.fault = faults.BATTERY_SENSOR
+            self.fault = BATTERY_SENSOR
         elif self._high_check.broken or self._rest_check.broken:
-            self.fault = faults.CURRENT_SENSOR
+            self.fault = CURRENT_SENSOR
         elif self._nose_hot.on:
-            self.fault = faults.NOSE_HOT
+            self.fault = NOSE_HOT
         elif self._winding_hot.on:
-            self.fault = faults.WINDING_HOT
+            self.fault = WINDING_HOT
         else:
-            self.fault = faults.NONE
+            self.fault = NONE

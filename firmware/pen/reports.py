@@ -5,6 +5,14 @@ import gc
 from pen.board import PWM_N_PERIOD_CLOCKS
 from pen.control import state
 from pen.link import messages as m
+from pen.link.kinds import (
+    CARTRIDGE,
+    COUNTERS,
+    EVENTS,
+    STATISTICS,
+    STATUS,
+    TELEMETRY,
+)
 from pen.places import (
     CELL_MV,
     COST_US,
@@ -28,7 +36,7 @@ def telemetry(app, now_ms):
     estimate_mhz = max(0, state[RATE_MHZ])
     awake = app.drive.awake
     return m.pack(
-        m.TELEMETRY,
+        TELEMETRY,
         now_ms & 0xFFFFFFFF,
         app.supervisor.state,
         app.supervisor.fault,
@@ -48,7 +56,7 @@ def status(app, now_ms):
     """The slow values. The time stands first, so that two frames compare equal without it."""
     cartridge, monitor = app.cartridge, app.monitor
     return m.pack(
-        m.STATUS,
+        STATUS,
         now_ms & 0xFFFFFFFF,
         app.supervisor.blockers,
         app.warnings,
@@ -68,7 +76,7 @@ def cartridge(app):
     """The seated cartridge; all zero without a readable one."""
     c = app.cartridge
     return m.pack(
-        m.CARTRIDGE,
+        CARTRIDGE,
         bytes(c.rom or bytes(8)),
         1 if c.accepted else 0,
         c.needles,
@@ -84,7 +92,7 @@ def counters(app):
     c = app.store.counters
     calibration = app.store.calibration
     since_s = c.run_s - calibration.run_s if calibration else 0
-    return m.pack(m.COUNTERS, c.boots, c.strokes, c.run_s, c.sessions, since_s)
+    return m.pack(COUNTERS, c.boots, c.strokes, c.run_s, c.sessions, since_s)
 
 
 def events(app, sequence):
@@ -93,14 +101,14 @@ def events(app, sequence):
     following = sequence
     for raw in found:
         following = 1 + int.from_bytes(raw[:4], "little")
-    return m.pack(m.EVENTS, following, len(found), b"".join(found))
+    return m.pack(EVENTS, following, len(found), b"".join(found))
 
 
 def statistics(app, port):
     """Cost and jitter of the tick, heap that is free once it is collected, and how late things were."""
     gc.collect()
     return m.pack(
-        m.STATISTICS,
+        STATISTICS,
         state[TICKS],
         state[COST_US],
         state[JITTER_US],

@@ -4,9 +4,13 @@ that heats the winding. Pure.
 
 from micropython import const
 
-from pen import faults, states
 from pen.board import MOTOR_FRICTION_MA, PWM_N_PERIOD_CLOCKS
 from pen.contact import LIMIT_MS, WINDOW_MS, Contact, most_free_ma, root_ma
+from pen.faults import (
+    CURRENT_SENSOR,
+    NONE,
+    UNDERSPEED,
+)
 from pen.limits import SR13_RUN_MIN
 from pen.places import (
     EDGE_RING,
@@ -20,6 +24,11 @@ from pen.places import (
     TURN_US,
 )
 from pen.speed import Underspeed
+from pen.states import (
+    NOTE_NO_CONTACT,
+    NOTE_NONE,
+    NOTE_RUN_TOO_LONG,
+)
 
 _RUN_LIMIT_MS = const(60_000 * SR13_RUN_MIN - 100)  # "at most": with the pass that notices and the brake
 _STARTING_MS = const(300)  # by then the current is that of the set rate (PR-04: 150)
@@ -38,7 +47,7 @@ class RunWatch:
 
     def begin(self):
         """A run begins, or is over."""
-        self.fault = faults.NONE
+        self.fault = NONE
         self.run_ms = 0
         self._speed.start()
         self._contact.start()
@@ -70,7 +79,7 @@ class RunWatch:
             state[EDGE_SLOT],
         )
         if self._speed.fault:
-            self.fail(faults.UNDERSPEED)
+            self.fail(UNDERSPEED)
         self._on_total += state[ON_COUNTS]
         self._on_count += 1
         self._driven_ms += elapsed_ms
@@ -88,10 +97,10 @@ class RunWatch:
     def note(self):
         """Why the run should end without a fault; NOTE_NONE while it may go on."""
         if self._contact.without_ms >= LIMIT_MS:
-            return states.NOTE_NO_CONTACT
+            return NOTE_NO_CONTACT
         if self.run_ms >= _RUN_LIMIT_MS:
-            return states.NOTE_RUN_TOO_LONG
-        return states.NOTE_NONE
+            return NOTE_RUN_TOO_LONG
+        return NOTE_NONE
 
     def take_duty(self):
         """Mean duty since the last call, 0 to 1, and how long the motor was driven, ms."""
@@ -111,6 +120,6 @@ class RunWatch:
         ticks = state[TICKS] - self._window_ticks
         seen_ma = root_ma((state[I2_SUM] - self._window_from) & 0x3FFFFFFF, ticks)
         if seen_ma < _LEAST_FREE_MA:
-            self.fail(faults.CURRENT_SENSOR)  # it would hide heat, and skin
+            self.fail(CURRENT_SENSOR)  # it would hide heat, and skin
         self._contact.window(seen_ma, most_free_ma(state[SET_MHZ] / 1000, max(cell_mv, 1) / 1000))
         self._restart_window()

@@ -16,6 +16,7 @@ from needlepen.firmware_modules import firmware_module
 from needlepen.link import LinkClient
 
 frames = firmware_module("pen.link.frames")
+kinds = firmware_module("pen.link.kinds")
 messages = firmware_module("pen.link.messages")
 port_module = firmware_module("pen.link.port")
 BODIES = st.binary(max_size=frames.MAX_BODY)
@@ -85,7 +86,7 @@ def test_every_message_fits_a_frame_and_names_all_its_fields(kind: int) -> None:
     name, layout, fields = messages.MESSAGES[kind]
     size = struct.calcsize(layout)
     assert layout.startswith("<") and name and size <= frames.MAX_BODY
-    assert len(struct.unpack(layout, bytes(size))) == len(fields) == len(set(fields))
+    assert len(struct.unpack(layout, bytes(size))) == len(fields.split()) == len(set(fields.split()))
     unpacked = messages.unpack(kind, bytes(size))
     assert messages.pack(kind, *unpacked.values()) == bytes(size)
 
@@ -103,7 +104,7 @@ def test_an_unknown_message_is_none() -> None:
 
 def test_every_answer_fits_the_window() -> None:
     longest = max(struct.calcsize(layout) for _, layout, _ in messages.MESSAGES.values())
-    assert len(frames.encode(0, 0, bytes(longest))) <= messages.WINDOW_BYTES
+    assert len(frames.encode(0, 0, bytes(longest))) <= kinds.WINDOW_BYTES
 
 
 # ---------------------------------------------------------------------- the pen's port
@@ -157,7 +158,7 @@ def _drain(port: Any) -> list[Any]:
 
 def test_a_silent_host_is_sent_no_more_than_the_window(port: Any, wire: Wire) -> None:
     sent = sum(port.offer(messages.TELEMETRY, bytes(29)) for _ in range(100))
-    assert sent >= 2 and len(wire.from_pen) <= messages.WINDOW_BYTES
+    assert sent >= 2 and len(wire.from_pen) <= kinds.WINDOW_BYTES
 
 
 def test_credit_for_a_frame_confirms_all_before_it(port: Any, wire: Wire) -> None:
@@ -242,7 +243,7 @@ def test_the_host_gives_credit_before_the_window_is_full() -> None:
     client, sent = _client()
     body = messages.pack(messages.TELEMETRY, *[0] * 10)
     line = frames.encode(messages.TELEMETRY, 0, body)
-    for sequence in range(messages.WINDOW_BYTES // len(line)):
+    for sequence in range(kinds.WINDOW_BYTES // len(line)):
         client.feed(frames.encode(messages.TELEMETRY, sequence, body))
     assert any(kind == messages.SEEN for kind, _, _ in _parse(bytes(sent))[0])
 

@@ -1,132 +1,93 @@
 """The messages of the link, declared once: the pen and the host both pack and unpack by this table.
 
-kind: (name, struct format, (field names with their unit)). Little-endian, no padding.
-Kinds below 0x80 go from host to pen, the others from pen to host.
+kind: (name, struct format, field names with their unit). Little-endian, no padding.
+The names are one text, since the pen keeps each name of its own for ever.
 """
 
 import struct
 
-PROTOCOL_VERSION = 2
-
-HELLO = 0x01
-SET_RATE = 0x02
-ACKNOWLEDGE = 0x03
-SUBSCRIBE = 0x04
-SEEN = 0x05
-GET_STATISTICS = 0x06
-CLEAR_STATISTICS = 0x07
-SET_DEPTH = 0x08
-SELECT_PROFILE = 0x09
-SET_TIME = 0x0A
-STOP = 0x0B
-OPEN_SERVICE = 0x0C
-CLOSE_SERVICE = 0x0D
-GET_CARTRIDGE = 0x0E
-GET_COUNTERS = 0x0F
-READ_LOG = 0x10
-PUT_CALIBRATION = 0x11
-COMMIT_CALIBRATION = 0x12
-
-RESULT = 0x80
-IDENTITY = 0x81
-STATISTICS = 0x82
-CARTRIDGE = 0x83
-COUNTERS = 0x84
-EVENTS = 0x85
-TELEMETRY = 0x90
-STATUS = 0x91
+from pen.link.kinds import (
+    ACKNOWLEDGE,
+    CARTRIDGE,
+    CLEAR_STATISTICS,
+    CLOSE_SERVICE,
+    COMMIT_CALIBRATION,
+    COUNTERS,
+    EVENTS,
+    GET_CARTRIDGE,
+    GET_COUNTERS,
+    GET_STATISTICS,
+    HELLO,
+    IDENTITY,
+    OPEN_SERVICE,
+    PUT_CALIBRATION,
+    READ_LOG,
+    RESULT,
+    SEEN,
+    SELECT_PROFILE,
+    SET_DEPTH,
+    SET_RATE,
+    SET_TIME,
+    STATISTICS,
+    STATUS,
+    STOP,
+    SUBSCRIBE,
+    TELEMETRY,
+)
 
 MESSAGES = {
-    HELLO: ("hello", "<B", ("protocol_version",)),
-    SET_RATE: ("set_rate", "<H", ("rate_hz",)),
-    ACKNOWLEDGE: ("acknowledge", "<", ()),
+    HELLO: ("hello", "<B", "protocol_version"),
+    SET_RATE: ("set_rate", "<H", "rate_hz"),
+    ACKNOWLEDGE: ("acknowledge", "<", ""),
     # Telemetry flows for lease_ms after the last SUBSCRIBE: a host that went away costs nothing.
-    SUBSCRIBE: ("subscribe", "<HH", ("period_ms", "lease_ms")),
+    SUBSCRIBE: ("subscribe", "<HH", "period_ms lease_ms"),
     # Credit: the pen keeps at most WINDOW_BYTES that the host has not seen.
-    SEEN: ("seen", "<B", ("sequence",)),
-    GET_STATISTICS: ("get_statistics", "<", ()),
-    CLEAR_STATISTICS: ("clear_statistics", "<", ()),
-    SET_DEPTH: ("set_depth", "<H", ("depth_um",)),
-    SELECT_PROFILE: ("select_profile", "<B", ("profile",)),
+    SEEN: ("seen", "<B", "sequence"),
+    GET_STATISTICS: ("get_statistics", "<", ""),
+    CLEAR_STATISTICS: ("clear_statistics", "<", ""),
+    SET_DEPTH: ("set_depth", "<H", "depth_um"),
+    SELECT_PROFILE: ("select_profile", "<B", "profile"),
     # Seconds since 2000-01-01 00:00 UTC; the pen has no clock that survives a power cut.
-    SET_TIME: ("set_time", "<I", ("time_s",)),
-    STOP: ("stop", "<", ()),
-    OPEN_SERVICE: ("open_service", "<", ()),
-    CLOSE_SERVICE: ("close_service", "<", ()),
-    GET_CARTRIDGE: ("get_cartridge", "<", ()),
-    GET_COUNTERS: ("get_counters", "<", ()),
+    SET_TIME: ("set_time", "<I", "time_s"),
+    STOP: ("stop", "<", ""),
+    OPEN_SERVICE: ("open_service", "<", ""),
+    CLOSE_SERVICE: ("close_service", "<", ""),
+    GET_CARTRIDGE: ("get_cartridge", "<", ""),
+    GET_COUNTERS: ("get_counters", "<", ""),
     # Events from this sequence number on, two in an answer; an answer without any is the end.
-    READ_LOG: ("read_log", "<I", ("sequence",)),
+    READ_LOG: ("read_log", "<I", "sequence"),
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
-    PUT_CALIBRATION: ("put_calibration", "<H64s", ("offset", "part")),
-    COMMIT_CALIBRATION: ("commit_calibration", "<H", ("length",)),
-    RESULT: ("result", "<BB60s", ("of_sequence", "refused", "reason")),
+    PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
+    COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
         "<B8s16s16s12sB",
-        ("protocol_version", "unique_id", "board", "version", "application_hash", "development"),
+        "protocol_version unique_id board version application_hash development",
     ),
     STATISTICS: (
         "statistics",
         "<IHHIIIHH",
-        (
-            "ticks",
-            "tick_cost_us",
-            "tick_jitter_us",
-            "heap_free_bytes",
-            "heap_used_bytes",
-            "ready_ms",
-            "frames_dropped",
-            "main_loop_ms",
-        ),
+        "ticks tick_cost_us tick_jitter_us heap_free_bytes heap_used_bytes ready_ms "
+        "frames_dropped main_loop_ms",
     ),
-    CARTRIDGE: (
-        "cartridge",
-        "<8sBBHHH48s",
-        ("rom", "accepted", "needles", "depth_limit_um", "used_s", "left_s", "reason"),
-    ),
-    COUNTERS: ("counters", "<IIIII", ("boots", "strokes", "run_s", "sessions", "calibration_run_s")),
-    EVENTS: ("events", "<IB64s", ("next_sequence", "count", "events")),
+    CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
+    COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
+    EVENTS: ("events", "<IB64s", "next_sequence count events"),
     TELEMETRY: (
         "telemetry",
         "<IBBBIIIhHHHh",
-        (
-            "time_ms",
-            "state",
-            "fault",
-            "stop_reason",
-            "set_mhz",
-            "rate_mhz",
-            "estimate_mhz",
-            "current_ma",
-            "cell_mv",
-            "duty_pm",
-            "depth_set_um",
-            "depth_um",
-        ),
+        "time_ms state fault stop_reason set_mhz rate_mhz estimate_mhz current_ma cell_mv "
+        "duty_pm depth_set_um depth_um",
     ),
     # Sent when something in it changes and every 500 ms, together with telemetry.
     STATUS: (
         "status",
         "<IIHBBhhHBHHB",
-        (
-            "time_ms",
-            "blockers",
-            "warnings",
-            "note",
-            "profile",
-            "nose_dc",
-            "winding_dc",
-            "depth_cap_um",
-            "needles",
-            "cartridge_left_s",
-            "session_left_s",
-            "service",
-        ),
+        "time_ms blockers warnings note profile nose_dc winding_dc depth_cap_um needles "
+        "cartridge_left_s session_left_s service",
     ),
 }
-
-WINDOW_BYTES = 200  # the pen's USB buffer holds 256: a silent host never blocks a write
 
 
 def pack(kind, *values):
@@ -138,4 +99,4 @@ def unpack(kind, body):
     declared = MESSAGES.get(kind)
     if declared is None or struct.calcsize(declared[1]) != len(body):
         return None
-    return dict(zip(declared[2], struct.unpack(declared[1], body)))
+    return dict(zip(declared[2].split(), struct.unpack(declared[1], body)))

@@ -10,6 +10,7 @@ import sys
 from micropython import const
 
 from pen.link import frames, messages
+from pen.link.kinds import SEEN, WINDOW_BYTES
 
 _QUEUE_MAX = const(4)
 _READ_MAX = const(160)  # bytes a pass, so that a flood cannot hold up the main loop
@@ -50,14 +51,14 @@ class Port:
                 continue  # outside a frame nothing matters but its start
             frame = parser.feed(byte[0])
             if frame:
-                if frame[0] == messages.SEEN:
+                if frame[0] == SEEN:
                     self._confirm(frame[2])
                 else:
                     return frame
         return None
 
     def _confirm(self, body):
-        fields = messages.unpack(messages.SEEN, body)
+        fields = messages.unpack(SEEN, body)
         if fields is None:
             return
         for place, (sequence, _) in enumerate(self._unseen):
@@ -88,7 +89,7 @@ class Port:
 
     def _put(self, kind, body):
         frame = frames.encode(kind, self._sequence, body)
-        if self._unseen_bytes + len(frame) > messages.WINDOW_BYTES:
+        if self._unseen_bytes + len(frame) > WINDOW_BYTES:
             return False
         self._write(frame)
         self._unseen.append((self._sequence, len(frame)))

@@ -23,7 +23,7 @@ from needlepen import paths
 from needlepen.board import Board
 from needlepen.board.model import Flash
 from needlepen.build import compiler, integrity
-from needlepen.build.fold import fold_constants
+from needlepen.build.fold import fold_constants, needless_names
 from needlepen.build.staging import FOLDED, Kind, content_hash, sources, write_files
 from needlepen.errors import InfrastructureError, UsageError
 
@@ -37,7 +37,7 @@ LITTLEFS: dict[str, Any] = {
     "inline_max": 0xFFFFFFFF,  # no code inside the directories: the pen walks them for each import, at 3 ms a time
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
-_FORMAT = 4  # increase when the way of building changes
+_FORMAT = 5  # increase when the way of building changes
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,16 @@ def export(image: AppImage, folder: Path) -> Path:
 def build_files(staged: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of the pen from the staged sources: modules compiled, with imported constants folded in."""
     constants = {_module_name(name): _constants(staged[name]) for name in FOLDED if name in staged}
+    texts = {_module_name(name): source.decode() for name, source in staged.items()}
+    needless = needless_names(texts, constants)
     files: dict[str, bytes] = {}
     for name, source in sorted(staged.items()):
         if name in STAYS_SOURCE:
             files[name] = source
             continue
-        folded = fold_constants(source.decode(), name, constants).encode()
+        module = _module_name(name)
+        own = () if name in FOLDED else needless[module]
+        folded = fold_constants(texts[module], name, constants, needless, own).encode()
         files[str(PurePosixPath(name).with_suffix(".mpy"))] = compiler.compile_module(folded, name)
     files[integrity.MANIFEST] = integrity.manifest(files)
     return files

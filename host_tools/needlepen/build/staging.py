@@ -29,7 +29,7 @@ GENERATED = (
     "pen/events.py",
 )
 """Modules of plain constants that the build makes."""
-FOLDED = (*GENERATED, "pen/places.py", "pen/store/numbers.py")
+FOLDED = (*GENERATED, "pen/places.py", "pen/link/kinds.py", "pen/store/numbers.py")
 """Modules of nothing but constants: the modules that import from them get the values themselves."""
 
 Kind = Literal["development", "production"]

@@ -22,7 +22,7 @@ from needlepen.emulator.plant import Plant
 from needlepen.emulator.power import Power
 from needlepen.errors import InfrastructureError, Refused
 from needlepen.link import LinkClient, Telemetry
-from needlepen.link.client import Reply, messages
+from needlepen.link.client import Reply, kinds, messages
 
 READY_TIMEOUT_NS = 5e9
 REPLY_TIMEOUT_NS = 1e9
@@ -262,13 +262,13 @@ class EmulatedPen:
             raise InfrastructureError(
                 "The emulated pen's firmware did not answer; does its image hold needlepen?"
             )
-        identity = self.command(messages.HELLO, messages.PROTOCOL_VERSION)
+        identity = self.command(messages.HELLO, kinds.PROTOCOL_VERSION)
         self.command(messages.SUBSCRIBE, TELEMETRY_PERIOD_MS, TELEMETRY_LEASE_MS)
         return identity
 
     def _answers(self) -> bool:
         try:
-            return self.request(messages.HELLO, messages.PROTOCOL_VERSION).refused is None
+            return self.request(messages.HELLO, kinds.PROTOCOL_VERSION).refused is None
         except InfrastructureError:
             return False
 

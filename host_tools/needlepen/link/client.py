@@ -14,6 +14,7 @@ from needlepen import supervision
 from needlepen.firmware_modules import firmware_module
 
 frames = firmware_module("pen.link.frames")
+kinds = firmware_module("pen.link.kinds")
 messages = firmware_module("pen.link.messages")
 _supervision = supervision.load()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from needlepen.emulator.pen import TELEMETRY_LEASE_MS, TELEMETRY_PERIOD_MS, EmulatedPen
 from needlepen.errors import InfrastructureError
-from needlepen.link.client import Reply, messages
+from needlepen.link.client import Reply, kinds, messages
 
 RETRY_NS = 300e6
 RENEW_NS = 30e9
@@ -38,7 +38,7 @@ class Host:
         if not pen.chip.console.is_connected:
             self._stage = "absent"
         elif self._stage == "absent":
-            self._ask("hello", messages.HELLO, messages.PROTOCOL_VERSION)
+            self._ask("hello", messages.HELLO, kinds.PROTOCOL_VERSION)
         elif self._stage == "up":
             if pen.now_ns > self._until_ns:
                 self._ask("subscribing", messages.SUBSCRIBE, TELEMETRY_PERIOD_MS, TELEMETRY_LEASE_MS)
