@@ -43,7 +43,7 @@ _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is in eight passes: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5.
 _SELF_TESTS = const(3)
 _RECORDS = const(4)
-_AWAKE_TURNS = (1, 0, 1, 5, 1, 3, 1, 4)
+_AWAKE_TURNS = (1, 0, 1, 5, 1, 3, 2, 4)
 _EVERYBODY = const(-1)
 _NOBODY = const(-2)
 _REST_TURNS = (1, 3, 2, 4, 1, 3, 0, 5)

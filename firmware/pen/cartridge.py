@@ -5,12 +5,13 @@ How the App uses it:
     chip = Ds2431(OneWire(Pin(PIN_CARTRIDGE_BUS)))
     cartridge = Cartridge(chip, Pin(PIN_CARTRIDGE_N, Pin.IN, Pin.PULL_UP), control.state, time.ticks_diff,
                           machine.unique_id(), clock_s, keys)
-    every main-loop pass while awake, every full pass at rest:   cartridge.poll(now_ms, drive.awake)
+    cartridge.poll(now_ms, drive.awake)    while awake every 200 ms or oftener; at rest every 2 s or oftener, each pass
+                                           while `busy`, and at once when CARTRIDGE_N moves
 
 `fault`, `blockers`, `warnings`, `busy` as of every part. `stop_note` while a run has to end because the time is over.
-The way of a press: no blockers -> `refused = cartridge.mark_used()` -> only if None: drive.start(). The first press
-with a cartridge takes 20.5 ms there, with interrupts off for up to 70 us at a time, so it comes before drive.wake() if
-the jitter of the tick is to stay small; later ones return at once. `marked` becomes True: monitor.new_session().
+The way of every press: no blockers -> `refused = cartridge.mark_used()` -> only if None: drive.start(). The first press
+with a cartridge takes 20.5 ms there, with interrupts off for up to 70 us at a time: the tick, if it runs, jitters then.
+Later ones return at once, and tell the part that its time of use goes on. `marked` becomes True: monitor.new_session().
 The bus is never touched while awake, except by mark_used(). `minimum_rate_hz(depth_um)`: for RATE_TOO_LOW.
 For the host: `rom`, `record` (None or type_number, needles, depth_limit_um, expiry_day, lot), `reason`, `use`.
 Losing the cartridge while the motor turns is seen by the tick; here the fault stands until the contact is quiet again.
@@ -25,7 +26,7 @@ from pen.board import PIN_CARTRIDGE_N
 from pen.cartridge_use import WHOLE_MS, Use
 from pen.ds2431 import MEMORY_BYTES, ChipError
 from pen.faults import CARTRIDGE_LOST, CARTRIDGE_MARK, NONE
-from pen.places import DRIVE, STOP_LINE, STOP_REASON, STOPPED_LINES
+from pen.places import DRIVE, STOP_LINE, STOP_REASON, STOPPED_LINES, TICKS
 from pen.states import (
     BLOCK_CARTRIDGE_ABSENT,
     BLOCK_CARTRIDGE_EXPIRED,
@@ -81,6 +82,9 @@ class Cartridge:
         self._mark = b""
         self._seen = b""
         self._running = False
+        self._started = False  # since the last count
+        self._in_run = False  # from a start until the motor was seen to be off
+        self._ticks = 0
         self._last_ms = self._moved_ms = self._checked_ms = 0
 
     # ------------------------------------------------------------------ what others ask
@@ -118,46 +122,54 @@ class Cartridge:
 
     # ------------------------------------------------------------------ main loop
     def poll(self, now_ms, awake):
-        running = self._drive_state[DRIVE] == 1
+        state = self._drive_state
+        running = state[DRIVE] == 1
         elapsed_ms = self._elapsed_ms(now_ms, self._last_ms)
         counts = running != self._running or elapsed_ms >= _COUNT_MS
         if counts:
-            self._count(elapsed_ms, running)
             self._last_ms = now_ms
-        if self._seated_n() and not running:  # while it runs the tick judges the contact
-            self._removed(now_ms, awake)
-        elif awake:
+            self.use.pass_time(elapsed_ms, self._clock_s())
+            self._count(running, state[TICKS])
+        if not running:  # while it runs the tick judges the contact
+            if self._seated_n():
+                self._removed(now_ms)
+            self._in_run = False
+        if awake:
             self._job = None
-            if not counts:
+            if not counts and self._phase != _ABSENT:
                 return
-        else:
+        elif not self._seated_n():
             self._serve(now_ms)
         if self.fault == CARTRIDGE_LOST and not awake:
             self._forget_loss(now_ms)
         self._conclude()
 
-    def _count(self, elapsed_ms, running):
-        self.use.pass_time(elapsed_ms, self._clock_s())
-        if self._running:
-            self.use.add(elapsed_ms)
-        self._running = running
+    def _count(self, running, ticks):
+        """Add the time of use since the last call: that for which the tick ran, if the motor turned in it.
+
+        The tick counts from 0 after each waking. A run that began and ended between two calls had its mark_used().
+        """
+        if running or self._running or self._started:
+            self.use.add(ticks - self._ticks if ticks >= self._ticks else ticks)
+        self._running, self._ticks, self._started = running, ticks, False
 
     def _forget_loss(self, now_ms):
         """The cause of a loss is gone when the contact has been quiet for a while."""
         if self._elapsed_ms(now_ms, self._moved_ms) >= _QUIET_MS:
             self.fault = NONE
 
-    def _removed(self, now_ms, awake):
+    def _removed(self, now_ms):
         if self._phase != _ABSENT:
             self._enter(_ABSENT)
             self._tries = 0
+            self._seen = b""
             self._moved_ms = now_ms
             self.record = self.rom = None
             self.reason = ""
             if self.fault == CARTRIDGE_MARK:
                 self.fault = NONE
         state = self._drive_state
-        if awake and state[STOP_REASON] == STOP_LINE and state[STOPPED_LINES] & 1 << PIN_CARTRIDGE_N:
+        if self._in_run and state[STOP_REASON] == STOP_LINE and state[STOPPED_LINES] & 1 << PIN_CARTRIDGE_N:
             self.fault = CARTRIDGE_LOST
 
     def _enter(self, phase):
@@ -212,7 +224,7 @@ class Cartridge:
             self._job = None
             self._checked_ms = now_ms
             self._tries += 1
-            if self._tries >= _TRIES:
+            if self._tries >= _TRIES or phase == _REFUSED:
                 self._refuse(BLOCK_CARTRIDGE_UNREADABLE, str(error))
             else:
                 self._enter(_READING)
@@ -259,11 +271,12 @@ class Cartridge:
         if refusal and memory != self._seen:
             self._seen = memory
             raise ChipError(reason)  # only what reads alike twice is refused for good
-        self._seen = b""
         self.rom, self.record, self.reason = rom, record, reason
         if refusal:
             self._refuse(refusal, reason)
-        elif fresh:
+            return
+        self._seen = b""
+        if fresh:
             self._mark = self._new_mark()
             yield from chip.prepare(layout.MARK_ADDRESS, self._mark)
             self._tries = 0
@@ -290,6 +303,12 @@ class Cartridge:
         yield from self._chip.write(layout.MINUTES_ADDRESS, layout.minutes_row(minutes))
         self.use.minutes_written = minutes
 
+    def _begin_run(self):
+        ticks = self._drive_state[TICKS]
+        if ticks < self._ticks:  # they began anew
+            self._ticks = 0
+        self._started = self._in_run = True
+
     def mark_used(self):
         """Write the used mark and read it back, before the first motor pulse. Blocks for 20.5 ms the first time.
 
@@ -297,6 +316,7 @@ class Cartridge:
         """
         if self.blockers or self._seated_n():
             return "the cartridge is not ready"
+        self._begin_run()
         if self._phase == _MARKED:
             return None
         self._job = None

@@ -8,7 +8,7 @@ from micropython import const
 
 from pen.limits import SR15_USE_MIN, SR15_WINDOW_H
 
-_MARGIN_MS = const(500)  # a run that is ended by the time has stopped before its limit
+_MARGIN_MS = const(3000)  # the pen looks at the time every 2 s at rest, and a run takes a while to end
 _USE_MS = const(60_000 * SR15_USE_MIN - _MARGIN_MS)
 _WINDOW_MS = const(3_600_000 * SR15_WINDOW_H - _MARGIN_MS)
 _MINUTE_MS = const(60_000)

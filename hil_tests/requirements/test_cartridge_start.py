@@ -18,7 +18,7 @@ from needlepen.emulator.ds2431 import DS2431
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
 
-READ_MS = 3_000  # three tries of a chip that does not answer
+READ_MS = 1_800  # what is refused is read twice, 0.7 s each
 RATE_STEP_HZ = int(LIMIT("PR-01", "rate_step_hz"))
 RATES_HZ = range(int(LIMIT("PR-01", "rate_min_hz")), int(LIMIT("PR-01", "rate_max_hz")) + 1, RATE_STEP_HZ)
 Change = Callable[[EmulatedPen], object]

@@ -156,13 +156,23 @@ class Bench:
         blockers: int = self.part.blockers
         return blockers
 
-    def run(self, ms: int, step_ms: int = 10) -> None:
-        """The motor turns; then it stands and the drive goes to sleep."""
-        self.state[places.DRIVE] = 1
+    def wake(self) -> None:
+        """The drive wakes: its tick counts from 0."""
+        self.state[places.TICKS] = 0
         self.poll(awake=True, ms=0)
-        for _ in range(ms // step_ms):
-            self.pass_us(1000 * step_ms)
+
+    def drive(self, ms: int) -> None:
+        """The motor has turned for so long; nobody looked."""
+        self.pass_us(1000 * ms)
+        self.state[places.TICKS] += ms
+
+    def run(self, ms: int, step_ms: int = 10) -> None:
+        """A run: wake, the motor turns, it stands."""
+        self.wake()
+        self.state[places.DRIVE] = 1
+        for _ in range(max(1, ms // step_ms)):
             self.part.poll(self.now_ms, True)
+            self.drive(step_ms)
         self.state[places.DRIVE] = 0
         self.poll(awake=True)
 

@@ -74,6 +74,9 @@ def test_what_is_wrong_with_a_cartridge_blocks_the_start(
     bench = make(chip, clock_s, key)
     assert bench.decided() == blocker and not bench.part.accepted
     assert bench.part.mark_used() is not None and (bench.part.reason or blocker == EXPIRED)
+    for _ in range(600):
+        bench.poll()
+        assert bench.part.blockers == blocker, "it stays refused while it is read again"
     assert bytes(chip.memory[0x40:0x60]) == b"\xff" * 0x20, "a refused cartridge stays as it is"
 
 

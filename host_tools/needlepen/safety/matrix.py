@@ -225,9 +225,7 @@ def _operate(bed: Bed, state: str) -> Iterator[float]:
         return
     if state in ("boot", "self_test"):
         begun_ns = pen.now_ns
-        while (
-            not bed.reports("idle", "armed", "safe", "locked_out") and pen.now_ns < begun_ns + BOOT_MS * _MS
-        ):
+        while not bed.reports("armed", "safe", "locked_out") and pen.now_ns < begun_ns + BOOT_MS * _MS:
             yield 50.0
         yield 250.0
     else:
