@@ -13,6 +13,7 @@ from pen.link import frames, messages
 from pen.link.kinds import SEEN, WINDOW_BYTES
 
 _QUEUE_MAX = const(4)
+_START = const(0x7E)  # ~
 _READ_MAX = const(160)  # bytes a pass, so that a flood cannot hold up the main loop
 
 
@@ -22,7 +23,8 @@ class Port:
         self._poll = select.poll()
         self._poll.register(sys.stdin, select.POLLIN)
         self.heard = self._poll.ipoll  # heard(0): iterates once if a byte has come
-        self._read = sys.stdin.buffer.read
+        self._read = sys.stdin.buffer.readinto
+        self._byte = bytearray(1)
         self._write = sys.stdout.buffer.write
         self._sequence = 0
         self._unseen = []  # (sequence, length) in order
@@ -41,13 +43,19 @@ class Port:
         return bool(self._queue)
 
     def receive(self):
-        """The next frame (kind, sequence, body), or None when no complete one has arrived."""
-        ready, read, parser = self._poll.poll, self._read, self._parser
+        """The next frame (kind, sequence, body), or None when no complete one has arrived.
+
+        Bytes are taken without an allocation: a host that listens confirms each frame, and the garbage of that would
+        have to be collected several times a second, for 24 ms each.
+        """
+        heard, read, parser, byte = self.heard, self._read, self._parser, self._byte
         for _ in range(_READ_MAX):
-            if not ready(0):
+            for _ready in heard(0):
+                break
+            else:
                 return None
-            byte = read(1)
-            if byte != b"~" and not parser.busy:
+            read(byte)
+            if byte[0] != _START and not parser.busy:
                 continue  # outside a frame nothing matters but its start
             frame = parser.feed(byte[0])
             if frame:
