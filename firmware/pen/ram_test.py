@@ -21,6 +21,7 @@ from pen.march import march as second_march  # noqa: E402
 
 START = const(0x2000_0000)
 SIZE = const(264 * 1024)
+LARGE_BYTES = const(4096)
 REGION_BYTES = const(512)
 BLOCK_BYTES = const(32)
 _DMA_MARGIN = const(96)
@@ -52,15 +53,11 @@ class RamTest:
         return START + self._place
 
     def step(self, awake=False):
-        """Test the next 512 bytes in 0.4 ms; True at the end of the memory. `awake`: control tick and DMA run."""
-        address = START + self._place
-        if not (awake and dma_near(address, REGION_BYTES)) and self._way(address, REGION_BYTES):
-            self._test(address, REGION_BYTES)
-        else:  # block by block, leaving out what is in use
-            for block in range(address, address + REGION_BYTES, BLOCK_BYTES):
-                if not (awake and dma_near(block, BLOCK_BYTES)):
-                    self._test(block, BLOCK_BYTES)
-        self._place += REGION_BYTES
+        """Test the next 4 KiB in 1.5 ms, 512 bytes in 0.4 ms while `awake`: control tick and DMA run. True at the end of
+        the memory."""
+        size = REGION_BYTES if awake or self._place % LARGE_BYTES else LARGE_BYTES
+        self._walk(START + self._place, size, awake)
+        self._place += size
         if self._place < SIZE:
             return False
         self._place = 0
@@ -68,8 +65,20 @@ class RamTest:
             self._address_lines()
         return True
 
-    def _test(self, address, size):
-        march, save = self._way(address, size)
+    def _walk(self, address, size, awake):
+        """Test a stretch at once, or in smaller and smaller ones where something lies in it that is in use."""
+        if not (awake and dma_near(address, size)):
+            way = self._way(address, size)
+            if way:
+                self._test(address, size, way)
+                return
+        if size > BLOCK_BYTES:
+            part = REGION_BYTES if size > REGION_BYTES else BLOCK_BYTES
+            for begin in range(address, address + size, part):
+                self._walk(begin, part, awake)
+
+    def _test(self, address, size, way):
+        march, save = way
         for background in BACKGROUNDS:
             bad = march(address, size // BLOCK_BYTES, background, save)
             if bad:

@@ -39,6 +39,7 @@ from pen.supervisor import DO_REFUSE, DO_START, DO_TEST
 from pen.trigger import STOP_RELEASE_MS
 
 _SERVE_MS = const(10)
+_READ_MS = const(2)  # between two slices of reading the cartridge
 
 
 class Sequence:
@@ -49,7 +50,7 @@ class Sequence:
         self._tested = False  # the tests of the boot have passed
         self._note = NOTE_NONE
         self._started_ms = 0
-        self._served_ms = 0
+        self._served_ms = self._read_ms = 0
         self._homing = False  # begun during the self-tests
         self._setting = None  # rate, depth and needles that were judged last (SR-24)
         self._too_slow = False
@@ -122,7 +123,9 @@ class Sequence:
         """Generator: self-tests (after a reset only), homing, cut-off proofs. Its value is the fault, or NONE."""
         app = self._app
         if not self._tested:
-            while app.axis.moving or app.drive.awake:  # an acknowledgement has sent it home: memory is tested at rest
+            while (
+                app.axis.moving or app.drive.awake
+            ):  # an acknowledgement has sent it home: memory is tested at rest
                 yield
             fault = app.selftest.boot(self._between_tests)
             if fault:
@@ -147,16 +150,20 @@ class Sequence:
         return NONE
 
     def _between_tests(self):
-        """Called every few ms of the self-tests at boot: the depth finds home meanwhile, and the host is answered."""
+        """Called every few ms of the self-tests at boot: meanwhile the cartridge is read, then the depth finds home, and
+        the host is answered."""
         app = self._app
         app.feed()
         now_ms = time.ticks_ms()
-        if time.ticks_diff(now_ms, self._served_ms) >= _SERVE_MS:
-            self._served_ms = now_ms
-            if not self._homing and app.selftest.may_wake:
+        if not self._homing and time.ticks_diff(now_ms, self._read_ms) >= _READ_MS:
+            app.cartridge.poll(now_ms, False)
+            self._read_ms = time.ticks_ms()
+            if app.selftest.may_wake and not app.cartridge.busy:
                 self._homing = True
                 app.axis.home()
                 app.drive.wake()
+        if time.ticks_diff(now_ms, self._served_ms) >= _SERVE_MS:
+            self._served_ms = now_ms
             if self._homing:
                 app.axis.poll(now_ms, app.drive.awake)
             app.host.serve(now_ms)
