@@ -15,14 +15,19 @@ from needlepen.emulator.injection import ENTRIES, Fault
 from needlepen.emulator.pen import EmulatedPen
 
 MS = 1e6
+NETS = ("RUN_N", "SUPPLY_EN", "PWM_N", "LATCH_CLR", "WDT_KICK")
 NAMES = {"motor_current": "MOTOR_CURRENT", "depth_position": "DEPTH_POSITION", "battery": "BATTERY"}
 
 
 @pytest.fixture(scope="module")
 def pen(runtime: Path) -> EmulatedPen:
-    """A pen 1 s after power-on. Fork before changing it."""
+    """A pen that drives its outputs, soon after power-on. Fork before changing it."""
     made = prepare(runtime=runtime).make()
-    made.run_for(1_000 * MS)
+    gpios = [made.board.gpio(signal) for signal in NETS]
+    assert made.run_until(
+        lambda: all(made.chip.output(gpio) is not None for gpio in gpios), 5_000 * MS, 1 * MS
+    )
+    made.run_for(5_000 * MS - made.now_ns)
     return made
 
 
@@ -60,12 +65,12 @@ def test_every_pair_begins_and_ends_at_any_value(pen: EmulatedPen) -> None:
 
 def test_a_planned_fault_comes_and_goes_at_its_device_time(pen: EmulatedPen) -> None:
     def run(pen: EmulatedPen) -> tuple[float, float | None]:
-        pen.faults.plan(Fault("index", "stuck", "high", start_s=1.0123456, duration_s=0.0101))
+        pen.faults.plan(Fault("index", "stuck", "high", start_s=5.0123456, duration_s=0.0101))
         pen.run_for(50 * MS)
         injected = pen.faults.history[0]
         return injected.begun_ns, injected.ended_ns
 
-    assert in_fork(run, pen) == pytest.approx((1_012_345_600, 1_022_445_600), abs=2)
+    assert in_fork(run, pen) == pytest.approx((5_012_345_600, 5_022_445_600), abs=2)
 
 
 def test_a_second_fault_of_a_pair_replaces_the_first(pen: EmulatedPen) -> None:
@@ -146,7 +151,7 @@ def test_the_seed_decides_what_is_random(pen: EmulatedPen) -> None:
     assert len(one) > 20
 
 
-@pytest.mark.parametrize("signal", ["RUN_N", "SUPPLY_EN", "PWM_N", "LATCH_CLR", "WDT_KICK"])
+@pytest.mark.parametrize("signal", NETS)
 def test_a_net_that_is_held_is_what_board_and_chip_see(pen: EmulatedPen, signal: str) -> None:
     def run(pen: EmulatedPen) -> list[int]:
         gpio, seen = pen.board.gpio(signal), []

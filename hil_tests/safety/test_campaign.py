@@ -66,7 +66,7 @@ judged_by = "safety"
 
 [[step]]
 when = "ready"
-timeout_s = "PR-09.ready_ms"
+timeout_s = 10.0
 do = "press_trigger"
 
 [[step]]
