@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from support.bench import MS, US, Pens, never_driven, press, standstill_ns
 from support.forks import each_in_fork, in_fork
-from support.measuring import Measure
 from support.monitoring import state, status
 
 from needlepen.cartridges.records import Description, describe
@@ -144,7 +143,7 @@ def test_a_mark_that_does_not_stick_is_a_fault_and_no_start(pens: Pens) -> None:
         assert not (driven and fresh)
 
 
-def test_a_second_press_writes_nothing_and_minutes_wait_for_standstill(pens: Pens, measure: Measure) -> None:
+def test_a_second_press_writes_nothing_and_minutes_wait_for_standstill(pens: Pens) -> None:
     def run(pen: EmulatedPen) -> dict[str, Any]:
         assert pen.socket.slave is not None and pen.socket.cartridge is not None
         chip, slave = pen.socket.cartridge.chip, pen.socket.slave

@@ -20,7 +20,7 @@ from needlepen.link.client import messages
 
 READ_MS = 1_800  # what is refused is read twice, 0.7 s each
 RATE_STEP_HZ = int(LIMIT("PR-01", "rate_step_hz"))
-RATES_HZ = range(int(LIMIT("PR-01", "rate_min_hz")), int(LIMIT("PR-01", "rate_max_hz")) + 1, RATE_STEP_HZ)
+RATES_HZ = (50, 55, 60, 75, 80, 95, 100, 150)  # the ends, and what can be set around each limit of SR-24
 Change = Callable[[EmulatedPen], object]
 
 
@@ -159,7 +159,7 @@ def _start_at(pen: EmulatedPen, rate_hz: int) -> bool:
 def test_a_start_below_the_rate_that_the_cartridge_needs_is_refused(
     pens: Pens, measure: Measure, needles: int
 ) -> None:
-    """At 1.50 mm, at every rate that can be set."""
+    """At 1.50 mm."""
 
     def run(pen: EmulatedPen) -> list[bool]:
         pen.unseat_cartridge()
