@@ -6,7 +6,7 @@ Two sources are measured in turn, 1 ms each, with the crystal's clock as the mea
 - the ring oscillator, an RC oscillator without any relation to the crystal. It is 1.8 to 12 MHz, differs from chip to
   chip and follows temperature and supply, so only a change against the value of the last seconds says anything.
 
-What that shows: the crystal, or all of its clocks, jump by more than the limit: within 4 measurements. What it cannot
+What that shows: the crystal, or all of its clocks, jump by more than the limit: within 3 measurements. What it cannot
 show: a crystal that was wrong already when the pen was switched on (a quartz that runs 5 % off does not exist, but an
 oscillator on a wrong overtone does: that one leaves the plausible window), and one that drifts as slowly as the ring
 oscillator does. Slow drift is followed up to _DRIFT_PERMILLE from the value at boot, then it is a fault as well.
@@ -51,7 +51,7 @@ watched = array.array("i", [0] * _SIZE)
 def look() -> int:
     """Take a measurement if one is ready and begin the next; 1 once a clock is wrong, else 0. Takes 8 us.
 
-    Call in every pass of the main loop, also at rest: a wrong clock is seen after 5 calls at most.
+    Call in every pass of the main loop, also at rest: a wrong clock is seen after 4 calls at most.
     """
     s = ptr32(watched)
     counter = ptr32(_FC0)
@@ -61,11 +61,11 @@ def look() -> int:
         s[SILENT] = 0
         s[VALUE + turn] = value
         if value < s[LOW + turn] or value > s[HIGH + turn]:
-            s[BAD + turn] += 1
+            s[BAD + turn] += 1  # the same source again, to be sure
         else:
             s[BAD + turn] = 0
-        turn = 1 - turn
-        s[TURN] = turn
+            turn = 1 - turn
+            s[TURN] = turn
         counter[5] = _CLK_SYS if turn else _ROSC
     else:
         s[SILENT] += 1
