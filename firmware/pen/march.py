@@ -124,8 +124,14 @@ def march(r0, r1, r2, r3):
 def aliased(r0, r1):
     """Whether writing the word at address r1 changes the one at r0 (1) or not (0): a broken address line.
 
-    Both keep their values. Interrupts are off for 0.3 us.
+    Both keep their values. Interrupts are off for 0.3 us. With r0 = r1: an address inside this code, which r1 must
+    not hit.
     """
+    cmp(r0, r1)
+    bne(begin)
+    mov(r0, pc)
+    b(done)
+    label(begin)
     cpsid(i)
     ldr(r4, [r0, 0])
     ldr(r5, [r1, 0])
@@ -142,3 +148,4 @@ def aliased(r0, r1):
     beq(apart)
     mov(r0, 1)
     label(apart)
+    label(done)

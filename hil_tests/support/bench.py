@@ -25,7 +25,7 @@ RATES_HZ = (
     int(LIMIT("PR-01", "rate_default_hz")),
     int(LIMIT("PR-01", "rate_max_hz")),
 )
-CELLS_V = (3.5, 3.7, 4.2)
+CELLS_V = (3.55, 3.7, 4.2)  # SR-20: no start below 3.50 V
 NEEDLES = (0, 12, 24, 36)
 CPU_STATES = ("running", "halted", "spinning")
 
