@@ -104,7 +104,7 @@ class Axis:
 
     @property
     def busy(self):
-        return self._sequence is not None or self.sensor.suspicious
+        return self._sequence is not None
 
     @property
     def wants_drive(self):
