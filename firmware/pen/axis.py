@@ -24,7 +24,10 @@ _UNDER = const(2 * (DEPTH_BACKLASH_UM // DEPTH_STEP_UM + 2))  # overshoot behind
 _CREEP = const(4)  # the last of the way home
 _BEYOND = const(16)  # how far behind home it is still looked for
 
-_LOOK_AHEAD_US = const(5_000)  # half a pass of the main loop: the window follows the move in steps of a pass
+# The window follows a move in steps of a pass, so it looks ahead by most of one; slowly it can for longer, and a motor
+# may be running then, which does not wait for a pass that comes late.
+_LOOK_AHEAD_US = const(8_000)
+_LOOK_AHEAD_SLOW_US = const(25_000)
 
 
 class Axis:
@@ -101,7 +104,7 @@ class Axis:
 
     @property
     def busy(self):
-        return self._sequence is not None or self.sensor.suspicious
+        return self._sequence is not None
 
     @property
     def wants_drive(self):
@@ -181,7 +184,8 @@ class Axis:
     def _follow(self):
         """Keep the window around where the axis is and where it goes (SR-02), and see that the sensor goes with it."""
         executed = self.stepper.executed()
-        low, high = self.schedule.span(self.schedule.ahead(executed, _LOOK_AHEAD_US))
+        us = _LOOK_AHEAD_SLOW_US if self._slow else _LOOK_AHEAD_US
+        low, high = self.schedule.span(self.schedule.ahead(executed, us))
         sensor = self.sensor
         sensor.allow(self._protrusion_um(low), self._protrusion_um(high))
         if sensor.follower.stuck(self._protrusion_um(self.schedule.half_at(executed)), sensor.um):

@@ -37,13 +37,14 @@ _NOISE_CODES = const(16)  # by which a single code may miss: nearer to the edge,
 
 _LIMIT_MS = const(SR02_TRIP_MS // 2)  # an error counts after 10 ms and has to stop the pen within 20 (SR-02)
 _MAY_WAIT_MS = const(4)
+_REST_LIMIT_US = const(1000 * _LIMIT_MS - 800)  # the look that found it, and the last one, take the rest
+_REST_LOOK_US = const(500)
 
 
 class DepthSensor:
     """`map`: protrusion for travel and back. `sum`: of the last 8 codes, -1 while not known.
 
-    `window_codes`: (lowest, highest) single code that needs no closer look at rest. `suspicious`: outside its window at rest, but
-    not yet for long enough to count; look again soon.
+    `window_codes`: (lowest, highest) single code that needs no closer look at rest.
     """
 
     def __init__(self, state):
@@ -57,16 +58,11 @@ class DepthSensor:
         self._adc = ADC(ADC_DEPTH_POSITION_CHANNEL)
         self._gathered = array.array("i", (0, 0, 0))
         self._wild = 0  # readings in a row whose codes were far apart
-        self._outside_ms = None
         self.allow_sound()
 
     @property
     def known(self):
         return self.sum >= 0
-
-    @property
-    def suspicious(self):
-        return self._outside_ms is not None
 
     @property
     def sound(self):
@@ -129,35 +125,33 @@ class DepthSensor:
         self._state[DEPTH_LOW_SUM] = low
         self._state[DEPTH_HIGH_SUM] = high
         self.window_codes = (low // _SAMPLES + _NOISE_CODES, high // _SAMPLES - _NOISE_CODES)
-        self._outside_ms = None
 
     def left_window(self, now_ms, awake):
-        """Whether the sensor has been outside its window for 10 ms: the tick counts them, at rest two passes do.
+        """Whether the sensor has been outside its window for 10 ms. While awake the tick counts them.
 
         Where the next pass would come too late (SR-02) it waits for the few ms that are left.
         """
+        if not awake:
+            return not self._inside() and self._stays_outside()
         state = self._state
-        if awake:
-            self._outside_ms = None
-            until_ms = time.ticks_add(now_ms, _MAY_WAIT_MS)
-            while _LIMIT_MS - _MAY_WAIT_MS < state[DEPTH_BAD_MS] <= _LIMIT_MS:
-                if time.ticks_diff(until_ms, time.ticks_ms()) < 0:
-                    break
-            if state[DEPTH_BAD_MS] <= _LIMIT_MS:
+        until_ms = time.ticks_add(now_ms, _MAY_WAIT_MS)
+        while _LIMIT_MS - _MAY_WAIT_MS < state[DEPTH_BAD_MS] <= _LIMIT_MS:
+            if time.ticks_diff(until_ms, time.ticks_ms()) < 0:
+                break
+        if state[DEPTH_BAD_MS] <= _LIMIT_MS:
+            return False
+        self.read(True)
+        return True
+
+    def _stays_outside(self):
+        """At rest: look until it is inside again, or 10 ms are over. Nothing else is as urgent then."""
+        begun_us = time.ticks_us()
+        while time.ticks_diff(time.ticks_us(), begun_us) < _REST_LIMIT_US:
+            time.sleep_us(_REST_LOOK_US)
+            self.read(False)
+            if self._inside():
                 return False
-            self.read(True)
-            return True
-        if self._inside():
-            self._outside_ms = None
-        elif self._outside_ms is None:
-            self._outside_ms = now_ms
-        else:
-            left_ms = _LIMIT_MS - time.ticks_diff(now_ms, self._outside_ms)
-            if left_ms <= _MAY_WAIT_MS:
-                time.sleep_ms(max(0, left_ms))
-                self.read(False)
-                return not self._inside()
-        return False
+        return True
 
     def _inside(self):
         return self._state[DEPTH_LOW_SUM] <= self.sum <= self._state[DEPTH_HIGH_SUM]

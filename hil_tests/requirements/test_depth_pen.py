@@ -256,14 +256,15 @@ def _sensor_breaks(pen: EmulatedPen, kind: str) -> dict[str, Any]:
 
 @EVERY_RATE
 def test_a_broken_sensor_stops_a_running_motor(pens: Pens, measure: Measure, rate_hz: int) -> None:
+    """An open input repeats the one converted before it, the motor current: that may look like another depth."""
     kinds = ["open", "short"]
     seen = dict(zip(kinds, cases_of(pens, rate_hz, _sensor_breaks, kinds), strict=True))
     measure.worst(
         "SR-04", "detect_ms", {k: s["braked_ms"] for k, s in seen.items()}, f"broken at {rate_hz} Hz"
     )
-    assert all(
-        (s["state"], s["fault"]) == ("safe", "depth sensor") and s["end_mm"] < 0.1 for s in seen.values()
-    ), seen
+    for kind, s in seen.items():
+        names = ("depth sensor", "depth runaway") if kind == "open" else ("depth sensor",)
+        assert s["state"] == "safe" and s["fault"] in names and s["end_mm"] < 0.1, (kind, s)
 
 
 def _broken_at_rest(pen: EmulatedPen, kind: str) -> dict[str, Any]:
