@@ -48,7 +48,6 @@ _EVERYBODY = const(-1)
 _NOBODY = const(-2)
 _REST_TURNS = (1, 3, 2, 4, 1, 3, 0, 5)
 _WATCHDOG_MS = const(200)
-_GC_BYTES = const(24_576)  # collected this often the heap stays in one piece; main.py collects more often
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
@@ -97,7 +96,7 @@ class App:
         self.commands = Commands(self)
         self.host = Host(self)
         gc.collect()
-        gc.threshold(_GC_BYTES)
+        gc.threshold(-1)  # main.py wants it often; from here on it is done at rest, or when the heap is used up
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
 
     def _restore(self):
@@ -122,7 +121,7 @@ class App:
             last_ms = now_ms
             if loop_ms > self.longest_loop_ms:
                 self.longest_loop_ms = loop_ms
-            if self._busy or self.drive.awake or self.supervisor.state not in _RESTING:
+            if self._busy or self.drive.awake or self.sequence.parking or self.supervisor.state not in _RESTING:
                 if not self._glance():
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._pass(now_ms, turns[self._turn])

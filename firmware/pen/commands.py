@@ -8,20 +8,10 @@ from pen import depth
 from pen.buttons import EVENT_ACKNOWLEDGE, EVENT_DOWN, EVENT_UP
 from pen.events import (
     ACKNOWLEDGED as EVENT_ACKNOWLEDGED,
-)
-from pen.events import (
     DEPTH_SET as EVENT_DEPTH_SET,
-)
-from pen.events import (
     PROFILE_SELECTED as EVENT_PROFILE_SELECTED,
-)
-from pen.events import (
     RATE_SET as EVENT_RATE_SET,
-)
-from pen.events import (
     SERVICE as EVENT_SERVICE,
-)
-from pen.events import (
     SETTING_REFUSED as EVENT_SETTING_REFUSED,
 )
 from pen.limits import PR05_DEPTH_MAX_MM, PR05_DEPTH_STEP_MM

@@ -21,6 +21,7 @@ from pen.board import (
     PIN_TICK,
     PIN_TRIGGER_N,
     PIN_WDT_KICK,
+    PIO_DEPTH_STEPS_SM,
     PWM_N_PERIOD_CLOCKS,
 )
 from pen.limits import SR02_TRIP_MS, SR06_THRESHOLD_HZ, SR08_BRAKE_MS
@@ -106,6 +107,7 @@ _STALL_US = const(1000 * SR08_BRAKE_MS - 2_000)  # glitch filter, tick and heart
 _FIRST_EDGES_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
 _WATCH_EDGES = const(40)  # by then the main loop has started the index window
 _MAIN_LIMIT_MS = const(100)
+_DEPTH_MACHINE = const(PIO_DEPTH_STEPS_SM - 4)  # of PIO1
 _DEPTH_LIMIT_MS = const(SR02_TRIP_MS // 2)  # an error counts after 10 ms and has to stop the pen within 20 (SR-02)
 _LINE_LIMIT_MS = const(2)  # a spike on a wire does not end a treatment; SR-14 allows 10 ms
 _BEAT_COUNTS = const(62)  # 48 us each: 3 ms to live
@@ -345,6 +347,8 @@ def tick(machine):
             ptr32(0x40050020)[0] = PWM_N_PERIOD_CLOCKS - s[ON_COUNTS]
     else:
         ptr32(0x40050020)[0] = PWM_N_PERIOD_CLOCKS
+        if s[DEPTH_BAD_MS] > _DEPTH_LIMIT_MS:
+            ptr32(0x50303000)[0] = 1 << _DEPTH_MACHINE  # PIO1: no step follows, whatever the main loop does
         estimate_rest(state)
 
     # External window watchdog: an edge every 8 ms, only while the whole chain is alive.

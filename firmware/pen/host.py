@@ -54,7 +54,7 @@ class Host:
         self._period_ms = 0
         self._next_ms = 0
         self._lease_end_ms = 0
-        self._status = b""
+        self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
         self._calibration = None
         self._answers = {
@@ -104,10 +104,11 @@ class Host:
             self._port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
 
     def _offer_status(self, now_ms):
-        body = reports.status(self._app, now_ms)
+        app = self._app
+        told = (app.supervisor.blockers, app.warnings, app.supervisor.note, app.profile, app.cartridge.needles)
         due = time.ticks_diff(now_ms, self._status_ms) >= _STATUS_MS
-        if (due or body[4:] != self._status[4:]) and self._port.offer(STATUS, body):
-            self._status = body
+        if (due or told != self._told) and self._port.offer(STATUS, reports.status(app, now_ms)):
+            self._told = told
             self._status_ms = now_ms
 
     def _answer(self, kind, sequence, body):
@@ -179,7 +180,7 @@ class Host:
             self._next_ms = now_ms
         self._period_ms = period_ms
         self._lease_end_ms = time.ticks_add(now_ms, lease_ms)
-        self._status = b""
+        self._told = None
         self._result(sequence, None)
 
     def _statistics(self, sequence, fields):

@@ -13,8 +13,7 @@ import micropython
 import uctypes
 from micropython import const
 
-from pen.march import aliased
-from pen.march import march as first_march
+from pen.march import aliased, march as first_march
 
 del sys.modules["pen.march"]  # load it again: a second copy of the code at another place
 from pen.march import march as second_march  # noqa: E402
@@ -53,8 +52,10 @@ class RamTest:
         return START + self._place
 
     def step(self, awake=False):
-        """Test the next 4 KiB in 1.5 ms, 512 bytes in 0.4 ms while `awake`: control tick and DMA run. True at the end of
-        the memory."""
+        """Test the next 4 KiB in 1.5 ms, or 512 bytes in 0.4 ms while `awake`: control tick and DMA run then.
+
+        True at the end of the memory.
+        """
         size = REGION_BYTES if awake or self._place % LARGE_BYTES else LARGE_BYTES
         self._walk(START + self._place, size, awake)
         self._place += size

@@ -20,23 +20,11 @@ from pen.clock_watch import ClockWatch
 from pen.cpu_test import CpuTest
 from pen.faults import (
     ADC as FAULT_ADC,
-)
-from pen.faults import (
     CLOCK as FAULT_CLOCK,
-)
-from pen.faults import (
     CPU as FAULT_CPU,
-)
-from pen.faults import (
     CURRENT_SENSOR as FAULT_CURRENT_SENSOR,
-)
-from pen.faults import (
     FLASH as FAULT_FLASH,
-)
-from pen.faults import (
     OUTPUT_READBACK as FAULT_OUTPUT_READBACK,
-)
-from pen.faults import (
     RAM as FAULT_RAM,
 )
 from pen.flash_test import FilesTest, RuntimeTest, write_new

@@ -3,22 +3,22 @@
 The supervisor decides; this module carries it out with the parts and tells it what came of it.
 """
 
+import gc
 import time
 
+from machine import Pin
 from micropython import const
 
+from pen.board import PIN_TDC
 from pen.control import state
 from pen.events import (
+    DEPTH_SET as EVENT_DEPTH_SET,
     FAULT as EVENT_FAULT,
-)
-from pen.events import (
     RUN_ENDED as EVENT_RUN_ENDED,
-)
-from pen.events import (
     START_REFUSED as EVENT_START_REFUSED,
 )
 from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, DEPTH_RUNAWAY, NONE, PROOF_FAILED
-from pen.limits import SR11_RELEASE_MS
+from pen.limits import SR08_TIPS_OUT_MS, SR11_RELEASE_MS
 from pen.places import EDGES
 from pen.proof import AGAIN
 from pen.signals import SOUND_REFUSED
@@ -34,11 +34,13 @@ from pen.states import (
     RUNNING,
     SAFE,
     SERVICE,
+    STOPPING,
 )
 from pen.supervisor import DO_REFUSE, DO_START, DO_TEST
 from pen.trigger import STOP_RELEASE_MS
 
 _SERVE_MS = const(10)
+_TURNING = const(-1)
 _READ_MS = const(2)  # between two slices of reading the cartridge
 
 
@@ -51,6 +53,8 @@ class Sequence:
         self._note = NOTE_NONE
         self._started_ms = 0
         self._served_ms = self._read_ms = 0
+        self._tdc = Pin(PIN_TDC, Pin.IN, Pin.PULL_UP)
+        self._park_ms = None  # after a run: since when the cam has been still, _TURNING before
         self._homing = False  # begun during the self-tests
         self._setting = None  # rate, depth and needles that were judged last (SR-24)
         self._too_slow = False
@@ -75,6 +79,8 @@ class Sequence:
                 drive.stop()
             elif standstill and not starting and not app.axis.wants_drive:
                 drive.rest()
+        if self._park_ms is not None:
+            self._park(now_ms, standstill)
         if s.state != RUNNING:
             blockers |= self._own_blockers()
             if s.state != IDLE:
@@ -89,6 +95,27 @@ class Sequence:
             app.panel.beep(SOUND_REFUSED)
         if s.state != self._state:
             self._entered(now_ms)
+
+    @property
+    def parking(self):
+        """True from the end of a run until it is clear where the cam rests."""
+        return self._park_ms is not None
+
+    def _park(self, now_ms, standstill):
+        """After a run the spring turns the cam to top dead centre. Where it cannot, since skin holds the needles, the
+        depth axis takes them in.
+        """
+        if not standstill:
+            return
+        if self._tdc():
+            self._park_ms = None
+        elif self._park_ms == _TURNING:
+            self._park_ms = now_ms
+        elif time.ticks_diff(now_ms, self._park_ms) >= SR08_TIPS_OUT_MS:
+            self._park_ms = None
+            if self._app.axis.target_um:
+                self._app.axis.move_to(0)
+                self._app.store.log.add(EVENT_DEPTH_SET, 0, 0)
 
     def _own_blockers(self):
         """What no part knows by itself."""
@@ -150,8 +177,9 @@ class Sequence:
         return NONE
 
     def _between_tests(self):
-        """Called every few ms of the self-tests at boot: meanwhile the cartridge is read, then the depth finds home, and
-        the host is answered."""
+        """Called every few ms of the self-tests at boot: meanwhile the cartridge is read, then the depth finds home,
+        and the host is answered.
+        """
         app = self._app
         app.feed()
         now_ms = time.ticks_ms()
@@ -229,6 +257,9 @@ class Sequence:
         app.store.log.state = s.state
         if before == RUNNING:
             self._ended(now_ms)
+            self._park_ms = _TURNING
+        elif before == STOPPING:
+            gc.collect()  # now nobody waits; it takes 25 ms
         if s.state in (SAFE, LOCKED_OUT):
             self._tests = None
             app.drive.stop()

@@ -11,8 +11,7 @@ leaves one out, since the record that was under way when the power went may be m
 
 from micropython import const
 
-from pen.events import ARMED as NOW_ARMED
-from pen.events import FAULT, LOG_GAP, WARNING
+from pen.events import ARMED as NOW_ARMED, FAULT, LOG_GAP, WARNING
 from pen.states import ARMED, RUNNING, SERVICE, STOPPING
 from pen.store import event
 from pen.store.numbers import EVENT_BYTES

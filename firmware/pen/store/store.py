@@ -38,9 +38,7 @@ from pen.states import (
     WARN_LOG_GAP,
     WARN_SETTINGS_DEFAULTED,
 )
-from pen.store import calibration as calibrations
-from pen.store import counters as counter_records
-from pen.store import envelope, keys, settings
+from pen.store import calibration as calibrations, counters as counter_records, envelope, keys, settings
 from pen.store.log import Log
 from pen.store.numbers import (
     CALIBRATION_FORMAT,
