@@ -96,7 +96,9 @@ class App:
         self.commands = Commands(self)
         self.host = Host(self)
         gc.collect()
-        gc.threshold(-1)  # main.py wants it often; from here on it is done at rest, or when the heap is used up
+        gc.threshold(
+            -1
+        )  # main.py wants it often; from here on it is done at rest, or when the heap is used up
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
 
     def _restore(self):
@@ -121,7 +123,12 @@ class App:
             last_ms = now_ms
             if loop_ms > self.longest_loop_ms:
                 self.longest_loop_ms = loop_ms
-            if self._busy or self.drive.awake or self.sequence.parking or self.supervisor.state not in _RESTING:
+            if (
+                self._busy
+                or self.drive.awake
+                or self.sequence.parking
+                or self.supervisor.state not in _RESTING
+            ):
                 if not self._glance():
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._pass(now_ms, turns[self._turn])

@@ -108,7 +108,9 @@ _FIRST_EDGES_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
 _WATCH_EDGES = const(40)  # by then the main loop has started the index window
 _MAIN_LIMIT_MS = const(100)
 _DEPTH_MACHINE = const(PIO_DEPTH_STEPS_SM - 4)  # of PIO1
-_DEPTH_LIMIT_MS = const(SR02_TRIP_MS // 2)  # an error counts after 10 ms and has to stop the pen within 20 (SR-02)
+_DEPTH_LIMIT_MS = const(
+    SR02_TRIP_MS // 2
+)  # an error counts after 10 ms and has to stop the pen within 20 (SR-02)
 _LINE_LIMIT_MS = const(2)  # a spike on a wire does not end a treatment; SR-14 allows 10 ms
 _BEAT_COUNTS = const(62)  # 48 us each: 3 ms to live
 

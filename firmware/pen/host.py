@@ -105,7 +105,13 @@ class Host:
 
     def _offer_status(self, now_ms):
         app = self._app
-        told = (app.supervisor.blockers, app.warnings, app.supervisor.note, app.profile, app.cartridge.needles)
+        told = (
+            app.supervisor.blockers,
+            app.warnings,
+            app.supervisor.note,
+            app.profile,
+            app.cartridge.needles,
+        )
         due = time.ticks_diff(now_ms, self._status_ms) >= _STATUS_MS
         if (due or told != self._told) and self._port.offer(STATUS, reports.status(app, now_ms)):
             self._told = told

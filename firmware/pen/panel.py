@@ -25,7 +25,12 @@ _TICKS_MASK = const(0x3FFF_FFFF)  # time.ticks_us() has 30 bits
 _GAP_BEGIN_US = const(60)
 _GAP_END_US = const(800)
 _TICK_LOST_US = const(1_200)
-_DUTY_U16 = (0, 2_048, 8_192, 32_768)  # by volume: a pulse of half the period is the loudest, a short one soft
+_DUTY_U16 = (
+    0,
+    2_048,
+    8_192,
+    32_768,
+)  # by volume: a pulse of half the period is the loudest, a short one soft
 _LOUDEST = const(3)
 
 

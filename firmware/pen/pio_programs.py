@@ -146,9 +146,7 @@ def every_millisecond():
     wrap()
 
 
-@rp2.asm_pio(
-    out_init=(rp2.PIO.OUT_LOW,) * 4, out_shiftdir=rp2.PIO.SHIFT_RIGHT, autopull=True, pull_thresh=32
-)
+@rp2.asm_pio(out_init=(rp2.PIO.OUT_LOW,) * 4, out_shiftdir=rp2.PIO.SHIFT_RIGHT, autopull=True, pull_thresh=32)
 def depth_steps():
     """One word, one coil pattern: bits 0-3 the coil ends, above them how long it stays, in us less 4.
 

@@ -118,7 +118,8 @@ def test_tick_allocates_nothing_in_10_s(pens: Pens, measure: Measure) -> None:
 
     said, rate_hz = in_fork(watch)
     refused, ticks, idle, allocating, running = said.split("WATCHED")[1].split()[:5]
-    assert (refused, running) == ("None", "True") and abs(rate_hz - 100) < 15  # of one instant: within a stroke it ripples
+    # The rate is that of one instant: within a stroke it ripples.
+    assert (refused, running) == ("None", "True") and abs(rate_hz - 100) < 15
     assert int(ticks) >= 9_990
     assert int(allocating) >= 50 * 16, "the watch does not see a loop that allocates"
     measure("PR-07", "heap_bytes", float(idle), f"{ticks} ticks with the motor running")

@@ -131,7 +131,9 @@ def test_overcurrent_stays_latched_for_10_s_also_when_the_cpu_hangs_and_is_reset
 
 def test_a_latch_that_is_cleared_early_is_noticed(pens: Pens) -> None:
     """A test of the test: without the waiting time the acknowledgement clears the latch at once."""
-    firmware = pens.variant("early_clear", {"faults.toml": ('latched_s = "SR-09.latched_s"', "latched_s = 0")})
+    firmware = pens.variant(
+        "early_clear", {"faults.toml": ('latched_s = "SR-09.latched_s"', "latched_s = 0")}
+    )
 
     def run(pen: EmulatedPen) -> str | None:
         _shorted(pen)

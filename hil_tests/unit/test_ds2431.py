@@ -6,8 +6,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from needlepen.emulator import ds2431
 from needlepen.emulator.ds2431 import DS2431, PROGRAMMING_NS, make_rom

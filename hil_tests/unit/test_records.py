@@ -10,8 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.flash import UNIQUE_ID, RecordedFlash, files
 
 from needlepen.errors import UsageError

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from colorspacious import cspace_convert
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from needlepen import paths, signals, supervision
 from needlepen.errors import UsageError

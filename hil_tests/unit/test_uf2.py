@@ -6,8 +6,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from rp2040py.device.load_flash import decode_block
 
 from needlepen.build import uf2

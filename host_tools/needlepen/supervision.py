@@ -107,12 +107,9 @@ class Supervision(_Entry):
                 if name not in self.states:
                     raise ValueError(f"a way leads from or to {name!r}, which is no state")
         known = requirements.load()
-        for entry in (
-            *self.blockers.values(),
-            *self.warnings.values(),
-            *self.notes.values(),
-            *self.faults.values(),
-        ):
+        entries: list[Condition | Note | Fault] = [*self.blockers.values(), *self.warnings.values()]
+        entries += [*self.notes.values(), *self.faults.values()]
+        for entry in entries:
             if entry.requirement is not None and entry.requirement not in known:
                 raise ValueError(f"{entry.requirement} is no requirement of this project")
         return self

@@ -22,7 +22,7 @@ def signals_module(signals: Signals) -> str:
         f"LIGHT_STEP_MS = {LIGHT_STEP_MS}",
         f"TONE_STEP_HZ = {TONE_STEP_HZ}",
         f"TONE_STEP_MS = {TONE_STEP_MS}",
-        "# state, blockers, warnings (either mask suffices, both 0: always), GRB, light and dark in steps, sound, passing",
+        "# state, blockers, warnings (either mask suffices, both 0: always), GRB, rhythm in steps, sound, passing",
         f"LIGHTS = {tuple(_light(signals, light) for light in signals.pixel.values())!r}",
         "# frequency and duration of each note in steps, repeat in s, alarm",
         f"SOUNDS = {tuple(_sound(sound) for sound in signals.sounds.values())!r}",

@@ -33,8 +33,7 @@ def matrix(
     from needlepen.emulator import bench
     from needlepen.emulator.injection import catalogue
     from needlepen.errors import UsageError
-    from needlepen.safety import matrix as matrices
-    from needlepen.safety import matrix_output
+    from needlepen.safety import matrix as matrices, matrix_output
 
     for target in targets:
         catalogue.known_target(target)

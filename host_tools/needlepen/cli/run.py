@@ -97,8 +97,7 @@ def _run(
 ) -> tuple[RunRecord, bytes]:
     from rich.console import Console
 
-    from needlepen.emulator import bench
-    from needlepen.emulator import engine as engines
+    from needlepen.emulator import bench, engine as engines
 
     engines.load(engine)  # compiles now what has to be compiled, and not in the middle of an import
     from needlepen.scenario.runner import Runner

@@ -80,7 +80,9 @@ class ClocksBlock(RPClocks):
 
     def _count(self, source: int) -> float:
         """What the counter will say: counts of the source in a time that the crystal and FC0_REF_KHZ give."""
-        seen_khz = self._true_khz(source) * self._counter[FC0_REF_KHZ] / (CRYSTAL_KHZ * (1.0 + self.crystal_error))
+        seen_khz = (
+            self._true_khz(source) * self._counter[FC0_REF_KHZ] / (CRYSTAL_KHZ * (1.0 + self.crystal_error))
+        )
         step_khz = _ACCURACY_KHZ / (1 << self._counter[FC0_INTERVAL])
         return seen_khz // step_khz * step_khz
 

@@ -11,8 +11,7 @@ import random
 from dataclasses import dataclass
 
 from needlepen.emulator.axis_parameters import AxisParameters
-from needlepen.emulator.constants import ASSUMED, DATASHEET
-from needlepen.emulator.constants import constant as _constant
+from needlepen.emulator.constants import ASSUMED, DATASHEET, constant as _constant
 from needlepen.emulator.heat_parameters import HeatParameters
 
 __all__ = ["ASSUMED", "DATASHEET", "NEEDLE_COUNTS", "PenParameters"]

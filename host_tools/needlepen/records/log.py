@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from needlepen import events as event_table
-from needlepen import supervision
+from needlepen import events as event_table, supervision
 from needlepen.firmware_modules import firmware_module
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
