@@ -20,6 +20,7 @@ PROGRAMS = {
     "index_debounce": "index.debounce",
     "index_capture": "index.announce_edge",
     "tick": "drive.every_millisecond",
+    "depth_steps": "stepper.depth_steps",
 }
 
 
@@ -37,6 +38,7 @@ def bench(boot: Callable[..., Chip], tmp_path: Path) -> Callable[[str], str]:
         "def add(x: int) -> int:\n"
         "    return x + SR06_THRESHOLD_HZ + PIN_RUN_N\n"
         "start_a = _START_A\n"
+        "outputs = SAFE_OUTPUTS\n"
     )
 
     def run(code: str) -> str:
@@ -48,7 +50,7 @@ def bench(boot: Callable[..., Chip], tmp_path: Path) -> Callable[[str], str]:
 
 
 def test_folded_constants_have_their_values_on_the_chip(bench: Callable[[str], str]) -> None:
-    output = bench("from pen import folded as f\nprint(f.add(1000), f.start_a, f.SAFE_OUTPUTS)")
+    output = bench("from pen import folded as f\nprint(f.add(1000), f.start_a, f.outputs)")
     safe = tuple((pin.gpio, pin.safe_level) for pin in PEN.pins.values() if pin.safe_level is not None)
     assert output.strip() == f"{1000 + 165 + PEN.gpio('RUN_N')} 1.2 {safe}"
 
@@ -64,7 +66,7 @@ def test_a_module_with_folded_constants_does_not_load_the_constant_modules(
 
 def test_every_pio_program_fits_its_budget_in_the_board_file(bench: Callable[[str], str]) -> None:
     lengths = ", ".join(f"len({attribute}[0])" for attribute in PROGRAMS.values())
-    output = bench(f"from pen import cutoff, drive, index\nprint({lengths})")
+    output = bench(f"from pen import cutoff, drive, index, stepper\nprint({lengths})")
     assert PROGRAMS.keys() == PEN.pio.keys()
     for name, length in zip(PROGRAMS, map(int, output.split()), strict=True):
         assert length <= PEN.pio[name].max_instructions, f"{name}: {length} instructions"

@@ -21,6 +21,8 @@ from support.forks import in_fork
 from needlepen import board, requirements
 from needlepen.build import app_image
 from needlepen.emulator.chip import Chip
+from needlepen.emulator.factory_image import factory_image
+from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen import EmulatedPen
 
 PEN = board.load()
@@ -77,7 +79,7 @@ def machines(runtime: Path) -> dict[str, Loaded]:
 
 
 def _read_machines(runtime: Path) -> dict[str, Loaded]:
-    pen = EmulatedPen(PEN, runtime, app_image(PEN).image)
+    pen = EmulatedPen(PEN, runtime, factory_image(app_image(PEN).image, PEN, PenParameters(), 0))
     pen.power_up()
     pen.press()
     pen.run_for(300e6)
@@ -388,7 +390,7 @@ def test_the_stored_times_are_those_of_the_edges(runtime: Path) -> None:
     """On the pen: what DMA stored against the edges at INDEX_CLEAN, us."""
 
     def late_us() -> list[float]:
-        pen = EmulatedPen(PEN, runtime, app_image(PEN).image)
+        pen = EmulatedPen(PEN, runtime, factory_image(app_image(PEN).image, PEN, PenParameters(), 0))
         pen.power_up()
         rises: list[float] = []
         pen.chip.on_output(PEN.gpio("INDEX_CLEAN"), lambda t, level: rises.append(t / 1e3) if level else None)
