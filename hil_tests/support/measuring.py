@@ -25,8 +25,16 @@ _LEDGER = pytest.StashKey[list[tuple[str, Measurement]]]()
 FIGURES: Mapping[tuple[str, str], tuple[float, str]] = {
     ("SR-09", "trip_to_run_n_ns"): (100.0, "goal of the project: two flip-flops, WAIT and SET are 32 ns"),
     ("SR-10", "heartbeat_ms"): (3.1, "goal of the project: 3 ms to live, and the order supply, then brake"),
+    ("PR-07", "heap_free_bytes"): (
+        80 * 1024,
+        "goal of the project: 80 KiB, and a run never ends for want of memory",
+    ),
+    ("PR-07", "heap_growth_bytes"): (
+        256,
+        "goal of the project: no growth; what is kept once is a few small objects",
+    ),
 }
-"""Goals that are stricter than any requirement: they have no entry in requirements.toml."""
+"""Goals of the project: stricter than any requirement, or beside them. They have no entry in requirements.toml."""
 
 
 class Measure:
@@ -52,10 +60,12 @@ class Measure:
         bound = float(requirements.load().limit(requirement, limit))
         return self._keep(requirement, limit, value, what, bound, relation, note)
 
-    def figure(self, requirement: str, name: str, value: float, what: str) -> Measurement:
+    def figure(
+        self, requirement: str, name: str, value: float, what: str, *, relation: Relation = "<="
+    ) -> Measurement:
         """Compare with one of FIGURES."""
         bound, reason = FIGURES[requirement, name]
-        return self._keep(requirement, name, value, what, bound, "<=", reason)
+        return self._keep(requirement, name, value, what, bound, relation, reason)
 
     def worst(
         self,

@@ -16,9 +16,9 @@ IDS = [
     *(f"SR-{n:02d}" for n in range(1, 30) if n not in (17, 21)),
     *(f"CR-{n:02d}" for n in range(1, 5)),
 ]
-PART_A = ["PR-01", "PR-02", "PR-03", "PR-04", "PR-07", "PR-08", "PR-09"] + [
-    f"SR-{n:02d}" for n in (6, 8, 9, 10, 11, 12, 27)
-]
+# Not claimed yet: accuracy after calibration, access control, the calibration procedure. All others are.
+PLANNED = ["PR-06", "SR-25", "CR-01", "CR-02", "CR-03", "CR-04"]
+TESTS = Path(__file__).resolve().parents[1]
 ENTRY = """
 [SR-06]
 title = "Overspeed"
@@ -40,8 +40,25 @@ def test_ids_stay_as_they_were_given() -> None:
     assert list(requirements.load()) == IDS
 
 
-def test_this_version_claims_the_requirements_of_the_stroking_pen() -> None:
-    assert [r.id for r in requirements.load().implemented()] == PART_A
+def test_everything_is_claimed_but_what_is_planned() -> None:
+    assert [r.id for r in requirements.load().values() if r.status == "planned"] == PLANNED
+    assert [r.id for r in requirements.load().implemented()] == [i for i in IDS if i not in PLANNED]
+
+
+def _evidence() -> dict[str, set[str]]:
+    """Each file of requirement tests, and the requirements that the README says it shows."""
+    rows = re.findall(r"^\| (`test_.*?) \| (.*?) \|", (TESTS / "README.md").read_text(), re.M)
+    return {name: set(ids.split(", ")) for files, ids in rows for name in re.findall(r"`(.*?)`", files)}
+
+
+def test_every_claimed_requirement_has_its_tests_and_the_readme_says_where() -> None:
+    table = _evidence()
+    assert sorted(table) == sorted(path.name for path in (TESTS / "requirements").glob("test_*.py"))
+    for name, ids in table.items():
+        said = (TESTS / "requirements" / name).read_text()
+        assert all(requirement_id in said for requirement_id in ids), f"{name} does not name {ids}"
+    shown = set().union(*table.values())
+    assert {r.id for r in requirements.load().implemented()} <= shown
 
 
 @pytest.mark.parametrize("requirement_id", IDS)
