@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.measuring"]
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores already
+    os.environ.setdefault("NEEDLEPEN_FORKS", "1")
+
+
 @pytest.fixture(scope="session")
 def runtime() -> Path:
     """The MicroPython image: NEEDLEPEN_RUNTIME, or the one that needlepen provides."""

@@ -7,6 +7,7 @@ session ends with the worst value of every limit, and `--measurements FILE` writ
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from needlepen import requirements
 from needlepen.evidence import Measurement, Relation
 from needlepen.scenario.quantities import UNITS, unit_suffix
 
+_PROPERTY = "measurement"
 _TAKEN = pytest.StashKey[list[Measurement]]()
 _LEDGER = pytest.StashKey[list[tuple[str, Measurement]]]()
 
@@ -122,7 +124,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         yield
     finally:
         taken = item.stash.get(_TAKEN, [])
-        item.config.stash[_LEDGER].extend((item.nodeid, m) for m in taken)
+        # By way of the report, which also leads from a worker process of pytest-xdist to the one that sums up.
+        item.user_properties += [(_PROPERTY, dataclasses.asdict(m)) for m in taken]
     missed = [line(m) for m in taken if m.verdict != "pass"]
     if missed:
         pytest.fail("\n".join(["limits missed:", *missed]), pytrace=False)
@@ -133,7 +136,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_LEDGER] = []
+    config.stash[_LEDGER] = ledger = []
+    config.pluginmanager.register(_Collector(ledger))
+
+
+class _Collector:
+    """Gathers what the reports bring, wherever the tests ran."""
+
+    def __init__(self, ledger: list[tuple[str, Measurement]]) -> None:
+        self._ledger = ledger
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            found = [value for name, value in report.user_properties if name == _PROPERTY]
+            self._ledger += [(report.nodeid, Measurement(**fields)) for fields in found]  # type: ignore[arg-type]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -147,7 +163,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path = session.config.getoption("--measurements", default=None)
-    if path:
+    if path and not hasattr(session.config, "workerinput"):
         write(Path(path), session.config.stash[_LEDGER])
 
 

@@ -40,7 +40,7 @@ class Forks:
     """
 
     def __init__(self, workers: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or int(os.environ.get("NEEDLEPEN_FORKS", 0)) or os.cpu_count() or 1
         self._timeout_s = timeout_s
         self._running: dict[int, _Child] = {}
         self._results: dict[int, tuple[str, Any]] = {}
