@@ -127,6 +127,11 @@ class Wire:
         del self.to_pen[:size]
         return data
 
+    def readinto(self, buffer: bytearray) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def frames(self) -> list[Any]:
         found, _ = _parse(bytes(self.from_pen))
         self.from_pen.clear()
@@ -140,7 +145,7 @@ def wire() -> Wire:
 
 @pytest.fixture
 def port(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Any:
-    stdin = SimpleNamespace(buffer=SimpleNamespace(read=wire.read))
+    stdin = SimpleNamespace(buffer=SimpleNamespace(readinto=wire.readinto))
     stdout = SimpleNamespace(buffer=SimpleNamespace(write=wire.from_pen.extend))
     monkeypatch.setattr(port_module, "sys", SimpleNamespace(stdin=stdin, stdout=stdout))
     monkeypatch.setattr(port_module, "select", SimpleNamespace(poll=lambda: wire, POLLIN=1))
@@ -232,7 +237,7 @@ def test_a_reply_belongs_to_its_request() -> None:
 
 def test_lost_frames_are_counted_by_their_sequence() -> None:
     client, _ = _client()
-    body = messages.pack(messages.TELEMETRY, *[0] * 10)
+    body = messages.pack(messages.TELEMETRY, *[0] * 12)
     for sequence in (254, 255, 0, 3):
         client.feed(frames.encode(messages.TELEMETRY, sequence, body))
     assert client.lost_frames == 2
@@ -240,7 +245,7 @@ def test_lost_frames_are_counted_by_their_sequence() -> None:
 
 def test_the_host_gives_credit_before_the_window_is_full() -> None:
     client, sent = _client()
-    body = messages.pack(messages.TELEMETRY, *[0] * 10)
+    body = messages.pack(messages.TELEMETRY, *[0] * 12)
     line = frames.encode(messages.TELEMETRY, 0, body)
     for sequence in range(kinds.WINDOW_BYTES // len(line)):
         client.feed(frames.encode(messages.TELEMETRY, sequence, body))
