@@ -98,12 +98,14 @@ _WATCHDOG_REST_MS = const(WATCHDOG_MAX_US // 1000 + 5)
 _SEEN_MA = const(200)  # a motor that speeds up draws 0.9 A
 _ANY_DEPTH_SUM = const(8 * 4096)  # until the depth axis sets its window
 _WINDOW_MARGIN_PERMILLE = const(6)  # index marks half a turn apart are placed within 0.6 %
+_FAST_TURN_US = const(
+    10_000
+)  # the last whole turn of a motor that runs away is shorter, also from the lowest rate
 _EARLY_US = const(6_000)
 _WINDOW_TOP = const(1024)  # see cutoff.index_window
 _WINDOW_OVERHEAD_COUNTS = const(2)  # counts that the machine spends between edge and reload
 
 _FAULT_OF_STOP = {
-    STOP_OVERSPEED: OVERSPEED,
     STOP_STALL: STALL,
     STOP_MAIN_LATE: MAIN_LOOP_LATE,
     STOP_UNSUPERVISED: SUPERVISION_LOST,
@@ -279,18 +281,24 @@ class Drive:
         reason = state[STOP_REASON]
         if self._current_missing:
             return CURRENT_SENSOR
+        if reason == STOP_OVERSPEED:
+            return self._too_fast()
         if reason == STOP_HARDWARE_CUT:
             cause = self.cutoff.cause(state[HEARTBEAT_AT])
             if self.tripped or cause == CUT_TRIP:
                 return OVERCURRENT
             if cause == CUT_WINDOW:
                 # The window does not say which side: an edge that came just before was too early.
-                return OVERSPEED if state[CUT_AGE_US] < _EARLY_US else STALL
+                return self._too_fast() if state[CUT_AGE_US] < _EARLY_US else STALL
             return HEARTBEAT_LOST
         if reason == STOP_LINE:
             lost = state[STOPPED_LINES] & 1 << PIN_CARTRIDGE_N
             return CARTRIDGE_LOST if lost else EXTERNAL_POWER
         return _FAULT_OF_STOP.get(reason, NONE)
+
+    def _too_fast(self):
+        """Edges in quick succession: too fast, or a rotor that turns back just after it has stopped."""
+        return OVERSPEED if 0 < state[TURN_US] < _FAST_TURN_US else STALL
 
     def clear_latch(self):
         """Pulse the board's overcurrent latch; only after an acknowledgement."""
