@@ -1,8 +1,8 @@
 """SR-12, SR-08: where the spring cannot take the needles out of the skin, the depth axis does.
 
 With the assumed spring and skin a braked cam can rest with the needles out, held by the skin (see support/known.py).
-The pen then sees that top dead centre does not come, and takes the protrusion back to 0.00 mm; freed of the skin the cam
-turns to top dead centre after all.
+The pen then sees that top dead centre does not come, and takes the protrusion back to 0.00 mm; freed of the skin the
+cam turns to top dead centre after all.
 """
 
 from __future__ import annotations
