@@ -203,8 +203,8 @@ class App:
         busy = False
         blockers = warnings = 0
         for place, part in enumerate(self.parts):
-            wanted = part.busy and not (awake and place == _RECORDS)
-            if wanted or place == turn or place == besides or turn == _EVERYBODY:
+            wanted = place == besides or (part.busy and not (awake and place == _RECORDS))
+            if wanted or place == turn or turn == _EVERYBODY:
                 part.poll(now_ms, awake)
                 busy = busy or part.busy
             if part.fault:
