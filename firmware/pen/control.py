@@ -97,6 +97,7 @@ _REJECT_MAX = const(4)
 _BIAS_LIMIT_MHZ = const(25_000)
 _QUARTER_HZ_US = const(250_000_000)  # mHz of the stroke rate x us of an index period
 _SHORTEST_US = const(500)
+_SPAN = const(0x1FFF_FFFF)  # us; two of them still make a small integer
 
 # ---- supervision
 # The mean of a turn is half a turn old when the turn ends, so a slow overspeed is seen by a lower threshold over the
@@ -118,20 +119,19 @@ state = array.array("i", [0] * SIZE)
 
 
 @micropython.viper
-def edge(s: ptr32, edge_us: int, four_back_us: int):
-    """Correct the estimate with a rising index edge; an implausible one is ignored (SR-27).
+def edge(s: ptr32, quarter_us: int, turn_us: int):
+    """Correct the estimate with a rising index edge, so long after the last one and after the fourth before it; an
+    implausible one is ignored (SR-27).
 
     One index period is a quarter of a stroke. An edge that moves the rate by more than 25 % of what the
     back-EMF says is a glitch or follows a lost edge; after four of them in a row the edges are believed, as far
     as the bias may go.
     """
-    quarter_us = edge_us - s[EDGE_US]
-    s[EDGE_US] = edge_us
     s[HALF_US] = quarter_us + s[QUARTER_US]
     s[QUARTER_US] = quarter_us
     s[EDGES] += 1
     if s[EDGES] > 4:
-        s[TURN_US] = edge_us - four_back_us
+        s[TURN_US] = turn_us
     count = s[EMF_COUNT]
     emf_mhz = s[EMF_SUM_MHZ]
     if count > 1:
@@ -296,7 +296,11 @@ def tick(machine):
     if at != slot:
         times = ptr32(s[EDGE_RING])
         while at != slot:
-            edge(state, times[at], times[(at - 4) & 15])
+            at_us = times[at]
+            # Differences, since an argument of more than 30 bits is allocated, which a hard interrupt cannot: times
+            # have that many from 18 min after power-on.
+            edge(state, (at_us - s[EDGE_US]) & _SPAN, (at_us - times[(at - 4) & 15]) & _SPAN)
+            s[EDGE_US] = at_us
             at = (at + 1) & 15
         s[EDGE_SLOT] = at
 

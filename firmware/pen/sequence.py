@@ -120,6 +120,8 @@ class Sequence:
     def _own_blockers(self):
         """What no part knows by itself."""
         app = self._app
+        if app.cartridge.accepted and not app.cartridge.marked:
+            app.monitor.new_session()  # a new cartridge is for another person: what the last session blocked is over
         blockers = 0 if app.trigger.released else BLOCK_TRIGGER_HELD
         if app.axis.moving:
             blockers |= BLOCK_DEPTH_MOVING

@@ -220,8 +220,8 @@ def test_a_tick_that_counts_wrongly_is_noticed(pens: Pens) -> None:
     """A test of the tests: with five index periods taken for a revolution, report and rate are wrong."""
     changes = {
         "pen/control.py": (
-            "edge(state, times[at], times[(at - 4) & 15])",
-            "edge(state, times[at], times[(at - 5) & 15])",
+            "(at_us - times[(at - 4) & 15])",
+            "(at_us - times[(at - 5) & 15])",
         )
     }
     firmware: Path = pens.variant("five_quarters", changes)

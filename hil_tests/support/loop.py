@@ -68,7 +68,9 @@ class Loop:
             state[places.CELL_MV] = int(pen.now.supply_v * 1000)
             while due and due[0] <= end_ns:
                 marks.append(int(due.pop(0) / 1e3))
-                control.edge(state, marks[-1], marks[-5] if len(marks) > 4 else 0)
+                turn_us = marks[-1] - marks[-5] if len(marks) > 4 else 0
+                control.edge(state, marks[-1] - state[places.EDGE_US], turn_us)
+                state[places.EDGE_US] = marks[-1]
             control.step(state)
             if state[places.SET_MHZ] == state[places.TARGET_MHZ]:
                 state[places.RAMP_MHZ], state[places.CURRENT_LIMIT_MA] = RUN_RAMP_MHZ, RUN_LIMIT_MA
