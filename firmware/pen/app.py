@@ -53,12 +53,14 @@ _WATCHDOG_MS = const(200)
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
+_WATCHDOG_REASON = const(0x4005_8008)
+_RAN_OUT = const(1)  # the other reason is a reset that was asked for, as at the end of a service
 
 
 class App:
     def __init__(self, boot_ms):
         self.drive = drive = Drive()
-        boot_fault = WATCHDOG_RESET if machine.reset_cause() == machine.WDT_RESET else NONE
+        boot_fault = WATCHDOG_RESET if machine.mem32[_WATCHDOG_REASON] & _RAN_OUT else NONE
         if drive.tripped:
             boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
         self.supervisor = Supervisor(boot_ms, time.ticks_diff, boot_fault)
