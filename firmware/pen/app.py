@@ -195,12 +195,14 @@ class App:
 
     def _pass(self, now_ms, turn):
         """Look at the part whose `turn` it is and at those that are busy, decide, answer the host, show."""
-        self._lines = quiet.lines(INPUT_MASK)
+        lines, self._lines = self._lines, quiet.lines(INPUT_MASK)
         self.feed()
         awake = self.drive.awake
+        if lines != self._lines and not awake:
+            turn = _EVERYBODY  # else a press that comes just before a pass for the host is not seen
         besides = _MONITOR if awake and self._turn & 1 else _NOBODY
         supervisor = self.supervisor
-        if clock_watch.look():
+        if clock_watch.look() and turn != _EVERYBODY:
             turn = _SELF_TESTS
         busy = False
         blockers = warnings = 0
