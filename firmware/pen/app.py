@@ -53,12 +53,14 @@ _WATCHDOG_MS = const(200)
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
 _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
+_WATCHDOG_REASON = const(0x4005_8008)
+_RAN_OUT = const(1)  # the other reason is a reset that was asked for, as at the end of a service
 
 
 class App:
     def __init__(self, boot_ms):
         self.drive = drive = Drive()
-        boot_fault = WATCHDOG_RESET if machine.reset_cause() == machine.WDT_RESET else NONE
+        boot_fault = WATCHDOG_RESET if machine.mem32[_WATCHDOG_REASON] & _RAN_OUT else NONE
         if drive.tripped:
             boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
         self.supervisor = Supervisor(boot_ms, time.ticks_diff, boot_fault)
@@ -193,12 +195,14 @@ class App:
 
     def _pass(self, now_ms, turn):
         """Look at the part whose `turn` it is and at those that are busy, decide, answer the host, show."""
-        self._lines = quiet.lines(INPUT_MASK)
+        lines, self._lines = self._lines, quiet.lines(INPUT_MASK)
         self.feed()
         awake = self.drive.awake
+        if lines != self._lines and not awake:
+            turn = _EVERYBODY  # else a press that comes just before a pass for the host is not seen
         besides = _MONITOR if awake and self._turn & 1 else _NOBODY
         supervisor = self.supervisor
-        if clock_watch.look():
+        if clock_watch.look() and turn != _EVERYBODY:
             turn = _SELF_TESTS
         busy = False
         blockers = warnings = 0
