@@ -84,7 +84,7 @@ def test_a_module_that_writes_files_during_a_run_is_stopped_and_told_of(pens: Pe
     seen, events = in_fork(case, pens.ready(firmware=_writing(pens, "files")))
     assert not [operation for operation in seen if operation[2]]
     assert {"WRITE_BLOCKED", "RUN_ENDED"} <= {e.name for e in events}
-    assert next(e for e in events if e.name == "WRITE_BLOCKED").values[0] > 10
+    assert next(e for e in events if e.name == "WRITE_BLOCKED").values[0] >= 1
 
 
 def test_a_write_past_the_guard_is_noticed(pens: Pens) -> None:
@@ -147,8 +147,8 @@ def _cut_in_run(pen: EmulatedPen, at_ms: float) -> tuple[list[LoggedEvent], list
     pen.electronics.jam(pen.now_ns, False)
     pen.run_for(300 * MS)
     pen.restore_power()
-    pen.power_up()
-    pen.run_for(1_000 * MS)
+    pen.connect()
+    pen.run_for(2_500 * MS)  # armed again, or idle: a cartridge that was marked is used up
     return before, pen_log(pen)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import threading
 import tokenize
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from needlepen.errors import UsageError
 
 _ATTRIBUTE = re.compile(r"\.([A-Z][A-Z0-9_]*)\b")
 _DEEPEST_IMPORT = 4
+_PARSING = threading.Lock()
 
 
 def fold_constants(
@@ -36,9 +38,8 @@ def fold_constants(
     nobody needs by name on the pen; `own` are such constants of this module. A text that does not parse is returned
     unchanged: mpy-cross says what is wrong. Raises UsageError for a constant that a module of constants does not have.
     """
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    tree = _parsed(source)
+    if tree is None:
         return source
     lines = source.split("\n")
     private = set(own)
@@ -83,9 +84,8 @@ def needless_names(
 
 def _own_constants(source: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Public constants of a module whose values follow from literals and from constants that it imports."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    tree = _parsed(source)
+    if tree is None:
         return {}
     values: dict[str, Any] = {}
     own: dict[str, Any] = {}
@@ -104,6 +104,15 @@ def _own_constants(source: str, known: Mapping[str, Mapping[str, Any]]) -> dict[
             if isinstance(value, int) and not name.startswith("_"):
                 own[name] = value
     return own
+
+
+def _parsed(source: str) -> ast.Module | None:
+    """The tree of a source, None if it does not parse. One at a time: CPython 3.11 fails when threads do it at once."""
+    with _PARSING:
+        try:
+            return ast.parse(source)
+        except (SyntaxError, ValueError):
+            return None
 
 
 def _is_const(node: ast.expr) -> bool:
