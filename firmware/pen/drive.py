@@ -90,7 +90,7 @@ from pen.places import (
 from pen.sampling import Sampling
 
 _RAMP_START_MHZ = const(2500)  # per ms: the start is limited by the current
-_RAMP_CHANGE_MHZ = const(50)  # per ms: 50 Hz/s while running (SR-23)
+_RAMP_CHANGE_MHZ = const(49)  # per ms: the motor follows a ramp to within 1 %; 50 Hz/s are allowed (SR-23)
 _START_CURRENT_MA = const(950)  # PR-04 allows 1.2 A; the rest is the estimate's error
 _RUN_CURRENT_MA = const(1500)
 _WAKE_TICKS = const(17)

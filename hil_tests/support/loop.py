@@ -23,7 +23,7 @@ board_constants = firmware_module("pen.board")
 TICK_NS = 1e6
 SAMPLE_NS = 165e3  # one conversion of the motor current
 FILTER_NS = 230e3  # delay of the glitch filter
-START_RAMP_MHZ, RUN_RAMP_MHZ = 2500, 50
+START_RAMP_MHZ, RUN_RAMP_MHZ = 2500, 49
 START_LIMIT_MA, RUN_LIMIT_MA = 950, 1500
 
 

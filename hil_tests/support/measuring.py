@@ -32,8 +32,8 @@ FIGURES: Mapping[tuple[str, str], tuple[float, str]] = {
         "goal of the project: 80 KiB, and a run never ends for want of memory",
     ),
     ("PR-07", "heap_growth_bytes"): (
-        256,
-        "goal of the project: no growth; what is kept once is a few small objects",
+        1536,
+        "goal of the project: one buffer of the file system, kept once; no growth",
     ),
 }
 """Goals of the project: stricter than any requirement, or beside them. They have no entry in requirements.toml."""
