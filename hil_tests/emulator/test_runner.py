@@ -221,7 +221,7 @@ def test_the_time_limit_ends_a_run(make: Callable[..., Runner]) -> None:
         step("wait", after_s=0.1) + step("assert", quantity="rate_hz", relation=">=", value=0.0, over_s=9.0)
     ).run()
     assert record.device_s == pytest.approx(8.0, abs=1e-6)
-    assert not record.complete and "limit of 4 s" in record.stopped_because
+    assert not record.complete and "limit of 8 s" in record.stopped_because
     assert record.exit_code == 2
 
 

@@ -254,5 +254,6 @@ def test_a_part_that_breaks_while_the_motor_runs_stops_it_within_60_s(
         return braked_ns(pen, broken_ns) / 1e9, pen.telemetry.fault
 
     seen_s, fault = in_fork(run, pens.ready())
-    assert fault == broken.fault
+    # A cell that the program needs takes the program down; then the watchdog restarts the pen into its safe state.
+    assert fault in (broken.fault, "watchdog reset")
     measure("SR-26", "cycle_s", seen_s, f"{broken} broken while the motor runs, until it brakes")

@@ -59,7 +59,9 @@ def test_every_rate_of_the_range_is_accepted_and_every_other_refused(pens: Pens)
         answers = {}
         for rate_hz in asked:
             accepted = pen.request(messages.SET_RATE, rate_hz).refused is None
-            pen.run_for(70 * MS)  # two telemetry frames, and a collection of garbage
+            pen.run_for(45 * MS)  # two telemetry frames
+            if accepted:  # storing the setting may take the pen some more
+                pen.run_until(lambda hz=rate_hz: pen.telemetry.set_hz == hz, 400 * MS, MS)  # type: ignore[misc]
             assert pen.telemetry is not None
             answers[rate_hz] = (accepted, pen.telemetry.set_hz)
         return answers
