@@ -24,7 +24,7 @@ LEASE_MS = 60_000
 WATCHING_MS, PAUSING_MS = 20, 1_000  # telemetry in a run and in a pause
 STEP_UM = round(1e3 * float(LIMIT("PR-05", "depth_step_mm")))
 RATE_HZ = 100
-FIRST_UM = 10 * STEP_UM
+FIRST_UM = 20 * STEP_UM  # deep enough that skin is noticed in a run that begins on it (SR-13)
 SETTLE_S = 3.0  # after a change of settings, until nothing waits for the flash: what waits is in the heap
 WARM_RUNS = 2  # what a session allocates once is there after them
 # Steps of the depth by the buttons before each run but the first: deeper and shallower.
@@ -91,6 +91,7 @@ def _run(pen: EmulatedPen, s: float, seen: dict[str, list[Any]]) -> None:
     _pass_time(pen, s / 2, WATCHING_MS)
     assert (state(pen), fault(pen)) == ("running", "none"), (pen.telemetry, status(pen))
     pen.lift()
+    pen.run_for(300 * MS)
     pen.release()
     seen["run_s"].append((pen.now_ns - pressed_ns) / S)
     pen.run_for(500 * MS)
