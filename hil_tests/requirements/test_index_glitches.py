@@ -223,4 +223,4 @@ def test_a_pen_without_glitch_filter_is_noticed(pens: Pens) -> None:
 
     changed: Callable[[EmulatedPen], float] = run
     ratio = in_fork(changed, pens.ready(firmware=firmware))
-    assert not math.isclose(ratio, 1.0, rel_tol=0.2)
+    assert not math.isclose(ratio, 1.0, rel_tol=0.1)

@@ -109,7 +109,7 @@ def test_the_reported_temperature_is_that_of_the_nose(pens: Pens) -> None:
 
     def show(pen: EmulatedPen, nose_c: float) -> float:
         pen.set_nose_c(nose_c)
-        pen.run_for(1200 * MS)
+        pen.run_for(2_500 * MS)
         return status(pen).nose_c - nose_c
 
     for seed in (0, 1, 2):

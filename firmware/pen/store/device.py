@@ -20,7 +20,7 @@ from pen.store.store import Store
 
 _GPIO_IN = const(0xD000_0004)
 _RUN_N = 1 << PIN_RUN_N
-_REST_MS = const(150)
+_REST_MS = const(200)
 _ERASE = const(6)
 _PROGRAM_BYTES = const(256)
 _ENOENT = const(2)
@@ -34,7 +34,7 @@ _WRITING_MS = const(2_000)  # one change may take two sector erases of up to 400
 class GuardedFlash:
     """`may_write()` says whether the drive rests; the permission line is read besides. `blocked` counts refusals.
 
-    After permission was seen it takes 150 ms of rest: a braked motor stops in 60 ms at most, and then the spring swings
+    After permission was seen it takes 200 ms of rest: a braked motor stops in 60 ms at most, and then the spring swings
     the cam to its resting place. `open` has to be asked in every pass of the main loop while the drive is awake.
     """
 

@@ -270,6 +270,10 @@ class Store:
                 log.add(SETTINGS_CHANGED)
         self._judge()
 
+    def keep_watch(self):
+        """In every pass while the drive is awake: the guard sees whether the motor has permission."""
+        return self._files.may_write
+
     def flush(self):
         """Store every waiting event now. Returns None, or the reason why they are not stored."""
         while self.log.pending:
