@@ -198,6 +198,8 @@ class App:
         lines, self._lines = self._lines, quiet.lines(INPUT_MASK)
         self.feed()
         awake = self.drive.awake
+        if awake:
+            self.store.keep_watch()
         if lines != self._lines and not awake:
             turn = _EVERYBODY  # else a press that comes just before a pass for the host is not seen
         besides = _MONITOR if awake and self._turn & 1 else _NOBODY
