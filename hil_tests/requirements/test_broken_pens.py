@@ -18,7 +18,7 @@ from needlepen.link.client import messages
 DETECT_MS = float(LIMIT("SR-26", "clock_detect_ms"))
 CYCLE_MS = 1e3 * float(LIMIT("SR-26", "cycle_s"))
 BOOT_MS = 4_500.0
-UNUSED_RAM = 0x2003FF00  # the second core's stack
+UNUSED_RAM = 0x20040C00  # the second core's stack, in scratch X; the heap ends at 0x20040000
 TURN_LIMIT = 0.25  # a proof of a dead channel may turn the cam a little; it swings back
 
 
