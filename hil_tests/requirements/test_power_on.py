@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 from support.bench import CELLS_V, LIMIT, MS, Pens, held_since, never_driven, press, record_pin
 from support.forks import each_in_fork, in_fork
+from support.known import MAIN_LOOP_PHASE
 from support.measuring import Measure
 
 from needlepen.emulator.pen import EmulatedPen
@@ -104,6 +105,7 @@ def _held_at_boot(pens: Pens, cases: list[tuple[float, float]]) -> list[bool]:
     return each_in_fork(pen, _release_for, cases)
 
 
+@MAIN_LOOP_PHASE
 def test_a_trigger_held_at_boot_counts_only_after_200_ms_of_release(pens: Pens) -> None:
     """At every phase of the 20 ms main loop. A little later than 200 ms it has to count, or the pen looks dead."""
     phases_ms = [5.0 * k for k in range(4)]
