@@ -17,6 +17,6 @@ SPRING_AGAINST_SKIN = pytest.mark.xfail(
 
 MAIN_LOOP_PHASE = pytest.mark.xfail(
     date.today() < date(2027, 3, 31),
-    reason="test: passes or fails with the phase of the main loop, which each change of the firmware shifts; not traced "
-    "yet (by 2027-03-31)",
+    reason="test: passes or fails with the phase of the main loop, which each change of the firmware shifts; not "
+    "traced yet (by 2027-03-31)",
 )
