@@ -131,6 +131,8 @@ class App:
                 or self.sequence.parking
                 or self.supervisor.state not in _RESTING
             ):
+                if not self.drive.awake:
+                    self.panel.advance(now_ms, False)  # its turn comes too seldom for its rhythms
                 if not self._glance():
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._turn += 1
@@ -196,6 +198,7 @@ class App:
     def _pass(self, now_ms, turn):
         """Look at the part whose `turn` it is and at those that are busy, decide, answer the host, show."""
         lines, self._lines = self._lines, quiet.lines(INPUT_MASK)
+        self.sequence.look_at_trigger()
         self.feed()
         awake = self.drive.awake
         if awake:

@@ -63,10 +63,7 @@ class Sequence:
         """One pass. `blockers`: those of the parts."""
         app = self._app
         s, drive, trigger = app.supervisor, app.drive, app.trigger
-        pressed = not app.trigger_n()
-        counts = trigger.update(now_ms, pressed, time.ticks_diff)
-        if pressed and (s.state < IDLE or s.state == SAFE):
-            trigger.demand_release(now_ms)  # pressed before the pen was ready: not meant as a start
+        pressed, counts = self.look_at_trigger()
         starting = pressed and s.state in (ARMED, SERVICE) and trigger.released
         if starting or app.axis.wants_drive:
             drive.wake(starting)  # while the press is debounced; while the depth moves, the tick watches it
@@ -95,6 +92,19 @@ class Sequence:
             app.panel.beep(SOUND_REFUSED)
         if s.state != self._state:
             self._entered(now_ms)
+
+    def look_at_trigger(self):
+        """(pressed, whether that counts). Also called at the begin of a pass and between the tests of the boot: the
+        more often, the sooner a release is known, and the shorter a press that is missed.
+        """
+        app, trigger = self._app, self._app.trigger
+        pressed = not app.trigger_n()
+        read_ms = time.ticks_ms()  # a pass may have begun tens of ms ago
+        counts = trigger.update(read_ms, pressed, time.ticks_diff)
+        state_now = app.supervisor.state
+        if pressed and (state_now < IDLE or state_now == SAFE):
+            trigger.demand_release(read_ms)  # pressed before the pen was ready: not meant as a start
+        return pressed, counts
 
     @property
     def parking(self):
@@ -184,6 +194,7 @@ class Sequence:
         """
         app = self._app
         app.feed()
+        self.look_at_trigger()
         now_ms = time.ticks_ms()
         if not self._homing and time.ticks_diff(now_ms, self._read_ms) >= _READ_MS:
             app.cartridge.poll(now_ms, False)
@@ -232,7 +243,7 @@ class Sequence:
         if fault == DEPTH_RUNAWAY:
             fault = app.axis.stopped_fault()
         ordinary = fault == NONE and not self._note
-        app.trigger.demand_release(now_ms, STOP_RELEASE_MS if ordinary else SR11_RELEASE_MS)
+        app.trigger.demand_release(time.ticks_ms(), STOP_RELEASE_MS if ordinary else SR11_RELEASE_MS)
         app.supervisor.stopped(fault, self._note or NOTE_RELEASED, now_ms)
 
     def _ended(self, now_ms):

@@ -6,6 +6,7 @@ from pen.limits import SR11_RELEASE_MS
 
 _DEBOUNCE_MS = const(15)
 STOP_RELEASE_MS = const(30)
+_ROUNDING_MS = const(2)  # two times in whole ms, each up to 1 ms from its reading
 
 
 class Trigger:
@@ -31,11 +32,14 @@ class Trigger:
         return self._released_once
 
     def update(self, now_ms, pressed, elapsed_ms):
-        """Take the level at `now_ms`; True while a press counts. `elapsed_ms(later, earlier)` compares times."""
+        """Take the level that was read at `now_ms`, not at the begin of a pass; True while a press counts.
+
+        `elapsed_ms(later, earlier)` compares times.
+        """
         if pressed != self._level:
             self._level = pressed
             self._since_ms = now_ms
         stood_ms = elapsed_ms(now_ms, self._since_ms)
-        if not pressed and stood_ms >= self._needed_ms:
+        if not pressed and stood_ms >= self._needed_ms + _ROUNDING_MS:
             self._released_once = True
         return pressed and self._released_once and stood_ms >= _DEBOUNCE_MS

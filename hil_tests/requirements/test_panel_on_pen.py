@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from support.bench import LIMIT, MS, Pens, start
 from support.forks import each_in_fork, in_fork
-from support.known import MAIN_LOOP_PHASE
 from support.measuring import Measure
 from support.monitoring import fault, state
 
@@ -210,7 +209,6 @@ def _fits(spans: list[tuple[float, bool]], pattern_ms: tuple[int, ...]) -> bool:
 ENTRIES = ("idle_no_cartridge", "idle_external_power", "armed", "running", "safe", "service")
 
 
-@MAIN_LOOP_PHASE
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_pixel_of_the_whole_pen_shows_what_the_table_says_and_nothing_else(
     pens: Pens, entry: str

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 from support.bench import CELLS_V, LIMIT, MS, Pens, held_since, never_driven, press, record_pin
 from support.forks import each_in_fork, in_fork
-from support.known import MAIN_LOOP_PHASE
 from support.measuring import Measure
 
 from needlepen.emulator.pen import EmulatedPen
@@ -105,12 +104,12 @@ def _held_at_boot(pens: Pens, cases: list[tuple[float, float]]) -> list[bool]:
     return each_in_fork(pen, _release_for, cases)
 
 
-@MAIN_LOOP_PHASE
 def test_a_trigger_held_at_boot_counts_only_after_200_ms_of_release(pens: Pens) -> None:
-    """At every phase of the 20 ms main loop. A little later than 200 ms it has to count, or the pen looks dead."""
-    phases_ms = [5.0 * k for k in range(4)]
-    widths_ms = [1.0, RELEASE_MS / 2, RELEASE_MS - 10, RELEASE_MS - 1, 1.25 * RELEASE_MS]
-    cases = [(phase, width) for width in widths_ms for phase in phases_ms]
+    """At many phases of the main loop and of what it does at rest within a second. A little later than 200 ms it has to
+    count, or the pen looks dead.
+    """
+    widths_ms = {1.0: 4, RELEASE_MS / 2: 4, RELEASE_MS - 10: 10, RELEASE_MS - 1: 80, 1.25 * RELEASE_MS: 30}
+    cases = [(1_096.0 / count * k, width) for width, count in widths_ms.items() for k in range(count)]
     for case, driven in zip(cases, in_fork(_held_at_boot, pens, cases), strict=True):
         assert driven == (case[1] >= RELEASE_MS), (
             f"released for {case[1]} ms, {case[0]} ms into the loop: {driven}"

@@ -14,9 +14,3 @@ SPRING_AGAINST_SKIN = pytest.mark.xfail(
     reason="design: with the assumed spring and skin friction a braked pen leaves needles in skin near their deepest "
     "point, and the trigger gate forbids driving them out; needs a stronger spring or another gate (by 2027-06-30)",
 )
-
-MAIN_LOOP_PHASE = pytest.mark.xfail(
-    date.today() < date(2027, 3, 31),
-    reason="test: passes or fails with the phase of the main loop, which each change of the firmware shifts; not "
-    "traced yet (by 2027-03-31)",
-)
