@@ -6,10 +6,10 @@ The supervisor decides; this module carries it out with the parts and tells it w
 import gc
 import time
 
-from machine import Pin
+from machine import Pin, mem32
 from micropython import const
 
-from pen.board import PIN_TDC
+from pen.board import PIN_TDC, PIN_TRIGGER_N
 from pen.control import state
 from pen.events import (
     DEPTH_SET as EVENT_DEPTH_SET,
@@ -39,6 +39,8 @@ from pen.states import (
 from pen.supervisor import DO_REFUSE, DO_START, DO_TEST
 from pen.trigger import STOP_RELEASE_MS
 
+_INTR = const(0x4001_40F0 + 4 * (PIN_TRIGGER_N >> 3))  # INTRn: edges are kept until written (datasheet 2.19.6.1)
+_TRIGGER_FELL = const(1 << (4 * (PIN_TRIGGER_N & 7) + 2))
 _SERVE_MS = const(10)
 _TURNING = const(-1)
 _READ_MS = const(2)  # between two slices of reading the cartridge
@@ -95,15 +97,18 @@ class Sequence:
 
     def look_at_trigger(self):
         """(pressed, whether that counts). Also called at the begin of a pass and between the tests of the boot: the
-        more often, the sooner a release is known, and the shorter a press that is missed.
+        more often, the sooner a release is known. The pin's edge detector keeps a press that comes between two looks.
         """
-        app, trigger = self._app, self._app.trigger
+        app = self._app
+        touched = mem32[_INTR] & _TRIGGER_FELL
+        if touched:
+            mem32[_INTR] = _TRIGGER_FELL
         pressed = not app.trigger_n()
         read_ms = time.ticks_ms()  # a pass may have begun tens of ms ago
-        counts = trigger.update(read_ms, pressed, time.ticks_diff)
+        counts = app.trigger.update(read_ms, pressed, time.ticks_diff, touched)
         state_now = app.supervisor.state
-        if pressed and (state_now < IDLE or state_now == SAFE):
-            trigger.demand_release(read_ms)  # pressed before the pen was ready: not meant as a start
+        if (pressed or touched) and (state_now < IDLE or state_now == SAFE):
+            app.trigger.demand_release(read_ms)  # pressed before the pen was ready: not meant as a start
         return pressed, counts
 
     @property
@@ -153,6 +158,7 @@ class Sequence:
             fault = end.value
         self._tests = None
         app = self._app
+        self.look_at_trigger()  # as long as a press is one that came too early
         self._tested = self._tested or fault == NONE
         app.supervisor.tested(fault, now_ms)
         if not app.ready_ms:

@@ -31,12 +31,13 @@ class Trigger:
         """True once the trigger has been up long enough for a press to count."""
         return self._released_once
 
-    def update(self, now_ms, pressed, elapsed_ms):
+    def update(self, now_ms, pressed, elapsed_ms, touched=False):
         """Take the level that was read at `now_ms`, not at the begin of a pass; True while a press counts.
 
-        `elapsed_ms(later, earlier)` compares times.
+        `touched`: it was pressed since the last time, even if it is up again. `elapsed_ms(later, earlier)` compares
+        times.
         """
-        if pressed != self._level:
+        if pressed != self._level or (touched and not pressed):
             self._level = pressed
             self._since_ms = now_ms
         stood_ms = elapsed_ms(now_ms, self._since_ms)

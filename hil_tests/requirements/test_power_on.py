@@ -116,6 +116,36 @@ def test_a_trigger_held_at_boot_counts_only_after_200_ms_of_release(pens: Pens) 
         )
 
 
+@pytest.mark.parametrize("pressed_ms", [12.0, 60.0])
+def test_a_press_during_the_tests_of_the_boot_asks_for_a_new_release(pens: Pens, pressed_ms: float) -> None:
+    """Up at power-on, pressed however shortly before the pen is ready, then up for half of the time: no start."""
+
+    def briefly_up(pen: EmulatedPen, up_at_ms: float) -> tuple[bool, bool]:
+        pen.run_for(up_at_ms * MS)
+        pen.press()
+        pen.run_for(pressed_ms * MS)
+        pen.release()
+        pen.run_for(25 * MS)  # until telemetry shows a state after the release
+        too_early = pen.telemetry is None or pen.telemetry.state in ("boot", "self_test")
+        pen.run_for((RELEASE_MS / 2 - 25) * MS)
+        begun = pen.physics.peek(pen.now_ns).strokes
+        pen.press()  # in the middle of a proof of the trigger gate it lets 0.34 ms of drive through: not a stroke
+        pen.run_for(400 * MS)
+        return too_early, abs(pen.physics.peek(pen.now_ns).strokes - begun) >= 1
+
+    def boot() -> list[tuple[bool, bool]]:
+        pen = pens.new()
+        pen.connect()
+        return each_in_fork(pen, briefly_up, at_ms)
+
+    at_ms = [23.0 * k for k in range(60)]
+    seen = dict(zip(at_ms, in_fork(boot), strict=True))
+    assert [ms for ms, (too_early, driven) in seen.items() if too_early and driven] == []
+    early = sum(too_early for too_early, _ in seen.values())
+    assert 20 <= early < len(at_ms), "the sweep reaches over the end of the tests"
+    assert any(driven for _, driven in seen.values()), "a pen that is ready starts"
+
+
 def test_a_bouncing_contact_is_no_release(pens: Pens) -> None:
     """The 200 ms start afresh with each contact."""
 
