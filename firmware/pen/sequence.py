@@ -39,7 +39,8 @@ from pen.states import (
 from pen.supervisor import DO_REFUSE, DO_START, DO_TEST
 from pen.trigger import STOP_RELEASE_MS
 
-_INTR = const(0x4001_40F0 + 4 * (PIN_TRIGGER_N >> 3))  # INTRn: edges are kept until written (datasheet 2.19.6.1)
+# INTRn keeps each edge of a pin until it is written, whether it may interrupt or not (RP2040 datasheet 2.19.3).
+_INTR = const(0x4001_40F0 + 4 * (PIN_TRIGGER_N >> 3))
 _TRIGGER_FELL = const(1 << (4 * (PIN_TRIGGER_N & 7) + 2))
 _SERVE_MS = const(10)
 _TURNING = const(-1)

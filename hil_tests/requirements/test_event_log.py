@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
 from needlepen.records.log import LoggedEvent, gaps
 
-CUTS = 12
+CUTS = 16
 SEED = 4_711
 
 
@@ -56,15 +57,17 @@ def test_nothing_is_written_to_flash_while_the_motor_turns(pens: Pens, rate_hz: 
     assert names.count("RUN_ENDED") == 3, "each run left its record"
 
 
-AWAKE = "        if awake or not allowed"
+WATCH = "        return self._files.may_write\n\n    def flush"
 WRITE = {
-    "files": """            try:
-                open("/evil", "w").close()
-            except OSError:
-                pass
+    "files": """\
+try:
+    open("/evil", "w").close()
+except OSError:
+    pass
 """,
-    "rp2.Flash": """            import rp2
-            rp2.Flash().writeblocks(340, bytes(256), 0)
+    "rp2.Flash": """\
+import rp2
+rp2.Flash().writeblocks(340, bytes(256), 0)
 """,
 }
 
@@ -72,7 +75,7 @@ WRITE = {
 def _writing(pens: Pens, how: str) -> Any:
     """Firmware that writes in each pass while the drive is awake."""
     name = "writes_" + how.replace(".", "_")
-    return pens.variant(name, {"pen/store/store.py": (AWAKE, "        if awake:\n" + WRITE[how] + AWAKE)})
+    return pens.variant(name, {"pen/store/store.py": (WATCH, indent(WRITE[how], " " * 8) + WATCH)})
 
 
 def test_a_module_that_writes_files_during_a_run_is_stopped_and_told_of(pens: Pens) -> None:
@@ -84,7 +87,7 @@ def test_a_module_that_writes_files_during_a_run_is_stopped_and_told_of(pens: Pe
     seen, events = in_fork(case, pens.ready(firmware=_writing(pens, "files")))
     assert not [operation for operation in seen if operation[2]]
     assert {"WRITE_BLOCKED", "RUN_ENDED"} <= {e.name for e in events}
-    assert next(e for e in events if e.name == "WRITE_BLOCKED").values[0] >= 1
+    assert max(e.values[0] for e in events if e.name == "WRITE_BLOCKED") > 10, "one in each pass of the run"
 
 
 def test_a_write_past_the_guard_is_noticed(pens: Pens) -> None:
@@ -136,7 +139,7 @@ def _last(pen: EmulatedPen) -> LoggedEvent:
 
 
 def _cut_in_run(pen: EmulatedPen, at_ms: float) -> tuple[list[LoggedEvent], list[LoggedEvent]]:
-    """A run that ends in a stall; the power goes at some time after the press. The log before, and after the boot."""
+    """A run that a jam ends; the power goes at some time after the press. The log before, and after the boot."""
     before = pen_log(pen)
     begun_ns = press(pen, 100)
     pen.cut_power(at_ns=begun_ns + at_ms * MS)
@@ -154,7 +157,7 @@ def _cut_in_run(pen: EmulatedPen, at_ms: float) -> tuple[list[LoggedEvent], list
 
 def test_a_power_cut_at_any_time_of_a_run_loses_at_most_its_record(pens: Pens, measure: Measure) -> None:
     """The press, the run, the fault and its writing: the log before stays, the gap shows at the boot."""
-    times_ms = [20.0 + 480.0 * k / (CUTS - 1) for k in range(CUTS)]
+    times_ms = [20.0 + 660.0 * k / (CUTS - 1) for k in range(CUTS)]
 
     def sweep(pen: EmulatedPen) -> list[Any]:
         pen.run_for(2_000 * MS)
@@ -168,7 +171,7 @@ def test_a_power_cut_at_any_time_of_a_run_loses_at_most_its_record(pens: Pens, m
         numbers = {e.sequence for e in after}
         assert {e.sequence for e in before} <= numbers, f"{at_ms} ms: stored events are gone"
         boots = [e for e in after if e.name == "BOOT"]
-        stored = [e for e in after if e.name == "FAULT" and "stall" in e.text]
+        stored = [e for e in after if e.name == "FAULT"]
         known = len(boots) == 2 and (boots[-1].values[1] == 1 or stored)
         assert known, f"{at_ms} ms: the boot does not know of the run"
         assert all(g.at_boot for g in gaps(after)) and gaps(after)

@@ -129,9 +129,9 @@ def test_a_10_khz_burst_moves_the_rate_by_at_most_5_pct(
         start(pen, rate_hz, needles=needles)
         return each_in_fork(pen, _burst, [(width, mode) for width in widths_us])
 
-    # Pulses of 30 us that also blank the line shift its edges by a tenth of a stroke at 150 Hz. The pen then takes
-    # them for an overspeed and stops: test_a_burst_that_leaves_little_of_the_signal_ends_safely.
-    widths_us = (1.0, 5.0, 20.0) if (rate_hz, mode) == (150, "xor") else (1.0, 5.0, 20.0, 30.0)
+    # At 150 Hz in skin, pulses of 30 us that also blank the line shift its edges by a tenth of a stroke. The pen then
+    # takes them for an overspeed and stops: test_a_burst_that_leaves_little_of_the_signal_ends_safely.
+    widths_us = (1.0, 5.0, 20.0) if (rate_hz, mode, needles) == (150, "xor", 24) else (1.0, 5.0, 20.0, 30.0)
     true_pct, told_pct = {}, {}
     for width_us, (trace, state, heard) in zip(widths_us, in_fork(sweep, pens.ready()), strict=True):
         assert state == "running", f"{mode}, {width_us} us: {state}"
@@ -212,15 +212,15 @@ def test_a_dead_index_line_is_a_stall(pens: Pens, measure: Measure, rate_hz: int
 
 
 def test_a_pen_without_glitch_filter_is_noticed(pens: Pens) -> None:
-    """A test of the tests: a filter of two samples lets the burst through."""
+    """A test of the tests: a filter of two samples lets the burst through. The pen then sees too few strokes."""
     firmware = pens.variant("no_filter", {"pen/pio_programs.py": ("    set(x, 21)\n", "    set(x, 0)\n")})
 
     def run(pen: EmulatedPen) -> float:
         start(pen, 100)
         clean = record_pin(pen, "INDEX_CLEAN")
-        _burst(pen, (30.0, "xor"))
+        _burst(pen, (5.0, "xor"))
         return len(clean) / (2 * PULSES * 100 * (BURST_MS + 100) / 1e3)
 
     changed: Callable[[EmulatedPen], float] = run
     ratio = in_fork(changed, pens.ready(firmware=firmware))
-    assert not math.isclose(ratio, 1.0, rel_tol=0.1)
+    assert not math.isclose(ratio, 1.0, rel_tol=0.2)
