@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from needlepen import paths
+from needlepen import toml_tables
 from needlepen.errors import UsageError
 
 FILE = "events.toml"
@@ -48,23 +47,13 @@ def load(folder: Path | None = None) -> Mapping[str, Event]:
 
     Raises UsageError, one line, if the file cannot be used.
     """
-    path = paths.firmware_file(FILE, folder)
-    try:
-        return _parse(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}); no log can be read without it") from None
+    return _parse(*toml_tables.read(FILE, folder, "no log can be read without it"))
 
 
 @cache
 def _parse(text: str, where: str) -> Mapping[str, Event]:
-    try:
-        events = TypeAdapter(dict[_Name, Event]).validate_python(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not valid TOML: {error}; correct the syntax there") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{where}: {place}: {first['msg']}") from None
+    validate = TypeAdapter(dict[_Name, Event]).validate_python
+    events = toml_tables.validated(validate, toml_tables.parse(text, where), where)
     numbers = [event.number for event in events.values()]
     twice = sorted({n for n in numbers if numbers.count(n) > 1})
     if twice:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from needlepen import paths
+from needlepen import paths, toml_tables
 from needlepen.errors import UsageError
 
 Limit = int | float
@@ -97,10 +96,7 @@ def load(path: Path | None = None) -> Requirements:
 
 @cache
 def _load_text(path: str, text: str) -> Requirements:
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}; correct the syntax there") from None
+    data = toml_tables.parse(text, path)
     problems = [f"{path}: {problem}" for key, entry in data.items() for problem in _problems(key, entry)]
     if problems:
         raise UsageError("\n".join(problems))

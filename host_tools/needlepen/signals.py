@@ -6,15 +6,14 @@ the operator sees.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from needlepen import paths, supervision
+from needlepen import supervision, toml_tables
 from needlepen.errors import UsageError
 from needlepen.supervision import Condition, Supervision
 
@@ -154,23 +153,10 @@ def load(folder: Path | None = None) -> Signals:
 
     Raises UsageError, one line, if the file cannot be used.
     """
-    path = paths.firmware_file(FILE, folder)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}); pixel and buzzer are made from it") from None
-    return parse(text, str(path))
+    return parse(*toml_tables.read(FILE, folder, "pixel and buzzer are made from it"))
 
 
 @cache
 def parse(text: str, where: str = FILE) -> Signals:
     """The signals in a TOML text. Raises UsageError, one line that begins with `where`."""
-    try:
-        return Signals.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not valid TOML: {error}; correct the syntax there") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
-        raise UsageError(f"{where}: {f'{place}: ' if place else ''}{reason}") from None
+    return toml_tables.validated(Signals.model_validate, toml_tables.parse(text, where), where)

@@ -6,16 +6,14 @@ are the documentation and every text with which the host explains what a pen rep
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from needlepen import paths, requirements
-from needlepen.errors import UsageError
+from needlepen import requirements, toml_tables
 
 Text = Annotated[str, Field(min_length=1)]
 RequirementId = Annotated[str, Field(pattern=r"^(PR|SR|CR)-\d{2}$")]
@@ -151,24 +149,14 @@ def load(folder: Path | None = None) -> Supervision:
 
     Raises UsageError, one line, if they cannot be used.
     """
-    texts = []
-    for name in ("states.toml", "faults.toml"):
-        path = paths.firmware_file(name, folder)
-        try:
-            texts.append(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path}: cannot be read ({error}); the supervisor is made from it") from None
-    return _parse(str(folder or paths.firmware_dir()), *texts)
+    states, faults = (
+        toml_tables.read(name, folder, "the supervisor is made from it")
+        for name in ("states.toml", "faults.toml")
+    )
+    return _parse(states, faults)
 
 
 @cache
-def _parse(folder: str, states: str, faults: str) -> Supervision:
-    try:
-        data: dict[str, Any] = {**tomllib.loads(states), "faults": tomllib.loads(faults)}
-        return Supervision.model_validate(data)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{folder}: states.toml or faults.toml is not valid TOML: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{folder}: states.toml or faults.toml: {place}: {first['msg']}") from None
+def _parse(states: tuple[str, str], faults: tuple[str, str]) -> Supervision:
+    data = {**toml_tables.parse(*states), "faults": toml_tables.parse(*faults)}
+    return toml_tables.validated(Supervision.model_validate, data, f"{states[1]} or {faults[1]}")

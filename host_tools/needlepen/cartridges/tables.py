@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from needlepen import paths, requirements
+from needlepen import requirements, toml_tables
 from needlepen.errors import UsageError
 
 TYPES_FILE = "cartridges.toml"
@@ -144,21 +143,9 @@ def _unique(what: str, numbers: list[int]) -> None:
 
 
 def _text(name: str, folder: Path | None) -> tuple[str, str]:
-    path = paths.firmware_file(name, folder)
-    try:
-        return path.read_text(encoding="utf-8"), str(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read ({error}); the pen's tables are made from it") from None
+    return toml_tables.read(name, folder, "the pen's tables are made from it")
 
 
 @cache
 def _parse(model: type[Any], text: str, where: str) -> Any:
-    try:
-        return model.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not valid TOML: {error}; correct the syntax there") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        reason = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
-        raise UsageError(f"{where}: {f'{place}: ' if place else ''}{reason}") from None
+    return toml_tables.validated(model.model_validate, toml_tables.parse(text, where), where)
