@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.axis_pen import MS, AxisPen, Coils, axis_firmware
+from support.axis_pen import MS, AxisPen, Coils
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 
@@ -21,19 +21,6 @@ TOP_UM = round(1e3 * float(LIMIT("PR-05", "depth_max_mm")))
 GRID_UM = round(1e3 * float(LIMIT("PR-05", "depth_step_mm")))
 STARTS_UM = (0.0, 7.0, 50.0, 103.0, 740.0, 1500.0, 2500.0)
 profile = firmware_module("pen.axis_profile")
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return axis_firmware(tmp_path_factory.mktemp("axis"))
-
-
-@pytest.fixture(scope="module")
-def homed(runtime: Path, firmware: Path) -> AxisPen:
-    """A pen that stands at 0.00 mm. Fork before changing it."""
-    pen = AxisPen(runtime, firmware, seed=3)
-    pen.home()
-    return pen
 
 
 def _full_moves(runtime: Path, firmware: Path, seed: int) -> dict[str, float]:

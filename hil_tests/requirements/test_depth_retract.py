@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.axis_pen import MS, AxisPen, Report, axis_firmware
+from support.axis_pen import MS, AxisPen, Report
 from support.forks import each_in_fork, in_fork
 
 from needlepen.firmware_modules import firmware_module
@@ -15,23 +14,6 @@ from needlepen.firmware_modules import firmware_module
 faults = firmware_module("pen.faults")
 IN_MM = 0.05  # what is left of the way home: two steps, and the place of the switch
 LONGEST_MS = 1500
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return axis_firmware(tmp_path_factory.mktemp("axis"))
-
-
-@pytest.fixture(scope="module")
-def homed(runtime: Path, firmware: Path) -> AxisPen:
-    """A pen that stands at 0.00 mm. Fork before changing it."""
-    pen = AxisPen(runtime, firmware, seed=3)
-    pen.home()
-    return pen
-
-
-def _each(pen: AxisPen, fn: Any, cases: list[Any]) -> list[Any]:
-    return each_in_fork(pen, fn, cases)
 
 
 Broken = tuple[str, str, Any]
@@ -68,7 +50,7 @@ def test_the_needles_come_in_whatever_is_broken(
 ) -> None:
     """From rest and in the middle of a move; with a dead sensor by the switch, with a dead switch by the count."""
     cases = [(broken, um, goal_um) for um in (100, 1500, 2500) if um != goal_um]
-    for case, (out_mm, report) in zip(cases, in_fork(_each, homed, _retracted, cases), strict=True):
+    for case, (out_mm, report) in zip(cases, in_fork(each_in_fork, homed, _retracted, cases), strict=True):
         assert out_mm <= IN_MM, (case, report)
         assert not report.moving and not report.homed and report.took_ms < LONGEST_MS, (case, report)
 
@@ -91,7 +73,9 @@ def _stops_at_once(pen: AxisPen, after_ms: int) -> tuple[float, float]:
 
 def test_a_retraction_turns_a_move_around_at_once(homed: AxisPen) -> None:
     cases = [40, 80, 120, 160]
-    for ms, (further_mm, at_mm) in zip(cases, in_fork(_each, homed, _stops_at_once, cases), strict=True):
+    for ms, (further_mm, at_mm) in zip(
+        cases, in_fork(each_in_fork, homed, _stops_at_once, cases), strict=True
+    ):
         print(f"{ms} ms into the move, at {at_mm:.2f} mm: {further_mm:.3f} mm further out")
         assert further_mm < 0.15, "what 10 mm/s is in 10 ms, and the swing of the rotor"
 
@@ -123,14 +107,14 @@ def test_home_is_found_with_a_sound_switch_and_a_sound_sensor_only(
     homed: AxisPen, broken: Broken, fault: str
 ) -> None:
     cases = [([broken], um) for um in (0, 300, 800, 2500)]
-    for case, (out_mm, report) in zip(cases, in_fork(_each, homed, _home_with, cases), strict=True):
+    for case, (out_mm, report) in zip(cases, in_fork(each_in_fork, homed, _home_with, cases), strict=True):
         assert report.fault == getattr(faults, fault) and not report.homed, (case, report)
         assert out_mm <= IN_MM, (case, report)
 
 
 def test_a_blocked_axis_does_not_pass_for_homed(homed: AxisPen) -> None:
     cases = [([("depth_stepper", kind, None)], um) for kind in ("stuck", "off") for um in (0, 800)]
-    for case, (_, report) in zip(cases, in_fork(_each, homed, _home_with, cases), strict=True):
+    for case, (_, report) in zip(cases, in_fork(each_in_fork, homed, _home_with, cases), strict=True):
         assert report.fault == faults.DEPTH_HOME and not report.homed, (case, report)
 
 
@@ -188,5 +172,5 @@ def _hung(pen: AxisPen, case: tuple[str, int]) -> tuple[float, bool, int | None]
 
 def test_a_hung_cpu_cannot_take_the_needles_beyond_the_set_depth(homed: AxisPen) -> None:
     cases = [(cpu, words) for cpu in ("halted", "spinning") for words in (2, 10, 25)]
-    for case, (most_mm, moving, _) in zip(cases, in_fork(_each, homed, _hung, cases), strict=True):
+    for case, (most_mm, moving, _) in zip(cases, in_fork(each_in_fork, homed, _hung, cases), strict=True):
         assert most_mm < 1.5 + 0.1 and not moving, (case, most_mm)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import pytest
-from support.axis_pen import MS, AxisPen, Coils, Report, axis_firmware
+from support.axis_pen import MS, AxisPen, Coils, Report
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 
@@ -24,14 +23,6 @@ EDGE_CODES = 6  # 7.5 um: half of it is the noise of a mean of 8
 PHASES_MS = (30.0, 33.3, 36.9, 38.6)
 CHANNEL = 1
 WINDOW = "print(control.state[places.DEPTH_LOW_SUM], control.state[places.DEPTH_HIGH_SUM], axis.sensor.sum)"
-
-
-@pytest.fixture(scope="module")
-def homed(runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> AxisPen:
-    """A pen that stands at 0.00 mm. Fork before changing it."""
-    pen = AxisPen(runtime, axis_firmware(tmp_path_factory.mktemp("axis")), seed=3)
-    pen.home()
-    return pen
 
 
 def reaction_ms(pen: AxisPen, since_ns: float) -> float:
@@ -63,17 +54,13 @@ def _past_the_edge(pen: AxisPen, case: tuple[int, str, int, int, float, float]) 
     return reaction_ms(pen, since_ns), report
 
 
-def _each(pen: AxisPen, fn: Any, cases: list[Any]) -> list[Any]:
-    return each_in_fork(pen, fn, cases)
-
-
 @pytest.mark.parametrize("rhythm", RHYTHMS)
 def test_a_depth_error_just_beyond_the_limit_is_found_within_20_ms(
     homed: AxisPen, measure: Measure, rhythm: str
 ) -> None:
     cases = [(um, rhythm, sign, EDGE_CODES, phase, math.inf) for um in DEPTHS_UM for sign in (1, -1)
              for phase in PHASES_MS]  # fmt: skip
-    seen = in_fork(_each, homed, _past_the_edge, cases)
+    seen = in_fork(each_in_fork, homed, _past_the_edge, cases)
     took = {f"{c[0] / 1e3:.2f} mm, {c[2]:+d}, {c[4]} ms": ms for c, (ms, _) in zip(cases, seen, strict=True)}
     measure.worst("SR-02", "trip_ms", took, f"error of 0.15 mm and a little, {rhythm}")
     assert {report.fault for _, report in seen} == {faults.DEPTH_RUNAWAY}
@@ -82,14 +69,14 @@ def test_a_depth_error_just_beyond_the_limit_is_found_within_20_ms(
 @pytest.mark.parametrize("rhythm", RHYTHMS)
 def test_a_depth_error_just_inside_the_limit_is_not_a_runaway(homed: AxisPen, rhythm: str) -> None:
     cases = [(um, rhythm, sign, -EDGE_CODES, PHASES_MS[0], math.inf) for um in DEPTHS_UM for sign in (1, -1)]
-    for case, (ms, report) in zip(cases, in_fork(_each, homed, _past_the_edge, cases), strict=True):
+    for case, (ms, report) in zip(cases, in_fork(each_in_fork, homed, _past_the_edge, cases), strict=True):
         assert not report.fault and math.isinf(ms), (case, report)
 
 
 @pytest.mark.parametrize("rhythm", RHYTHMS)
 def test_an_error_of_9_ms_is_none(homed: AxisPen, rhythm: str) -> None:
     cases = [(1500, rhythm, sign, 400, phase, 9.0) for sign in (1, -1) for phase in PHASES_MS]
-    for case, (ms, report) in zip(cases, in_fork(_each, homed, _past_the_edge, cases), strict=True):
+    for case, (ms, report) in zip(cases, in_fork(each_in_fork, homed, _past_the_edge, cases), strict=True):
         assert not report.fault and math.isinf(ms), (case, report)
 
 
@@ -141,7 +128,7 @@ def test_lost_steps_are_found_within_20_ms_during_the_move(
 ) -> None:
     """Commanded depth in a move is where the coils hold the rotor at that moment."""
     cases = [(kind, value, a, b, ms) for a, b in ((0, 2500), (2500, 300)) for ms in (40.0, 65.0, 90.0)]
-    seen = in_fork(_each, homed, _steps_lost, cases)
+    seen = in_fork(each_in_fork, homed, _steps_lost, cases)
     took = {
         f"{c[2] / 1e3} to {c[3] / 1e3} mm, {c[4]} ms": ms
         for c, (ms, _, _, _) in zip(cases, seen, strict=True)
@@ -174,7 +161,7 @@ def test_a_screw_that_slips_out_is_found_and_never_passes_the_hard_stop(
         return 0.0 if stopped_by_the_nose else reaction_ms(pen, since_ns), most[0]
 
     cases = [(um, by) for um in (500, 1500, 2500) for by in (0.3, 0.8, -0.3)]
-    seen = in_fork(_each, homed, slip, cases)
+    seen = in_fork(each_in_fork, homed, slip, cases)
     measure.worst(
         "SR-02", "trip_ms", {str(c): ms for c, (ms, _) in zip(cases, seen, strict=True)}, "screw slips"
     )
@@ -205,7 +192,7 @@ def test_a_mean_error_beyond_0_10_mm_warns_within_1_s_and_stops_within_3_s(
     homed: AxisPen, measure: Measure, rhythm: str
 ) -> None:
     cases = [(0, rhythm, 108), (1500, rhythm, 108), (1500, rhythm, -108), (2500, rhythm, -108)]
-    seen = in_fork(_each, homed, _walked, cases)
+    seen = in_fork(each_in_fork, homed, _walked, cases)
     for case, (first, last, _) in zip(cases, seen, strict=True):
         assert first.warnings == states.WARN_DEPTH_DRIFT and not first.fault, (case, first)
         assert last.fault == faults.DEPTH_WALK, (case, last)
@@ -216,7 +203,7 @@ def test_a_mean_error_beyond_0_10_mm_warns_within_1_s_and_stops_within_3_s(
 @pytest.mark.parametrize("rhythm", RHYTHMS)
 def test_a_mean_error_inside_0_10_mm_neither_warns_nor_stops(homed: AxisPen, rhythm: str) -> None:
     cases = [(0, rhythm, -92), (1500, rhythm, 92), (1500, rhythm, -92), (2500, rhythm, 92)]
-    for case, (first, last, _) in zip(cases, in_fork(_each, homed, _walked, cases), strict=True):
+    for case, (first, last, _) in zip(cases, in_fork(each_in_fork, homed, _walked, cases), strict=True):
         assert not first.warnings and not last.warnings and not last.fault, (case, first, last)
 
 
@@ -241,7 +228,7 @@ def test_a_sensor_that_is_open_shorted_or_raves_is_found_within_100_ms(
     homed: AxisPen, measure: Measure, kind: str, when: str
 ) -> None:
     cases = [(kind, when, phase) for phase in PHASES_MS]
-    seen = in_fork(_each, homed, _broken, cases)
+    seen = in_fork(each_in_fork, homed, _broken, cases)
     took = {f"{c[2]} ms": ms for c, (ms, _) in zip(cases, seen, strict=True)}
     measure.worst("SR-04", "detect_ms", took, f"sensor {kind}, {when}")
     for case, (_, report) in zip(cases, seen, strict=True):
@@ -272,7 +259,7 @@ def test_a_stuck_sensor_is_found_within_100_ms_of_a_move_of_a_quarter_millimetre
     homed: AxisPen, measure: Measure
 ) -> None:
     cases = [(a, b) for a in (0, 300, 1250, 2500) for b in (0, 300, 1250, 2500) if abs(a - b) > 250]
-    seen = in_fork(_each, homed, _stuck, cases)
+    seen = in_fork(each_in_fork, homed, _stuck, cases)
     took = {f"{a / 1e3} to {b / 1e3} mm": ms for (a, b), (ms, _) in zip(cases, seen, strict=True)}
     measure.worst("SR-04", "detect_ms", took, "stuck sensor")
     assert {report.fault for _, report in seen} == {faults.DEPTH_SENSOR}, seen
@@ -284,5 +271,5 @@ def test_homing_finds_a_stuck_sensor(homed: AxisPen) -> None:
         pen.break_in(0, "depth_position", "stuck")
         return pen.run("axis.home()")
 
-    for report in in_fork(_each, homed, home, [0, 150]):
+    for report in in_fork(each_in_fork, homed, home, [0, 150]):
         assert report.fault == faults.DEPTH_SENSOR and not report.homed, report
