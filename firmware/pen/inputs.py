@@ -6,6 +6,7 @@ While the drive is awake the sampling ring holds the last 8 codes of each input;
 """
 
 import array
+import time
 
 import micropython
 from machine import Pin, mem32
@@ -20,6 +21,7 @@ from pen.board import (
     PIN_VBUS_SENSE,
 )
 
+_SPIKE_MS = const(2)  # a charger that is plugged in stays longer than that
 _AT_REST = const(16)  # conversions for a mean: 1 LSB of noise is left
 _SCRATCH = const(0x4005_800C)  # watchdog scratch register 0: survives every reset but power-on
 _MARK = const(0x4EA7)  # in the upper half: the lower half is heat that this firmware stored
@@ -61,6 +63,7 @@ class Inputs:
         self._ring_address = ring_address
         self._found = array.array("i", [0, 0, 0])
         self._vbus = Pin(PIN_VBUS_SENSE, Pin.IN)
+        self._external = False
 
     def read(self, awake):
         """Take the codes; `awake`: the sampling ring is live."""
@@ -76,7 +79,11 @@ class Inputs:
         self.count = 8 if awake else _AT_REST
 
     def external_power(self):
-        return self._vbus() == 1
+        """True with a charger at the line; one that appears is looked at twice, so that a spike ends no treatment."""
+        if self._vbus() == 1 and not self._external:
+            time.sleep_ms(_SPIKE_MS)
+        self._external = self._vbus() == 1
+        return self._external
 
     def keep_heat(self, heat):
         """Store 16 bits where a reset other than power-on leaves them."""

@@ -10,7 +10,7 @@ import pytest
 from support.bench import LIMIT, MS, Pens, never_driven, press
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
-from support.monitoring import fault, state, status
+from support.monitoring import fault, state, status, until
 
 from needlepen.cartridges.emulated import emulated_cartridge
 from needlepen.emulator.cartridge_socket import Cartridge
@@ -22,6 +22,12 @@ READ_MS = 1_800  # what is refused is read twice, 0.7 s each
 RATE_STEP_HZ = int(LIMIT("PR-01", "rate_step_hz"))
 RATES_HZ = (50, 55, 60, 75, 80, 95, 100, 150)  # the ends, and what can be set around each limit of SR-24
 Change = Callable[[EmulatedPen], object]
+
+
+def _read(pen: EmulatedPen) -> None:
+    """Let the pen notice what is in the socket, and read on to its verdict."""
+    pen.run_for(READ_MS * MS)
+    assert until(pen, lambda: "cartridge_reading" not in status(pen).blockers, READ_MS) < READ_MS
 
 
 def _seat(cartridge: Cartridge) -> Change:
@@ -71,7 +77,7 @@ def _try(pen: EmulatedPen, change: Change) -> dict[str, Any]:
     first = pen.unseat_cartridge()
     pen.run_for(100 * MS)
     change(pen)
-    pen.run_for(READ_MS * MS)
+    _read(pen)
     before = pen.now_ns
     press(pen, 100)
     pen.run_for(500 * MS)
@@ -87,7 +93,7 @@ def _try(pen: EmulatedPen, change: Change) -> dict[str, Any]:
     pen.socket.bus_fault(None)
     pen.run_for(100 * MS)
     pen.seat_cartridge(first)
-    pen.run_for(READ_MS * MS)
+    _read(pen)
     before = pen.now_ns
     press(pen, 100)
     pen.run_for(300 * MS)
@@ -133,11 +139,11 @@ def test_an_expired_cartridge_is_refused_once_the_pen_knows_the_date(pens: Pens)
         pen.unseat_cartridge()
         pen.run_for(100 * MS)
         pen.seat_cartridge(emulated_cartridge(serial=9, expiry=date(2026, 1, 31)))
-        pen.run_for(READ_MS * MS)
+        _read(pen)
         said = [status(pen).blockers]
         for day in (date(2026, 1, 31), date(2026, 2, 1)):
             pen.command(messages.SET_TIME, (day - date(2000, 1, 1)).days * 86_400 + 3600)
-            pen.run_for(READ_MS * MS)
+            _read(pen)
             said.append(status(pen).blockers)
         return said
 
@@ -165,7 +171,7 @@ def test_a_start_below_the_rate_that_the_cartridge_needs_is_refused(
         pen.unseat_cartridge()
         pen.run_for(100 * MS)
         pen.seat_cartridge(emulated_cartridge(needles, serial=5))
-        pen.run_for(READ_MS * MS)
+        _read(pen)
         pen.command(messages.SET_DEPTH, 1500)
         pen.run_for(1_000 * MS)
         return each_in_fork(pen, _start_at, RATES_HZ)
