@@ -1,11 +1,14 @@
 """What the pen does for a host: one answer to each request; telemetry and status flow while they are wanted."""
 
+import sys
 import time
 
 import machine
 from micropython import const
 
+import pen
 from pen import reports
+from pen.access import Access
 from pen.board import BOARD_NAME
 from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
@@ -44,19 +47,22 @@ _SHORTEST_PERIOD_MS = const(10)
 _LONGEST_LEASE_MS = const(60_000)
 _STATUS_MS = const(500)
 _CALIBRATION_MAX = const(1024)
+_SOF_RD = const(0x5011_0048)
+_FRAME = const(0x7FF)
 
 
 class Host:
     def __init__(self, app):
         self._app = app
-        self._port = Port()
-        self.heard = self._port.heard
+        self.port = Port()
+        self.heard = self.port.heard
         self._period_ms = 0
         self._next_ms = 0
         self._lease_end_ms = 0
         self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
         self._calibration = None
+        self.access = Access(BUILD_KIND == "development")
         self._answers = {
             HELLO: self._hello,
             SET_RATE: self._set_rate,
@@ -80,7 +86,7 @@ class Host:
     @property
     def waiting(self):
         """True if a byte has come, or an answer waits to be sent."""
-        return self._port.waiting
+        return self.port.waiting
 
     def due_ms(self, latest_ms):
         """When telemetry is due, `latest_ms` if that is earlier or none is wanted."""
@@ -88,9 +94,14 @@ class Host:
             return self._next_ms
         return latest_ms
 
+    def watch(self, now_ms):
+        """Is the host that holds a role still there? Asked some times a second."""
+        self.access.watch(now_ms, machine.mem32[_SOF_RD] & _FRAME)
+
     def serve(self, now_ms):
         """One pass: at most one request, and telemetry when it is due and wanted."""
-        frame = self._port.receive()
+        self.watch(now_ms)
+        frame = self.port.receive()
         if frame:
             self._answer(*frame)
         if self._period_ms and time.ticks_diff(now_ms, self._next_ms) >= 0:
@@ -101,7 +112,7 @@ class Host:
             if time.ticks_diff(now_ms, self._next_ms) > 0:  # fell behind: do not send a burst
                 self._next_ms = time.ticks_add(now_ms, self._period_ms)
             self._offer_status(now_ms)
-            self._port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
+            self.port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
 
     def _offer_status(self, now_ms):
         app = self._app
@@ -113,31 +124,49 @@ class Host:
             app.cartridge.needles,
         )
         due = time.ticks_diff(now_ms, self._status_ms) >= _STATUS_MS
-        if (due or told != self._told) and self._port.offer(STATUS, reports.status(app, now_ms)):
+        if (due or told != self._told) and self.port.offer(STATUS, reports.status(app, now_ms)):
             self._told = told
             self._status_ms = now_ms
 
     def _answer(self, kind, sequence, body):
-        if kind not in self._answers:
-            self._result(sequence, "unknown request")
-            return
+        refused = self.access.may(kind, time.ticks_ms())
         fields = m.unpack(kind, body)
-        if fields is None:
-            self._result(sequence, "request has the wrong length")
-            return
-        self._answers[kind](sequence, fields)
+        if refused:
+            self.result(sequence, refused)
+        elif fields is None:
+            self.result(sequence, "request has the wrong length")
+        elif kind in self._answers:
+            self._answers[kind](sequence, fields)
+        else:
+            self._answer_rarely(kind, sequence, fields)
 
-    def _result(self, sequence, refused):
+    def _answer_rarely(self, kind, sequence, fields):
+        """By pen.unlocking, which is in memory for one request alone. To load it takes too long for a running motor."""
+        if self._app.drive.awake:
+            self.result(sequence, "the motor may turn: not now")
+            return
+        from pen import unlocking
+
+        try:
+            unlocking.ANSWERS[kind](self._app, sequence, fields)
+        finally:
+            del sys.modules["pen.unlocking"], sys.modules["pen.access_records"]
+            del pen.unlocking, pen.access_records
+
+    def result(self, sequence, refused):
+        """Answer a request: done, or why it is refused."""
         reason = (refused or "").encode()[:60]
-        self._port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
+        self.port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
 
     def _hello(self, sequence, fields):
-        self._port.forget()
+        self.port.forget()
+        self.access.drop(False)
         if fields["protocol_version"] != PROTOCOL_VERSION:
-            self._result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
+            self.result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
             return
+        self.access.drop(True)
         development = 1 if BUILD_KIND == "development" else 0
-        self._port.answer(
+        self.port.answer(
             IDENTITY,
             m.pack(
                 IDENTITY,
@@ -154,32 +183,32 @@ class Host:
     def _set_rate(self, sequence, fields):
         rate_hz = fields["rate_hz"]
         if not PR01_RATE_MIN_HZ <= rate_hz <= PR01_RATE_MAX_HZ:
-            self._result(sequence, "rate outside %d-%d Hz" % (PR01_RATE_MIN_HZ, PR01_RATE_MAX_HZ))
+            self.result(sequence, "rate outside %d-%d Hz" % (PR01_RATE_MIN_HZ, PR01_RATE_MAX_HZ))
         elif rate_hz % PR01_RATE_STEP_HZ:
-            self._result(sequence, "rate not a multiple of %d Hz" % PR01_RATE_STEP_HZ)
+            self.result(sequence, "rate not a multiple of %d Hz" % PR01_RATE_STEP_HZ)
         else:
-            self._result(sequence, self._app.commands.set_rate_hz(rate_hz))
+            self.result(sequence, self._app.commands.set_rate_hz(rate_hz))
 
     def _set_depth(self, sequence, fields):
-        self._result(sequence, self._app.commands.set_depth_um(fields["depth_um"]))
+        self.result(sequence, self._app.commands.set_depth_um(fields["depth_um"]))
 
     def _select_profile(self, sequence, fields):
-        self._result(sequence, self._app.commands.select_profile(fields["profile"]))
+        self.result(sequence, self._app.commands.select_profile(fields["profile"]))
 
     def _set_time(self, sequence, fields):
-        self._result(sequence, self._app.commands.set_time(fields["time_s"]))
+        self.result(sequence, self._app.commands.set_time(fields["time_s"]))
 
     def _stop(self, sequence, fields):
-        self._result(sequence, self._app.commands.stop())
+        self.result(sequence, self._app.commands.stop())
 
     def _acknowledge(self, sequence, fields):
-        self._result(sequence, self._app.commands.acknowledge())
+        self.result(sequence, self._app.commands.acknowledge())
 
     # ------------------------------------------------------------------ reading
     def _subscribe(self, sequence, fields):
         period_ms, lease_ms = fields["period_ms"], fields["lease_ms"]
         if (period_ms and period_ms < _SHORTEST_PERIOD_MS) or lease_ms > _LONGEST_LEASE_MS:
-            self._result(sequence, "period under 10 ms or lease over 60 s")
+            self.result(sequence, "period under 10 ms or lease over 60 s")
             return
         now_ms = time.ticks_ms()
         if not self._period_ms:
@@ -187,50 +216,50 @@ class Host:
         self._period_ms = period_ms
         self._lease_end_ms = time.ticks_add(now_ms, lease_ms)
         self._told = None
-        self._result(sequence, None)
+        self.result(sequence, None)
 
     def _statistics(self, sequence, fields):
-        self._port.answer(STATISTICS, reports.statistics(self._app, self._port))
+        self.port.answer(STATISTICS, reports.statistics(self._app, self.port))
 
     def _clear_statistics(self, sequence, fields):
         reports.clear_statistics(self._app)
-        self._result(sequence, None)
+        self.result(sequence, None)
 
     def _get_cartridge(self, sequence, fields):
-        self._port.answer(CARTRIDGE, reports.cartridge(self._app))
+        self.port.answer(CARTRIDGE, reports.cartridge(self._app))
 
     def _get_counters(self, sequence, fields):
-        self._port.answer(COUNTERS, reports.counters(self._app))
+        self.port.answer(COUNTERS, reports.counters(self._app))
 
     def _read_log(self, sequence, fields):
-        self._port.answer(EVENTS, reports.events(self._app, fields["sequence"]))
+        self.port.answer(EVENTS, reports.events(self._app, fields["sequence"]))
 
     # ------------------------------------------------------------------ service
     def _open_service(self, sequence, fields):
-        self._result(sequence, self._app.commands.open_service())
+        self.result(sequence, self._app.commands.open_service())
 
     def _close_service(self, sequence, fields):
         refused = self._app.commands.may_close_service()
-        self._result(sequence, refused)
+        self.result(sequence, refused)
         if not refused:
             self._app.commands.restart()
 
     def _put_calibration(self, sequence, fields):
         offset, part = fields["offset"], fields["part"]
         if not self._app.supervisor.service_open:
-            self._result(sequence, "open the service access first")
+            self.result(sequence, "open the service access first")
         elif offset + len(part) > _CALIBRATION_MAX:
-            self._result(sequence, "the record is longer than 1024 bytes")
+            self.result(sequence, "the record is longer than 1024 bytes")
         else:
             if self._calibration is None:
                 self._calibration = bytearray(_CALIBRATION_MAX)
             self._calibration[offset : offset + len(part)] = part
-            self._result(sequence, None)
+            self.result(sequence, None)
 
     def _commit_calibration(self, sequence, fields):
         if not self._app.supervisor.service_open or self._calibration is None:
-            self._result(sequence, "send the record in service first")
+            self.result(sequence, "send the record in service first")
             return
         record = bytes(self._calibration[: fields["length"]])
         self._calibration = None
-        self._result(sequence, self._app.commands.accept_calibration(record))
+        self.result(sequence, self._app.commands.accept_calibration(record))

@@ -9,17 +9,22 @@ import struct
 from pen.link.kinds import (
     ACKNOWLEDGE,
     CARTRIDGE,
+    CHALLENGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
     COUNTERS,
     EVENTS,
     GET_CARTRIDGE,
+    GET_CHALLENGE,
     GET_COUNTERS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
+    LOCK,
+    OPEN_REPL,
     OPEN_SERVICE,
+    PROVISION,
     PUT_CALIBRATION,
     READ_LOG,
     RESULT,
@@ -33,6 +38,7 @@ from pen.link.kinds import (
     STOP,
     SUBSCRIBE,
     TELEMETRY,
+    UNLOCK,
 )
 
 MESSAGES = {
@@ -59,6 +65,14 @@ MESSAGES = {
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    # Roles, challenges and answers: pen.access, pen.unlocking.
+    GET_CHALLENGE: ("get_challenge", "<B", "role"),
+    UNLOCK: ("unlock", "<B32s", "role answer"),
+    LOCK: ("lock", "<", ""),
+    # The pen stops for good and leaves its port to MicroPython; a reset starts it again.
+    OPEN_REPL: ("open_repl", "<", ""),
+    # Once in the life of a pen; nothing ever reads them back. `release` is a public key.
+    PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
@@ -74,6 +88,8 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
+    # wait_s: the pen is locked for so long, and there is no nonce.
+    CHALLENGE: ("challenge", "<B16sB", "role nonce wait_s"),
     TELEMETRY: (
         "telemetry",
         "<IBBBIIIhHHHh",
