@@ -54,8 +54,8 @@ _FRAME = const(0x7FF)
 class Host:
     def __init__(self, app):
         self._app = app
-        self.port = Port()
-        self.heard = self.port.heard
+        self._port = Port()
+        self.heard = self._port.heard
         self._period_ms = 0
         self._next_ms = 0
         self._lease_end_ms = 0
@@ -86,7 +86,7 @@ class Host:
     @property
     def waiting(self):
         """True if a byte has come, or an answer waits to be sent."""
-        return self.port.waiting
+        return self._port.waiting
 
     def due_ms(self, latest_ms):
         """When telemetry is due, `latest_ms` if that is earlier or none is wanted."""
@@ -101,7 +101,7 @@ class Host:
     def serve(self, now_ms):
         """One pass: at most one request, and telemetry when it is due and wanted."""
         self.watch(now_ms)
-        frame = self.port.receive()
+        frame = self._port.receive()
         if frame:
             self._answer(*frame)
         if self._period_ms and time.ticks_diff(now_ms, self._next_ms) >= 0:
@@ -112,7 +112,7 @@ class Host:
             if time.ticks_diff(now_ms, self._next_ms) > 0:  # fell behind: do not send a burst
                 self._next_ms = time.ticks_add(now_ms, self._period_ms)
             self._offer_status(now_ms)
-            self.port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
+            self._port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
 
     def _offer_status(self, now_ms):
         app = self._app
@@ -124,7 +124,7 @@ class Host:
             app.cartridge.needles,
         )
         due = time.ticks_diff(now_ms, self._status_ms) >= _STATUS_MS
-        if (due or told != self._told) and self.port.offer(STATUS, reports.status(app, now_ms)):
+        if (due or told != self._told) and self._port.offer(STATUS, reports.status(app, now_ms)):
             self._told = told
             self._status_ms = now_ms
 
@@ -132,9 +132,9 @@ class Host:
         refused = self.access.may(kind, time.ticks_ms())
         fields = m.unpack(kind, body)
         if refused:
-            self.result(sequence, refused)
+            self._result(sequence, refused)
         elif fields is None:
-            self.result(sequence, "request has the wrong length")
+            self._result(sequence, "request has the wrong length")
         elif kind in self._answers:
             self._answers[kind](sequence, fields)
         else:
@@ -143,7 +143,7 @@ class Host:
     def _answer_rarely(self, kind, sequence, fields):
         """By pen.unlocking, which is in memory for one request alone. To load it takes too long for a running motor."""
         if self._app.drive.awake:
-            self.result(sequence, "the motor may turn: not now")
+            self._result(sequence, "the motor may turn: not now")
             return
         from pen import unlocking
 
@@ -153,20 +153,20 @@ class Host:
             del sys.modules["pen.unlocking"], sys.modules["pen.access_records"]
             del pen.unlocking, pen.access_records
 
-    def result(self, sequence, refused):
+    def _result(self, sequence, refused):
         """Answer a request: done, or why it is refused."""
         reason = (refused or "").encode()[:60]
-        self.port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
+        self._port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
 
     def _hello(self, sequence, fields):
-        self.port.forget()
+        self._port.forget()
         self.access.drop(False)
         if fields["protocol_version"] != PROTOCOL_VERSION:
-            self.result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
+            self._result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
             return
         self.access.drop(True)
         development = 1 if BUILD_KIND == "development" else 0
-        self.port.answer(
+        self._port.answer(
             IDENTITY,
             m.pack(
                 IDENTITY,
@@ -183,32 +183,32 @@ class Host:
     def _set_rate(self, sequence, fields):
         rate_hz = fields["rate_hz"]
         if not PR01_RATE_MIN_HZ <= rate_hz <= PR01_RATE_MAX_HZ:
-            self.result(sequence, "rate outside %d-%d Hz" % (PR01_RATE_MIN_HZ, PR01_RATE_MAX_HZ))
+            self._result(sequence, "rate outside %d-%d Hz" % (PR01_RATE_MIN_HZ, PR01_RATE_MAX_HZ))
         elif rate_hz % PR01_RATE_STEP_HZ:
-            self.result(sequence, "rate not a multiple of %d Hz" % PR01_RATE_STEP_HZ)
+            self._result(sequence, "rate not a multiple of %d Hz" % PR01_RATE_STEP_HZ)
         else:
-            self.result(sequence, self._app.commands.set_rate_hz(rate_hz))
+            self._result(sequence, self._app.commands.set_rate_hz(rate_hz))
 
     def _set_depth(self, sequence, fields):
-        self.result(sequence, self._app.commands.set_depth_um(fields["depth_um"]))
+        self._result(sequence, self._app.commands.set_depth_um(fields["depth_um"]))
 
     def _select_profile(self, sequence, fields):
-        self.result(sequence, self._app.commands.select_profile(fields["profile"]))
+        self._result(sequence, self._app.commands.select_profile(fields["profile"]))
 
     def _set_time(self, sequence, fields):
-        self.result(sequence, self._app.commands.set_time(fields["time_s"]))
+        self._result(sequence, self._app.commands.set_time(fields["time_s"]))
 
     def _stop(self, sequence, fields):
-        self.result(sequence, self._app.commands.stop())
+        self._result(sequence, self._app.commands.stop())
 
     def _acknowledge(self, sequence, fields):
-        self.result(sequence, self._app.commands.acknowledge())
+        self._result(sequence, self._app.commands.acknowledge())
 
     # ------------------------------------------------------------------ reading
     def _subscribe(self, sequence, fields):
         period_ms, lease_ms = fields["period_ms"], fields["lease_ms"]
         if (period_ms and period_ms < _SHORTEST_PERIOD_MS) or lease_ms > _LONGEST_LEASE_MS:
-            self.result(sequence, "period under 10 ms or lease over 60 s")
+            self._result(sequence, "period under 10 ms or lease over 60 s")
             return
         now_ms = time.ticks_ms()
         if not self._period_ms:
@@ -216,50 +216,50 @@ class Host:
         self._period_ms = period_ms
         self._lease_end_ms = time.ticks_add(now_ms, lease_ms)
         self._told = None
-        self.result(sequence, None)
+        self._result(sequence, None)
 
     def _statistics(self, sequence, fields):
-        self.port.answer(STATISTICS, reports.statistics(self._app, self.port))
+        self._port.answer(STATISTICS, reports.statistics(self._app, self._port))
 
     def _clear_statistics(self, sequence, fields):
         reports.clear_statistics(self._app)
-        self.result(sequence, None)
+        self._result(sequence, None)
 
     def _get_cartridge(self, sequence, fields):
-        self.port.answer(CARTRIDGE, reports.cartridge(self._app))
+        self._port.answer(CARTRIDGE, reports.cartridge(self._app))
 
     def _get_counters(self, sequence, fields):
-        self.port.answer(COUNTERS, reports.counters(self._app))
+        self._port.answer(COUNTERS, reports.counters(self._app))
 
     def _read_log(self, sequence, fields):
-        self.port.answer(EVENTS, reports.events(self._app, fields["sequence"]))
+        self._port.answer(EVENTS, reports.events(self._app, fields["sequence"]))
 
     # ------------------------------------------------------------------ service
     def _open_service(self, sequence, fields):
-        self.result(sequence, self._app.commands.open_service())
+        self._result(sequence, self._app.commands.open_service())
 
     def _close_service(self, sequence, fields):
         refused = self._app.commands.may_close_service()
-        self.result(sequence, refused)
+        self._result(sequence, refused)
         if not refused:
             self._app.commands.restart()
 
     def _put_calibration(self, sequence, fields):
         offset, part = fields["offset"], fields["part"]
         if not self._app.supervisor.service_open:
-            self.result(sequence, "open the service access first")
+            self._result(sequence, "open the service access first")
         elif offset + len(part) > _CALIBRATION_MAX:
-            self.result(sequence, "the record is longer than 1024 bytes")
+            self._result(sequence, "the record is longer than 1024 bytes")
         else:
             if self._calibration is None:
                 self._calibration = bytearray(_CALIBRATION_MAX)
             self._calibration[offset : offset + len(part)] = part
-            self.result(sequence, None)
+            self._result(sequence, None)
 
     def _commit_calibration(self, sequence, fields):
         if not self._app.supervisor.service_open or self._calibration is None:
-            self.result(sequence, "send the record in service first")
+            self._result(sequence, "send the record in service first")
             return
         record = bytes(self._calibration[: fields["length"]])
         self._calibration = None
-        self.result(sequence, self._app.commands.accept_calibration(record))
+        self._result(sequence, self._app.commands.accept_calibration(record))

@@ -82,13 +82,13 @@ def challenge(app, sequence, fields):
     access.asked = None
     refused = _refusal(access, app.store, role)
     if refused:
-        app.host.result(sequence, refused)
+        app.host._result(sequence, refused)
         return
     wait_s, nonce = _wait_s(access), bytes(NONCE_BYTES)
     if not wait_s:
         nonce = _nonce(app.store)
         access.asked = role, nonce, time.ticks_ms()
-    app.host.port.answer(CHALLENGE, pack(CHALLENGE, role, nonce, wait_s))
+    app.host._port.answer(CHALLENGE, pack(CHALLENGE, role, nonce, wait_s))
 
 
 def unlock(app, sequence, fields):
@@ -106,7 +106,7 @@ def unlock(app, sequence, fields):
             refused = "the challenge was for another role"
         else:
             refused = _judge(access, store, asked[0], asked[1], fields["answer"])
-    app.host.result(sequence, refused)
+    app.host._result(sequence, refused)
 
 
 def _judge(access, store, role, nonce, given):
@@ -135,7 +135,7 @@ def _judge(access, store, role, nonce, given):
 def lock(app, sequence, _fields):
     """The host gives its role up."""
     app.host.access.drop(False)
-    app.host.result(sequence, None)
+    app.host._result(sequence, None)
 
 
 def provision(app, sequence, fields):
@@ -144,7 +144,7 @@ def provision(app, sequence, fields):
     if app.supervisor.state in (IDLE, ARMED, SERVICE):
         refused = records.take_keys(app.store, fields["pen"], fields["cartridge"], fields["release"])
         app.cartridge.keys = app.store.keys
-    app.host.result(sequence, refused)
+    app.host._result(sequence, refused)
 
 
 def open_repl(app, sequence, _fields):
@@ -155,7 +155,7 @@ def open_repl(app, sequence, _fields):
     if not refused:
         app.store.log.add(REPL_OPENED)
         refused = app.store.flush()
-    app.host.result(sequence, refused)
+    app.host._result(sequence, refused)
     if not refused:
         time.sleep_ms(_LEAVE_MS)  # the answer has to leave first
         raise KeyboardInterrupt("an engineer asked for it")
