@@ -14,6 +14,7 @@ from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
 from pen.link.kinds import (
+    ABOUT,
     ACKNOWLEDGE,
     CARTRIDGE,
     CLEAR_STATISTICS,
@@ -21,11 +22,13 @@ from pen.link.kinds import (
     COMMIT_CALIBRATION,
     COUNTERS,
     EVENTS,
+    GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
+    NOT_GREETED,
     OPEN_SERVICE,
     PROTOCOL_VERSION,
     PUT_CALIBRATION,
@@ -63,6 +66,7 @@ class Host:
         self._status_ms = 0
         self._calibration = None
         self.access = Access(BUILD_KIND == "development")
+        self._greeted = False  # by a host that speaks our protocol
         self._answers = {
             HELLO: self._hello,
             SET_RATE: self._set_rate,
@@ -76,6 +80,7 @@ class Host:
             STOP: self._stop,
             OPEN_SERVICE: self._open_service,
             CLOSE_SERVICE: self._close_service,
+            GET_ABOUT: self._get_about,
             GET_CARTRIDGE: self._get_cartridge,
             GET_COUNTERS: self._get_counters,
             READ_LOG: self._read_log,
@@ -103,7 +108,7 @@ class Host:
         self.watch(now_ms)
         frame = self._port.receive()
         if frame:
-            self._answer(*frame)
+            self._answer(frame)
         if self._period_ms and time.ticks_diff(now_ms, self._next_ms) >= 0:
             if time.ticks_diff(now_ms, self._lease_end_ms) > 0:
                 self._period_ms = 0
@@ -128,8 +133,16 @@ class Host:
             self._told = told
             self._status_ms = now_ms
 
-    def _answer(self, kind, sequence, body):
+    def _answer(self, frame):
+        kind, sequence, body = frame
+        if kind == HELLO:
+            self._port.forget()
+            self.access.drop(False)
+        if not self._port.is_new(frame):
+            return
         refused = self.access.may(kind, time.ticks_ms())
+        if not self._greeted and kind != HELLO:
+            refused = NOT_GREETED
         fields = m.unpack(kind, body)
         if refused:
             self._result(sequence, refused)
@@ -148,7 +161,10 @@ class Host:
         from pen import unlocking
 
         try:
-            unlocking.ANSWERS[kind](self._app, sequence, fields)
+            if kind in unlocking.ANSWERS:
+                unlocking.ANSWERS[kind](self._app, sequence, fields)
+            else:
+                self._result(sequence, "unknown request")
         finally:
             del sys.modules["pen.unlocking"], sys.modules["pen.access_records"]
             del pen.unlocking, pen.access_records
@@ -159,9 +175,8 @@ class Host:
         self._port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
 
     def _hello(self, sequence, fields):
-        self._port.forget()
-        self.access.drop(False)
-        if fields["protocol_version"] != PROTOCOL_VERSION:
+        self._greeted = fields["protocol_version"] == PROTOCOL_VERSION
+        if not self._greeted:
             self._result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
             return
         self.access.drop(True)
@@ -224,6 +239,11 @@ class Host:
     def _clear_statistics(self, sequence, fields):
         reports.clear_statistics(self._app)
         self._result(sequence, None)
+
+    def _get_about(self, sequence, fields):
+        from pen import about
+
+        self._port.answer(ABOUT, about.body(self._app))
 
     def _get_cartridge(self, sequence, fields):
         self._port.answer(CARTRIDGE, reports.cartridge(self._app))

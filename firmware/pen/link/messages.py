@@ -7,6 +7,7 @@ The names are one text, since the pen keeps each name of its own for ever.
 import struct
 
 from pen.link.kinds import (
+    ABOUT,
     ACKNOWLEDGE,
     CARTRIDGE,
     CHALLENGE,
@@ -15,6 +16,7 @@ from pen.link.kinds import (
     COMMIT_CALIBRATION,
     COUNTERS,
     EVENTS,
+    GET_ABOUT,
     GET_CARTRIDGE,
     GET_CHALLENGE,
     GET_COUNTERS,
@@ -73,6 +75,7 @@ MESSAGES = {
     OPEN_REPL: ("open_repl", "<", ""),
     # Once in the life of a pen; nothing ever reads them back. `release` is a public key.
     PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
+    GET_ABOUT: ("get_about", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
@@ -90,6 +93,12 @@ MESSAGES = {
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
     # wait_s: the pen is locked for so long, and there is no nonce.
     CHALLENGE: ("challenge", "<B16sB", "role nonce wait_s"),
+    # calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
+    ABOUT: (
+        "about",
+        "<8s20sBBBBII48s",
+        "micropython revision role calibration provisioned development uptime_s boots reason",
+    ),
     TELEMETRY: (
         "telemetry",
         "<IBBBIIIhHHHh",
