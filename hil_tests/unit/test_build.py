@@ -19,9 +19,11 @@ from needlepen.board.codegen import board_constants
 from needlepen.build import AppImage, app_image, compiler, export, image, stage
 from needlepen.build.fold import fold_constants
 from needlepen.build.limits_module import constant_name, constants, limits_module
+from needlepen.build.message_names import without_names
 from needlepen.build.staging import GENERATED
 from needlepen.cli.build import build as build_command
 from needlepen.errors import InfrastructureError, UsageError
+from needlepen.firmware_modules import firmware_module
 
 PEN = board.load()
 
@@ -357,3 +359,15 @@ def test_the_command_prints_sizes_and_writes_the_image(tmp_path: Path) -> None:
     assert answer["used_bytes"] == sum(answer["files"].values())
     listing = CliRunner().invoke(build_command, []).stdout
     assert f"{answer['used_bytes']}  bytes of {answer['filesystem_bytes']}" in listing
+
+
+def test_the_pen_does_not_carry_the_names_of_the_messages() -> None:
+    """Formats and fields stay as they are, and so do the line numbers."""
+    source = (paths.firmware_dir() / "pen/link/messages.py").read_text()
+    lean = without_names(source)
+    messages = firmware_module("pen.link.messages").MESSAGES
+    found: dict[str, Any] = {}
+    exec(compile(lean, "messages.py", "exec"), found)
+    assert found["MESSAGES"] == {kind: (0, *declared[1:]) for kind, declared in messages.items()}
+    assert lean.count("\n") == source.count("\n") and len(messages) > 20
+    assert without_names("x = (") == "x = (" and without_names("MESSAGES = 1\n") == "MESSAGES = 1\n"

@@ -22,7 +22,7 @@ from littlefs.context import UserContext
 from needlepen import paths
 from needlepen.board import Board
 from needlepen.board.model import Flash
-from needlepen.build import compiler, integrity
+from needlepen.build import compiler, integrity, message_names
 from needlepen.build.fold import fold_constants, needless_names
 from needlepen.build.staging import FOLDED, Kind, content_hash, sources, write_files
 from needlepen.errors import InfrastructureError, UsageError
@@ -37,7 +37,7 @@ LITTLEFS: dict[str, Any] = {
     "inline_max": 0xFFFFFFFF,  # no code inside the directories: the pen walks them for each import, at 3 ms a time
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
-_FORMAT = 5  # increase when the way of building changes
+_FORMAT = 6  # increase when the way of building changes
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ def build_files(staged: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of the pen from the staged sources: modules compiled, with imported constants folded in."""
     constants = {_module_name(name): _constants(staged[name]) for name in FOLDED if name in staged}
     texts = {_module_name(name): source.decode() for name, source in staged.items()}
+    if message_names.MODULE in texts:
+        texts[message_names.MODULE] = message_names.without_names(texts[message_names.MODULE])
     needless = needless_names(texts, constants)
     files: dict[str, bytes] = {}
     for name, source in sorted(staged.items()):
