@@ -1,4 +1,4 @@
-"""Leaves the names of the messages out of what the pen gets: they are for people, and each costs it 50 bytes of heap."""
+"""Leaves the names of the messages out of what the pen gets: they are for people, and each costs 50 bytes of heap."""
 
 from __future__ import annotations
 
