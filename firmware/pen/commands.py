@@ -61,7 +61,7 @@ class Commands:
 
     def set_depth_um(self, depth_um, by_host=True):
         app = self._app
-        if app.supervisor.state not in _SETTABLE:
+        if app.supervisor.state not in _SETTABLE or not app.supervisor.sound:
             return "not in this state"
         running = app.supervisor.state == RUNNING
         refused = depth.refusal(depth_um, running, app.axis.target_um, self._caps())
@@ -163,6 +163,8 @@ class Commands:
 
     def accept_calibration(self, record):
         app = self._app
+        if not app.supervisor.sound:
+            return "a fault stands: nothing moves"
         refused = app.store.accept_calibration(record)
         if not refused:
             app.axis.set_calibration(app.store.calibration)
