@@ -11,7 +11,7 @@ acknowledges, cut-off channels proven again.
 
 from micropython import const
 
-from pen.faults import LATCHED_MS, LOCKOUTS, NONE, SUPERVISION_LOST
+from pen.faults import LATCHED_MS, LOCKOUTS, NONE, STANDS_WHILE, SUPERVISION_LOST
 from pen.limits import SR11_QUIET_MS
 from pen.states import (
     ARMED,
@@ -175,7 +175,7 @@ class Supervisor:
 
     def acknowledge(self, cause_gone, now_ms):
         """Leave the safe state towards new proofs, if the cause is gone. Returns None, or the refusal."""
-        if not cause_gone:
+        if not cause_gone or self.blockers & STANDS_WHILE.get(self.fault, 0):
             return "the cause is still there"
         self.fault = NONE
         self._enter(SELF_TEST, now_ms)
