@@ -4,6 +4,7 @@ The supervisor decides; this module carries it out with the parts and tells it w
 """
 
 import gc
+import struct
 import time
 
 from machine import Pin, mem32
@@ -12,6 +13,7 @@ from micropython import const
 from pen.board import PIN_TDC, PIN_TRIGGER_N
 from pen.control import state
 from pen.events import (
+    CARTRIDGE_ACCEPTED as EVENT_CARTRIDGE_ACCEPTED,
     DEPTH_SET as EVENT_DEPTH_SET,
     FAULT as EVENT_FAULT,
     RUN_ENDED as EVENT_RUN_ENDED,
@@ -61,6 +63,7 @@ class Sequence:
         self._homing = False  # begun during the self-tests
         self._setting = None  # rate, depth and needles that were judged last (SR-24)
         self._too_slow = False
+        self._rom = None  # of the cartridge that is in the log
 
     def step(self, now_ms, blockers):
         """One pass. `blockers`: those of the parts."""
@@ -268,6 +271,14 @@ class Sequence:
         else:
             app.store.log.end_run(EVENT_RUN_ENDED, s.note, run_ms, strokes)
 
+    def _note_cartridge(self):
+        """Which cartridge the pen is armed with, once for each."""
+        cartridge, log = self._app.cartridge, self._app.store.log
+        if cartridge.rom and cartridge.rom != self._rom:
+            self._rom = cartridge.rom
+            high, low = struct.unpack(">ii", cartridge.rom)
+            log.add(EVENT_CARTRIDGE_ACCEPTED, cartridge.needles, low, high)
+
     # ------------------------------------------------------------------ states
     def _entered(self, now_ms):
         """The supervisor is in another state than at the last pass."""
@@ -287,5 +298,6 @@ class Sequence:
             if before != RUNNING:
                 app.store.log.fault(s.fault)
         elif s.state == ARMED:
+            self._note_cartridge()
             app.store.log.note_state()
         app.led(1 if s.state >= IDLE else 0)
