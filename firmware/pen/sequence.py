@@ -98,6 +98,8 @@ class Sequence:
             app.panel.beep(SOUND_REFUSED)
         if s.state != self._state:
             self._entered(now_ms)
+        elif s.state == ARMED and not drive.awake:
+            self._note_cartridge()
 
     def look_at_trigger(self):
         """(pressed, whether that counts). Also called at the begin of a pass and between the tests of the boot: the
@@ -272,9 +274,9 @@ class Sequence:
             app.store.log.end_run(EVENT_RUN_ENDED, s.note, run_ms, strokes)
 
     def _note_cartridge(self):
-        """Which cartridge the pen is armed with, once for each."""
+        """Which cartridge the pen is armed with, once for each; alone, so that a power cut loses no second event."""
         cartridge, log = self._app.cartridge, self._app.store.log
-        if cartridge.rom and cartridge.rom != self._rom:
+        if cartridge.rom != self._rom and not log.pending:
             self._rom = cartridge.rom
             high, low = struct.unpack(">ii", cartridge.rom)
             log.add(EVENT_CARTRIDGE_ACCEPTED, cartridge.needles, low, high)
@@ -298,6 +300,5 @@ class Sequence:
             if before != RUNNING:
                 app.store.log.fault(s.fault)
         elif s.state == ARMED:
-            self._note_cartridge()
             app.store.log.note_state()
         app.led(1 if s.state >= IDLE else 0)
