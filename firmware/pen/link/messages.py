@@ -7,6 +7,7 @@ The names are one text, since the pen keeps each name of its own for ever.
 import struct
 
 from pen.link.kinds import (
+    ABOUT,
     ACKNOWLEDGE,
     CARTRIDGE,
     CLEAR_STATISTICS,
@@ -14,6 +15,7 @@ from pen.link.kinds import (
     COMMIT_CALIBRATION,
     COUNTERS,
     EVENTS,
+    GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
     GET_STATISTICS,
@@ -59,6 +61,7 @@ MESSAGES = {
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    GET_ABOUT: ("get_about", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
@@ -74,6 +77,12 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
+    # calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
+    ABOUT: (
+        "about",
+        "<8s20sBBBBII48s",
+        "micropython revision role calibration provisioned development uptime_s boots reason",
+    ),
     TELEMETRY: (
         "telemetry",
         "<IBBBIIIhHHHh",
