@@ -13,6 +13,7 @@ from pen.link.kinds import (
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
     COUNTERS,
+    ENTER_BOOTSEL,
     EVENTS,
     GET_CARTRIDGE,
     GET_COUNTERS,
@@ -22,6 +23,7 @@ from pen.link.kinds import (
     OPEN_SERVICE,
     PUT_CALIBRATION,
     READ_LOG,
+    RESTART,
     RESULT,
     SEEN,
     SELECT_PROFILE,
@@ -59,6 +61,9 @@ MESSAGES = {
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    # At rest only. The pen answers, then leaves the bus.
+    ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
+    RESTART: ("restart", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
