@@ -7,6 +7,7 @@ The names are one text, since the pen keeps each name of its own for ever.
 import struct
 
 from pen.link.kinds import (
+    ABOUT,
     ACKNOWLEDGE,
     CARTRIDGE,
     CLEAR_STATISTICS,
@@ -15,6 +16,7 @@ from pen.link.kinds import (
     COUNTERS,
     ENTER_BOOTSEL,
     EVENTS,
+    GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
     GET_STATISTICS,
@@ -64,6 +66,7 @@ MESSAGES = {
     # At rest only. The pen answers, then leaves the bus.
     ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
     RESTART: ("restart", "<", ""),
+    GET_ABOUT: ("get_about", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
@@ -79,6 +82,12 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
+    # calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
+    ABOUT: (
+        "about",
+        "<8s20sBBBBII48s",
+        "micropython revision role calibration provisioned development uptime_s boots reason",
+    ),
     TELEMETRY: (
         "telemetry",
         "<IBBBIIIhHHHh",

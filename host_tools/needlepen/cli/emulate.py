@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from needlepen.build import Kind
+    from needlepen.emulator.pen import EmulatedPen
     from needlepen.emulator.server import Endpoint
 
 _CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
@@ -23,10 +27,33 @@ _CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
     "--tcp", type=click.IntRange(0, 65535), help="Also serve on this TCP port of 127.0.0.1 (0: any)."
 )
 @click.option(
+    "--name", default=None, help="What it is called in `needlepen devices` [default: the board's name]."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Which pen: ID and tolerances.",
+)
+@click.option(
     "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
 )
 @click.option(
     "--app/--no-app", default=True, show_default=True, help="With the pen's firmware, or bare MicroPython."
+)
+@click.option(
+    "--factory/--no-factory",
+    default=True,
+    show_default=True,
+    help="With the keys and the calibration that a pen leaves the factory with, or without any.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["development", "production"]),
+    default="development",
+    show_default=True,
+    help="Which build of the firmware.",
 )
 @click.option(
     "--flash",
@@ -41,8 +68,12 @@ _CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
 def emulate(
     link: Path | None,
     tcp: int | None,
+    name: str | None,
+    seed: int,
     board_name: str,
+    kind: Kind,
     app: bool,
+    factory: bool,
     flash: Path | None,
     bootsel: bool,
     volume: Path | None,
@@ -51,53 +82,79 @@ def emulate(
     """Keep an emulated pen alive on a pseudo-terminal and on TCP until Ctrl-C.
 
     The pen runs in real time: the real MicroPython and firmware on an emulated RP2040, wired to the pen's
-    electronics and physics. Any serial program can connect, mpremote included.
+    electronics and physics. Any serial program can connect, mpremote included. Several of them run side by side
+    with a --name and a --seed each.
 
     In BOOTSEL mode the port goes and a folder appears (LINK.RPI-RP2 unless --volume says otherwise) that takes UF2
     files, as the drive of a real board does. The signal USR1 switches the board off and on with BOOTSEL held.
     """
-    from needlepen import board, paths
-    from needlepen.build import app_image
+    from needlepen.devices import registry
     from needlepen.emulator.bootsel import VOLUME_LABEL
+    from needlepen.emulator.factory_image import unique_id
     from needlepen.emulator.flash_file import FlashFile, read_flash
-    from needlepen.emulator.pen import EmulatedPen
     from needlepen.emulator.server import Server, State, TcpPort, Terminal
-    from needlepen.runtime import provide
 
     signal.signal(signal.SIGTERM, _interrupt)
-    described = board.load(board_name)
+    called = registry.check_name(name or Path(board_name).stem)
     with contextlib.ExitStack() as stack:
-        terminal = Terminal(link or paths.cache_dir() / "ports" / described.name)
+        terminal = Terminal(link or registry.default_link(called))
         stack.callback(terminal.close)
         port = None if tcp is None else TcpPort(tcp)
         if port is not None:
             stack.callback(port.close)
         content = read_flash(flash) if flash else None
         if content is not None or bootsel:
-            pen = EmulatedPen(described, None, None, flash=content or b"", bootsel_held=bootsel)
+            pen = _board(board_name, seed, content or b"", bootsel)
         else:
-            runtime = provide(described.micropython.version, described.micropython.board)
-            pen = EmulatedPen(described, runtime.path, app_image(described).image if app else None)
-        pen.chip.bootsel_held = False
+            pen = _pen(board_name, kind, seed, app, factory)
         stored = FlashFile(pen.chip, flash) if flash else None
         if stored:
             stack.callback(stored.save)
-        volume = volume or terminal.link.with_name(f"{terminal.link.name}.{VOLUME_LABEL}")
+        drive = volume or terminal.link.with_name(f"{terminal.link.name}.{VOLUME_LABEL}")
+        tcp_port = port.port if port else None
+        entry = registry.Entry(called, str(terminal.link), os.getpid(), unique_id(seed).hex(), tcp_port)
+        registry.write(entry)
+        stack.callback(registry.remove, called)
 
         def changed(state: State) -> None:
-            if stored and state != "bootsel":
+            registry.write(
+                replace(entry, state=state, volume=str(drive) if state == registry.BOOTSEL else None)
+            )
+            if stored and state == "starting":
                 stored.save()
 
         endpoints: list[Endpoint] = [terminal] if port is None else [terminal, port]
-        server = Server(pen.chip, endpoints, volume, changed)
+        server = Server(pen.chip, endpoints, drive, changed)
         if hasattr(signal, "SIGUSR1"):
             signal.signal(signal.SIGUSR1, lambda _number, _frame: server.power_on_with_bootsel())
         what = "what the flash file holds" if content else "a blank flash" if bootsel else _CONTENT[app]
-        _announce(terminal.link, port.port if port else None, pen.chip.engine_name, what, as_json, volume)
+        _announce(terminal.link, tcp_port, pen.chip.engine_name, what, as_json, drive)
         try:
             server.serve()
         except KeyboardInterrupt:
             click.echo("", err=True)
+
+
+def _pen(board_name: str, kind: Kind, seed: int, app: bool, factory: bool) -> EmulatedPen:
+    """With the records of the factory, with the firmware alone, or with bare MicroPython."""
+    from needlepen.emulator import bench
+    from needlepen.emulator.pen import EmulatedPen
+
+    prepared = bench.prepare(board_name, kind)
+    if app and factory:
+        return prepared.make(seed=seed)
+    image = prepared.application.image if app else None
+    return EmulatedPen(prepared.board, prepared.runtime.path, image, seed=seed)
+
+
+def _board(board_name: str, seed: int, flash: bytes, bootsel: bool) -> EmulatedPen:
+    """With this content of the flash; `bootsel`: the button is held at power-on."""
+    from needlepen import board
+    from needlepen.emulator.pen import EmulatedPen
+
+    pen = EmulatedPen(board.load(board_name), None, None, seed=seed, flash=flash, bootsel_held=bootsel)
+    pen.chip.bootsel_held = False
+    return pen
 
 
 def _announce(link: Path, port: int | None, engine: str, content: str, as_json: bool, volume: Path) -> None:
