@@ -55,12 +55,18 @@ _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
 _WATCHDOG_REASON = const(0x4005_8008)
 _RAN_OUT = const(1)  # the other reason is a reset that was asked for, as at the end of a service
+_WATCHDOG_OWNER = const(0x4005_801C)  # a scratch register
+_OWN = const(
+    0x6AB7_3121
+)  # machine.WDT writes it; the boot ROM, which restarts by a watchdog of its own, does not
 
 
 class App:
     def __init__(self, boot_ms):
         self.drive = drive = Drive()
-        boot_fault = WATCHDOG_RESET if machine.mem32[_WATCHDOG_REASON] & _RAN_OUT else NONE
+        boot_fault = NONE
+        if machine.mem32[_WATCHDOG_REASON] & _RAN_OUT and machine.mem32[_WATCHDOG_OWNER] == _OWN:
+            boot_fault = WATCHDOG_RESET
         if drive.tripped:
             boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
         self.supervisor = Supervisor(boot_ms, time.ticks_diff, boot_fault)

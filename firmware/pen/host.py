@@ -18,6 +18,7 @@ from pen.link.kinds import (
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
     COUNTERS,
+    ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
     GET_CARTRIDGE,
@@ -30,6 +31,7 @@ from pen.link.kinds import (
     PROTOCOL_VERSION,
     PUT_CALIBRATION,
     READ_LOG,
+    RESTART,
     RESULT,
     SELECT_PROFILE,
     SET_DEPTH,
@@ -80,6 +82,8 @@ class Host:
             READ_LOG: self._read_log,
             PUT_CALIBRATION: self._put_calibration,
             COMMIT_CALIBRATION: self._commit_calibration,
+            ENTER_BOOTSEL: self._enter_bootsel,
+            RESTART: self._restart,
         }
 
     @property
@@ -232,6 +236,23 @@ class Host:
         self._result(sequence, refused)
         if not refused:
             self._app.commands.restart()
+
+    def _enter_bootsel(self, sequence, fields):
+        self._leave(sequence, True)
+
+    def _restart(self, sequence, fields):
+        self._leave(sequence, False)
+
+    def _leave(self, sequence, to_bootsel):
+        if BUILD_KIND != "development":
+            self._result(sequence, "this needs a key: not in this version")
+            return
+        from pen import leaving
+
+        refused = leaving.refusal(self._app, to_bootsel)
+        self._result(sequence, refused)
+        if not refused:
+            leaving.leave(self._app, to_bootsel)
 
     def _put_calibration(self, sequence, fields):
         offset, part = fields["offset"], fields["part"]

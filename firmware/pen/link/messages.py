@@ -14,6 +14,7 @@ from pen.link.kinds import (
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
     COUNTERS,
+    ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
     GET_CARTRIDGE,
@@ -24,6 +25,7 @@ from pen.link.kinds import (
     OPEN_SERVICE,
     PUT_CALIBRATION,
     READ_LOG,
+    RESTART,
     RESULT,
     SEEN,
     SELECT_PROFILE,
@@ -61,6 +63,9 @@ MESSAGES = {
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    # At rest only. The pen answers, then leaves the bus.
+    ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
+    RESTART: ("restart", "<", ""),
     GET_ABOUT: ("get_about", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (

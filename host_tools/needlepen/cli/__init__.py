@@ -25,6 +25,7 @@ COMMANDS = {
     "docs": "Keep the generated tables of the documents up to date.",
     "cartridge": "Show cartridge types and profiles; make and read chips.",
     "board": "Check and show board descriptions.",
+    "flash": "Write MicroPython and the pen's firmware to a board, and check them.",
     "build": "Build the pen's application image.",
     "benchmark": "Measure the emulator and the firmware.",
 }
