@@ -34,6 +34,14 @@ def cache_dir() -> Path:
     return path
 
 
+def data_dir() -> Path:
+    """What has to last: former settings of pens; NEEDLEPEN_DATA overrides the user's data folder."""
+    override = os.environ.get("NEEDLEPEN_DATA")
+    path = Path(override) if override else Path(platformdirs.user_data_dir("needlepen"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def firmware_file(name: str, folder: Path | None = None) -> Path:
     """A data file of the firmware: the one in `folder` if it is there, else the project's own."""
     given = folder / name if folder else None

@@ -16,6 +16,7 @@ from pen.link.kinds import (
     EVENTS,
     GET_CARTRIDGE,
     GET_COUNTERS,
+    GET_SETTINGS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
@@ -28,6 +29,8 @@ from pen.link.kinds import (
     SET_DEPTH,
     SET_RATE,
     SET_TIME,
+    SET_VOLUME,
+    SETTINGS,
     STATISTICS,
     STATUS,
     STOP,
@@ -59,6 +62,9 @@ MESSAGES = {
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    GET_SETTINGS: ("get_settings", "<", ""),
+    # Of the buzzer: 0 silent to 3; alarms are always loud.
+    SET_VOLUME: ("set_volume", "<B", "volume"),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
@@ -74,6 +80,8 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
+    # As they are now: the depth is where the axis was sent, the profile a number of pen.profiles.
+    SETTINGS: ("settings", "<HHBB", "rate_hz depth_um volume profile"),
     TELEMETRY: (
         "telemetry",
         "<IBBBIIIhHHHh",

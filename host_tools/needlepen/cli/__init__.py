@@ -25,6 +25,7 @@ COMMANDS = {
     "cartridge": "Show cartridge types and profiles; make and read chips.",
     "board": "Check and show board descriptions.",
     "build": "Build the pen's application image.",
+    "plot": "Draw a recording as one page.",
     "benchmark": "Measure the emulator and the firmware.",
 }
 INTERRUPTED = 130
