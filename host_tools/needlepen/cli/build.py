@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(epilog="Examples:  needlepen build  |  needlepen build --kind production --out dist")
 @click.option(
     "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
 )
