@@ -11,6 +11,7 @@ from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
 from pen.link.kinds import (
+    ABOUT,
     ACKNOWLEDGE,
     CARTRIDGE,
     CLEAR_STATISTICS,
@@ -18,12 +19,14 @@ from pen.link.kinds import (
     COMMIT_CALIBRATION,
     COUNTERS,
     EVENTS,
+    GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
     GET_SETTINGS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
+    NOT_GREETED,
     OPEN_SERVICE,
     PROTOCOL_VERSION,
     PUT_CALIBRATION,
@@ -60,6 +63,7 @@ class Host:
         self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
         self._calibration = None
+        self._greeted = False  # by a host that speaks our protocol
         self._answers = {
             HELLO: self._hello,
             SET_RATE: self._set_rate,
@@ -74,6 +78,7 @@ class Host:
             STOP: self._stop,
             OPEN_SERVICE: self._open_service,
             CLOSE_SERVICE: self._close_service,
+            GET_ABOUT: self._get_about,
             GET_CARTRIDGE: self._get_cartridge,
             GET_COUNTERS: self._get_counters,
             GET_SETTINGS: self._get_settings,
@@ -97,7 +102,7 @@ class Host:
         """One pass: at most one request, and telemetry when it is due and wanted."""
         frame = self._port.receive()
         if frame:
-            self._answer(*frame)
+            self._answer(frame)
         if self._period_ms and time.ticks_diff(now_ms, self._next_ms) >= 0:
             if time.ticks_diff(now_ms, self._lease_end_ms) > 0:
                 self._period_ms = 0
@@ -122,9 +127,17 @@ class Host:
             self._told = told
             self._status_ms = now_ms
 
-    def _answer(self, kind, sequence, body):
+    def _answer(self, frame):
+        kind, sequence, body = frame
+        if kind == HELLO:
+            self._port.forget()
+        if not self._port.is_new(frame):
+            return
         if kind not in self._answers:
             self._result(sequence, "unknown request")
+            return
+        if not self._greeted and kind != HELLO:
+            self._result(sequence, NOT_GREETED)
             return
         fields = m.unpack(kind, body)
         if fields is None:
@@ -137,8 +150,8 @@ class Host:
         self._port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
 
     def _hello(self, sequence, fields):
-        self._port.forget()
-        if fields["protocol_version"] != PROTOCOL_VERSION:
+        self._greeted = fields["protocol_version"] == PROTOCOL_VERSION
+        if not self._greeted:
             self._result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
             return
         development = 1 if BUILD_KIND == "development" else 0
@@ -203,6 +216,11 @@ class Host:
     def _clear_statistics(self, sequence, fields):
         reports.clear_statistics(self._app)
         self._result(sequence, None)
+
+    def _get_about(self, sequence, fields):
+        from pen import about
+
+        self._port.answer(ABOUT, about.body(self._app))
 
     def _get_cartridge(self, sequence, fields):
         self._port.answer(CARTRIDGE, reports.cartridge(self._app))

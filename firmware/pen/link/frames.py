@@ -49,6 +49,10 @@ class Parser:
         """True inside a frame."""
         return self._used >= 0
 
+    def reset(self):
+        """Forget the begin of a frame: the rest of it will not come."""
+        self._used = -1
+
     def feed(self, byte):
         """Take one byte (0-255); a frame (kind, sequence, body) when it completes one, else None."""
         if byte == 126:  # ~ always starts afresh: a torn frame costs only itself

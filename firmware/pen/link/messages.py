@@ -7,6 +7,7 @@ The names are one text, since the pen keeps each name of its own for ever.
 import struct
 
 from pen.link.kinds import (
+    ABOUT,
     ACKNOWLEDGE,
     CARTRIDGE,
     CLEAR_STATISTICS,
@@ -14,6 +15,7 @@ from pen.link.kinds import (
     COMMIT_CALIBRATION,
     COUNTERS,
     EVENTS,
+    GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
     GET_SETTINGS,
@@ -65,6 +67,7 @@ MESSAGES = {
     GET_SETTINGS: ("get_settings", "<", ""),
     # Of the buzzer: 0 silent to 3; alarms are always loud.
     SET_VOLUME: ("set_volume", "<B", "volume"),
+    GET_ABOUT: ("get_about", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
@@ -82,6 +85,12 @@ MESSAGES = {
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
     # As they are now: the depth is where the axis was sent, the profile a number of pen.profiles.
     SETTINGS: ("settings", "<HHBB", "rate_hz depth_um volume profile"),
+    # calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
+    ABOUT: (
+        "about",
+        "<8s20sBBBBII48s",
+        "micropython revision role calibration provisioned development uptime_s boots reason",
+    ),
     TELEMETRY: (
         "telemetry",
         "<IBBBIIIhHHHh",
