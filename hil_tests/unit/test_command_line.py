@@ -18,6 +18,8 @@ from needlepen.cli import COMMANDS, cli, main
 
 WITHOUT_JSON = {
     ("completion",): "prints a script for a shell",
+    ("devices", "name"): "changes the list that `devices --json` prints",
+    ("devices", "forget"): "changes the list that `devices --json` prints",
 }
 """Commands that print no result as JSON, and why."""
 
@@ -28,7 +30,9 @@ HEAVY = (
 """What --help and completion must not import: each of them costs 20 ms or more."""
 
 
-def _walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def _walk(
+    command: click.Command, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     if path:
         yield path, command
     if isinstance(command, click.Group):
@@ -102,7 +106,9 @@ def test_an_unknown_option_is_a_usage_error_in_one_line(
     [["no-such-command"], ["explain"], ["campaign", "--runs", "many"], ["run", "--engine", "steam"]],
     ids=" ".join,
 )
-def test_other_usage_errors_are_one_line_too(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_usage_errors_are_one_line_too(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     code, out, err = _run(arguments, capsys)
     assert (code, out, err.count("\n")) == (4, "", 1)
 
@@ -144,7 +150,9 @@ def test_help_imports_nothing_heavy() -> None:
 def test_help_of_the_commands_imports_nothing_heavy() -> None:
     """Several at once, since each --help ends its process: the modules of all commands and their options."""
     program = f"import sys, needlepen.cli\n{_IMPORT_ALL}\nprint([n for n in {HEAVY!r} if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -162,7 +170,12 @@ def _completed(words: str, tmp_path: Path) -> list[str]:
         "NEEDLEPEN_CACHE": str(tmp_path / "cache"), "NEEDLEPEN_CONFIG": str(tmp_path / "config"),
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "needlepen"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "needlepen"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
@@ -171,6 +184,14 @@ def test_commands_and_options_are_completed(tmp_path: Path) -> None:
     assert _completed("needlepen mo", tmp_path) == ["monitor"]
     assert {"--record", "--period-ms"} <= set(_completed("needlepen monitor --", tmp_path))
     assert _completed("needlepen completion z", tmp_path) == ["zsh"]
+
+
+def test_names_of_pens_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "names.json").write_text(
+        '{"left": "e660000000000001", "right": "e660000000000002"}'
+    )
+    assert _completed("needlepen log --device l", tmp_path) == ["left"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -183,7 +204,7 @@ def test_the_script_for_each_shell_is_sound(shell: str, capsys: pytest.CaptureFi
 
 # ---------------------------------------------------------------------- colours
 def test_no_color_and_pipes_are_respected() -> None:
-    """Whatever asks for colours: click's styles on the way to a pipe, and with NO_COLOR even when it is told a terminal."""
+    """Styles of click on a terminal: coloured, unless NO_COLOR is set."""
     program = (
         "import click, sys\nfrom needlepen.cli import cli\n"
         "cli.add_command(click.Command('x', callback=lambda: click.secho('red', fg='red')))\n"

@@ -116,7 +116,8 @@ EVENTS = [_event(1, None), *(_event(n, NOW - timedelta(hours=10 - n)) for n in r
 
 @pytest.mark.parametrize(
     ("since", "first"),
-    [(None, 1), ("5", 5), ("99", None), ("6h", 4), ("330min", 5), ("7d", 2), ("2026-11-23T07:30+00:00", 6), ("10min", None)],
+    [(None, 1), ("5", 5), ("99", None), ("6h", 4), ("330min", 5), ("7d", 2), ("2026-11-23T07:30+00:00", 6),
+     ("10min", None)],
 )  # fmt: skip
 def test_since_a_number_a_date_or_a_time_ago(since: str | None, first: int | None) -> None:
     part = telling.part_since(EVENTS, since, NOW)

@@ -93,7 +93,9 @@ def make(
     click.echo(json.dumps({"file": str(file), **made}, indent=2) if as_json else summary)
 
 
-@cartridge.command(epilog="Examples:  needlepen cartridge show chip.bin  |  needlepen cartridge show chip.bin --json")
+@cartridge.command(
+    epilog="Examples:  needlepen cartridge show chip.bin  |  needlepen cartridge show chip.bin --json"
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @KEY
 @AS_JSON

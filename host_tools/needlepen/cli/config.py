@@ -49,7 +49,9 @@ def get(names: tuple[str, ...], device: str | None, as_json: bool) -> None:
         click.echo(f"{name:8}  {model.described(name, found[name])}")
 
 
-@config.command(epilog="Examples:  needlepen config set rate_hz=120  |  needlepen config set profile=scalp volume=0")
+@config.command(
+    epilog="Examples:  needlepen config set rate_hz=120  |  needlepen config set profile=scalp volume=0"
+)
 @click.argument("assignments", nargs=-1, metavar="NAME=VALUE...")
 @device_option
 @AS_JSON
@@ -63,7 +65,9 @@ def set(assignments: tuple[str, ...], device: str | None, as_json: bool) -> None
         _tell(pen, change(pen, wanted, _history(pen), f"set {' '.join(assignments)}"), as_json)
 
 
-@config.command(epilog="Examples:  needlepen config diff mine.toml  |  needlepen config diff mine.toml other.toml")
+@config.command(
+    epilog="Examples:  needlepen config diff mine.toml  |  needlepen config diff mine.toml other.toml"
+)
 @click.argument("file", type=FILE)
 @click.argument("other", type=FILE, required=False)
 @device_option
@@ -88,7 +92,9 @@ def diff(file: Path, other: Path | None, device: str | None, as_json: bool) -> N
         click.echo("\n".join(in_words(found)) or "no difference")
 
 
-@config.command(epilog="Examples:  needlepen config export mine.toml  |  needlepen config export mine.json --device left")
+@config.command(
+    epilog="Examples:  needlepen config export mine.toml  |  needlepen config export mine.json --device left"
+)
 @click.argument("file", type=FILE)
 @device_option
 @AS_JSON
@@ -106,7 +112,10 @@ def export(file: Path, device: str | None, as_json: bool) -> None:
         click.echo(f"{file}: settings of pen {written.pen}")
 
 
-@config.command(name="import", epilog="Examples:  needlepen config import mine.toml  |  needlepen config import a.toml --other-pen")
+@config.command(
+    name="import",
+    epilog="Examples:  needlepen config import mine.toml  |  needlepen config import a.toml --other-pen",
+)
 @click.argument("file", type=FILE)
 @click.option("--other-pen", is_flag=True, help="The file comes from another pen, and that is meant.")
 @device_option

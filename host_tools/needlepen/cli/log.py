@@ -54,7 +54,9 @@ def log(
     if only_faults:
         told = [event for event in told if event.fault]
     if as_json:
-        missing = [{"first_sequence": g.first_sequence, "count": g.count, "at_boot": g.at_boot} for g in holes]
+        missing = [
+            {"first_sequence": g.first_sequence, "count": g.count, "at_boot": g.at_boot} for g in holes
+        ]
         content = {"pen": unique_id, "events": [telling.as_dict(event) for event in told], "gaps": missing}
         click.echo(json.dumps(content, indent=2))
     elif as_table:
@@ -63,7 +65,9 @@ def log(
         for kind, line in telling.lines(told, [] if only_faults else events):
             click.secho(line, fg=_STYLES[kind])
         faults = sum(bool(event.fault) for event in told)
-        click.echo(f"pen {unique_id}: {len(told)} events, {faults} faults, {sum(g.count for g in holes)} missing")
+        click.echo(
+            f"pen {unique_id}: {len(told)} events, {faults} faults, {sum(g.count for g in holes)} missing"
+        )
 
 
 def _read_pen(device: str | None, since: str | None) -> tuple[str, list[LoggedEvent]]:

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     "--record", "file", type=click.Path(path_type=Path, dir_okay=False),
     help="Also write each frame to this CSV file, which must not exist.",
 )  # fmt: skip
-@click.option("--plain", is_flag=True, help="Lines instead of a view that is redrawn; so too without a terminal.")
+@click.option(
+    "--plain", is_flag=True, help="Lines instead of a view that is redrawn; so too without a terminal."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print each frame as one line of JSON.")
 def monitor(
     device: str | None, period_ms: int, for_s: float | None, file: Path | None, plain: bool, as_json: bool

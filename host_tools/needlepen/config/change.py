@@ -45,9 +45,16 @@ def undo(pen: Talks, history: History) -> tuple[Entry, Applied]:
 
 def differences(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """(first, second) of each setting that both have and that differs."""
-    return {name: (value, second[name]) for name, value in first.items() if name in second and second[name] != value}
+    return {
+        name: (value, second[name])
+        for name, value in first.items()
+        if name in second and second[name] != value
+    }
 
 
 def in_words(changes: Mapping[str, tuple[int, int]]) -> list[str]:
     """One line for each difference."""
-    return [f"{name:8}  {described(name, old)}  ->  {described(name, new)}" for name, (old, new) in changes.items()]
+    return [
+        f"{name:8}  {described(name, old)}  ->  {described(name, new)}"
+        for name, (old, new) in changes.items()
+    ]

@@ -50,7 +50,10 @@ class Watch:
                 known = self._pen.reconnections
                 yield self._lost("the connection broke for a moment")
                 yield Gap(self.elapsed_s, True, "connected again")
-            yield from self._frames() or [None]
+            frames = self._frames()
+            yield from frames
+            if not frames:
+                yield None
 
     def _frames(self) -> list[Frame]:
         taken = self._pen.take_frames()

@@ -26,7 +26,9 @@ def read_image(path: Path, pen_id: str | None = None) -> tuple[str, list[LoggedE
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); give an image of a pen's flash") from None
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}); give an image of a pen's flash"
+        ) from None
     if len(data) >= flash.filesystem_offset + flash.filesystem_bytes:
         data = data[flash.filesystem_offset :]
     if len(data) < flash.filesystem_bytes:
@@ -46,7 +48,9 @@ def _checked(text: str) -> bytes:
     except ValueError:
         unique_id = b""
     if len(unique_id) != 8:
-        raise UsageError(f"{text!r} is no unique ID of a pen: 16 hexadecimal digits, as `needlepen devices` shows it")
+        raise UsageError(
+            f"{text!r} is no unique ID of a pen: 16 hexadecimal digits, as `needlepen devices` shows it"
+        )
     return unique_id
 
 

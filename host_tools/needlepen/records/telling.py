@@ -19,7 +19,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def part_since(events: Sequence[LoggedEvent], since: str | None, now: datetime | None = None) -> list[LoggedEvent]:
+def part_since(
+    events: Sequence[LoggedEvent], since: str | None, now: datetime | None = None
+) -> list[LoggedEvent]:
     """The events from a point on: "1234" (number of an event), "2026-11-23" or with a time, "2h", "30min", "3d" ago.
 
     Dates without a zone are local. Raises UsageError for another text, and if no event has the date that it needs.
@@ -79,7 +81,7 @@ def as_csv(events: Sequence[LoggedEvent]) -> str:
 
 
 def lines(events: Sequence[LoggedEvent], all_events: Sequence[LoggedEvent]) -> Iterator[tuple[str, str]]:
-    """(kind, line) for people: kind is event, fault, remedy or gap. `all_events`: to tell gaps from what was left out."""
+    """(kind, line) for people: kind is event, fault, remedy or gap. `all_events`: what gaps are seen in."""
     holes = {gap.first_sequence + gap.count: gap for gap in gaps(all_events)}
     for event in events:
         if event.sequence in holes and event is not events[0]:
@@ -88,7 +90,10 @@ def lines(events: Sequence[LoggedEvent], all_events: Sequence[LoggedEvent]) -> I
         kind = "fault" if event.fault else "event"
         uptime = f"{event.uptime_ms / 1000:.3f} s"
         state = event.state.replace("_", " ")
-        yield kind, f"{event.sequence:6}  {when:19}  boot {event.boot:<5} {uptime:>12}  {state:10}  {event.text}"
+        yield (
+            kind,
+            f"{event.sequence:6}  {when:19}  boot {event.boot:<5} {uptime:>12}  {state:10}  {event.text}",
+        )
         known = supervision.load().fault_named(event.fault) if event.fault else None
         if known is not None:
             yield "remedy", f"{'':29}{known.requirement}: {known.text}"
