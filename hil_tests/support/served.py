@@ -66,10 +66,14 @@ def served(pen: EmulatedPen, folder: Path) -> Iterator[ServedPen]:
 
 
 class Tap:
-    """A TCP port in front of another one. `kinds`: the kinds of all frames that went to the pen; `cut` unplugs it."""
+    """A TCP port in front of another one. `kinds`: the kinds of all frames that went to the pen; `cut` unplugs it.
+
+    `cut_at`: a kind of frame that does not arrive once; the connection breaks instead, and can be made again.
+    """
 
     def __init__(self, port: int) -> None:
         self.kinds: list[int] = []
+        self.cut_at: int | None = None
         self._parser = frames.Parser()
         self._target = port
         self._plugged = threading.Event()
@@ -117,7 +121,13 @@ class Tap:
             while data := source.recv(4096):
                 if look:
                     found = (self._parser.feed(byte) for byte in data)
-                    self.kinds += [frame[0] for frame in found if frame is not None]
+                    kinds = [frame[0] for frame in found if frame is not None]
+                    self.kinds += kinds
+                    if self.cut_at in kinds:
+                        self.cut_at = None
+                        self.cut()
+                        self.plug_in()
+                        break
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):

@@ -15,7 +15,7 @@ from needlepen import requirements
 from needlepen.monitor.frame import Frame, Gap, conditions, fault_of
 from needlepen.monitor.lines import minutes, state_words
 
-_WIDTH = 40
+_WIDTH, _NARROW, _WIDE_FROM = 40, 22, 100
 _BARS, _ASCII_BARS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 _STATE_STYLES = {"running": "bold green", "armed": "bold blue", "safe": "bold red", "locked_out": "bold red"}
 _CELL_V = (3.0, 4.2)
@@ -29,8 +29,9 @@ class LiveView:
         self.footer = ""
         self._title = title
         self._bars = _BARS if (console.encoding or "").lower().startswith("utf") else _ASCII_BARS
-        self._rates: deque[float] = deque(maxlen=_WIDTH)
-        self._currents: deque[float] = deque(maxlen=_WIDTH)
+        self._width = _WIDTH if console.width >= _WIDE_FROM else _NARROW
+        self._rates: deque[float] = deque(maxlen=self._width)
+        self._currents: deque[float] = deque(maxlen=self._width)
         self._frame: Frame | None = None
         self._gap: Gap | None = None
         self._live = Live(console=console, refresh_per_second=8, transient=False)
@@ -60,21 +61,29 @@ class LiveView:
     def view(self) -> RenderableType:
         """What the terminal shows now."""
         parts: list[RenderableType] = [Text(self._title, style="bold")]
-        lost = self._gap is not None and not self._gap.back
         if self._frame is None:
             parts.append(Text("waiting for the pen", style="dim"))
         else:
             parts += [self._state(self._frame), self._quantities(self._frame), *self._words(self._frame)]
         if self._gap is not None:
             parts.append(
-                Text(f"{self._gap.event} ({self._gap.host_s:.1f} s)", style="bold red" if lost else "yellow")
+                Text(
+                    f"{self._gap.event} ({self._gap.host_s:.1f} s)",
+                    style="bold red" if self._lost else "yellow",
+                )
             )
         if self.footer:
             parts.append(Text(self.footer, style="dim"))
         return Group(*parts)
 
+    @property
+    def _lost(self) -> bool:
+        return self._gap is not None and not self._gap.back
+
     def _state(self, frame: Frame) -> Text:
         t = frame.telemetry
+        if self._lost:
+            return Text(f"no connection; what follows is old ({state_words(t)})", style="bold red")
         return Text.assemble(
             (state_words(t), _STATE_STYLES.get(t.state, "bold")),
             (f"   {t.time_ms / 1e3:.1f} s since it was switched on", "dim"),
@@ -147,12 +156,12 @@ class LiveView:
         """The last values as a row of bars, 0 to `highest`."""
         top = len(self._bars) - 1
         steps = (min(top, max(0, round(top * value / highest))) for value in values)
-        return Text("".join(self._bars[step] for step in steps).rjust(_WIDTH), style="cyan")
+        return Text("".join(self._bars[step] for step in steps).rjust(self._width), style="cyan")
 
     def _bar(self, part: float, style: str) -> Text:
-        full = round(_WIDTH * min(max(part, 0.0), 1.0))
+        full = round(self._width * min(max(part, 0.0), 1.0))
         line, rest = ("━", "─") if self._bars is _BARS else ("#", ".")
-        return Text.assemble((line * full, style), (rest * (_WIDTH - full), "dim"))
+        return Text.assemble((line * full, style), (rest * (self._width - full), "dim"))
 
 
 def _traffic(warns: bool, stops: bool) -> str:
