@@ -19,6 +19,7 @@ from pen.limits import PR05_DEPTH_MAX_MM, PR05_DEPTH_STEP_MM
 from pen.profiles import PROFILES
 from pen.signals import SOUND_ACKNOWLEDGED, SOUND_KEY, SOUND_REFUSED
 from pen.states import ARMED, IDLE, NOTE_HOST, NOTE_NONE, RUNNING, SERVICE
+from pen.store.settings import VOLUME_MAX
 
 _STEP_UM = round(1000 * PR05_DEPTH_STEP_MM)
 _DEPTH_MAX_UM = round(1000 * PR05_DEPTH_MAX_MM)
@@ -100,6 +101,12 @@ class Commands:
         app.store.log.add(EVENT_PROFILE_SELECTED, number)
         self.keep_to_cap()
         return app.store.change(profile=str(number)) or self.set_rate_hz(app.profile_rate_hz)
+
+    def set_volume(self, volume):
+        if self._app.store.change(volume=volume):
+            return "volume outside 0-%d" % VOLUME_MAX
+        self._app.panel.volume = volume
+        return None
 
     def set_time(self, time_s):
         return self._app.store.set_time(time_s)

@@ -23,6 +23,7 @@ from pen.link.kinds import (
     GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
+    GET_SETTINGS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
@@ -37,6 +38,8 @@ from pen.link.kinds import (
     SET_DEPTH,
     SET_RATE,
     SET_TIME,
+    SET_VOLUME,
+    SETTINGS,
     STATISTICS,
     STATUS,
     STOP,
@@ -73,12 +76,14 @@ class Host:
             SET_DEPTH: self._set_depth,
             SELECT_PROFILE: self._select_profile,
             SET_TIME: self._set_time,
+            SET_VOLUME: self._set_volume,
             STOP: self._stop,
             OPEN_SERVICE: self._open_service,
             CLOSE_SERVICE: self._close_service,
             GET_ABOUT: self._get_about,
             GET_CARTRIDGE: self._get_cartridge,
             GET_COUNTERS: self._get_counters,
+            GET_SETTINGS: self._get_settings,
             READ_LOG: self._read_log,
             PUT_CALIBRATION: self._put_calibration,
             COMMIT_CALIBRATION: self._commit_calibration,
@@ -183,6 +188,9 @@ class Host:
     def _select_profile(self, sequence, fields):
         self._result(sequence, self._app.commands.select_profile(fields["profile"]))
 
+    def _set_volume(self, sequence, fields):
+        self._result(sequence, self._app.commands.set_volume(fields["volume"]))
+
     def _set_time(self, sequence, fields):
         self._result(sequence, self._app.commands.set_time(fields["time_s"]))
 
@@ -223,6 +231,9 @@ class Host:
 
     def _get_counters(self, sequence, fields):
         self._port.answer(COUNTERS, reports.counters(self._app))
+
+    def _get_settings(self, sequence, fields):
+        self._port.answer(SETTINGS, reports.settings(self._app))
 
     def _read_log(self, sequence, fields):
         self._port.answer(EVENTS, reports.events(self._app, fields["sequence"]))

@@ -38,7 +38,11 @@ class Event(BaseModel):
             raise ValueError(f"the text uses {error}, which is none of its values") from None
 
 
-_EXTRAS: Mapping[str, str] = {"run": "", "kind_name": "", "reason_text": ""}
+_EXTRAS: Mapping[str, str] = dict.fromkeys(
+    ("run", "kind_name", "reason_text", "cause_text", "was_armed_text", "entered_text", "present_text", "fault_name",
+     "warning_names", "blocker_names", "profile_name"), ""
+)  # fmt: skip
+"""Words that needlepen.records.log makes of the values."""
 """What the reader of a log adds to the values."""
 
 

@@ -19,6 +19,7 @@ from pen.link.kinds import (
     GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
+    GET_SETTINGS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
@@ -32,6 +33,8 @@ from pen.link.kinds import (
     SET_DEPTH,
     SET_RATE,
     SET_TIME,
+    SET_VOLUME,
+    SETTINGS,
     STATISTICS,
     STATUS,
     STOP,
@@ -66,6 +69,9 @@ MESSAGES = {
     # At rest only. The pen answers, then leaves the bus.
     ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
     RESTART: ("restart", "<", ""),
+    GET_SETTINGS: ("get_settings", "<", ""),
+    # Of the buzzer: 0 silent to 3; alarms are always loud.
+    SET_VOLUME: ("set_volume", "<B", "volume"),
     GET_ABOUT: ("get_about", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
@@ -82,6 +88,8 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
+    # As they are now: the depth is where the axis was sent, the profile a number of pen.profiles.
+    SETTINGS: ("settings", "<HHBB", "rate_hz depth_um volume profile"),
     # calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
     ABOUT: (
         "about",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from needlepen import requirements
-from needlepen.benchmark import emulation, firmware_cost
+from needlepen.benchmark import command_line, emulation, firmware_cost
 from needlepen.build import AppImage
 from needlepen.emulator import bench
 from needlepen.emulator.pen import EmulatedPen
@@ -69,6 +69,8 @@ def run(
     results.append(
         Result("pen stroking at 100 Hz", emulation.stroking(pen, wall_s), "device s / wall s", 1.0, ">=")
     )
+    step("the command line")
+    results.append(Result("needlepen --help", command_line.help_s(), "s", 0.5, "<="))
     step("the demo")
     results.append(
         Result("demo scenario with its recording", emulation.demo(prepared, engine), "device s / wall s")

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
 
 
-@click.command()
+@click.command(
+    epilog="Examples:  needlepen emulate --link /tmp/pen  |  needlepen emulate --name left --seed 1 --json"
+)
 @click.option("--link", type=click.Path(path_type=Path), help="Path at which the serial port appears.")
 @click.option(
     "--tcp", type=click.IntRange(0, 65535), help="Also serve on this TCP port of 127.0.0.1 (0: any)."
