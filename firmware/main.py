@@ -1,4 +1,4 @@
-"""Starts the pen. Everything else is in the package `pen`."""
+"""Starts the pen. Everything else is in the package `pen` of the program that boot.py has chosen."""
 
 import gc
 import time
@@ -9,10 +9,14 @@ started_ms = time.ticks_ms()
 # free in one piece; left to itself it would be in pieces of 1 KiB.
 gc.threshold(32_768)
 
-from pen import shelf  # noqa: E402
+try:
+    from pen import app
 
-shelf.put_up()
+    app.run(started_ms)
+except Exception as error:
+    import pen_shelf
 
-from pen import app  # noqa: E402
+    pen_shelf.rest()
+    import pen_loader
 
-app.run(started_ms)
+    pen_loader.give_up(error)

@@ -9,6 +9,7 @@ import time
 
 import machine
 import micropython
+import pen_shelf
 from machine import Pin
 from micropython import const
 
@@ -267,6 +268,7 @@ def run(started_ms):
     development = BUILD_KIND == "development"
     if not development:
         micropython.kbd_intr(-1)
+    pen_shelf.rest()
     app = App(started_ms)
     try:
         app.run()
