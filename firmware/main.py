@@ -3,20 +3,35 @@
 import gc
 import time
 
+import machine
+import micropython
+
 started_ms = time.ticks_ms()
+development = False
 
 # Importing leaves garbage between what stays. Collected often, what stays lies together and the rest of the heap is
 # free in one piece; left to itself it would be in pieces of 1 KiB.
 gc.threshold(32_768)
 
 try:
+    from pen.build_info import BUILD_KIND
+
+    development = BUILD_KIND == "development"
+    if development:
+        micropython.kbd_intr(3)
+
     from pen import app
 
     app.run(started_ms)
-except Exception as error:
-    import pen_shelf
+except BaseException as error:
+    try:
+        import pen_loader
 
-    pen_shelf.rest()
-    import pen_loader
-
-    pen_loader.give_up(error)
+        pen_loader.give_up(error)
+        if development:
+            raise
+    finally:
+        # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
+        if not development:
+            time.sleep_ms(400)
+            machine.reset()

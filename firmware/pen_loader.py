@@ -133,13 +133,14 @@ def _watch_trial(shelf):
 
 
 def give_up(error):
-    """The program ended by an error: one on trial is taken back, for the others the watchdog sees to it."""
+    """The program ended by an error: one on trial is taken back."""
     import sys
 
     import pen_shelf
 
+    pen_shelf.rest()
     if pen_shelf.timer is None:
-        raise error
+        return
     sys.print_exception(error)
     import machine
 
