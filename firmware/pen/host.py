@@ -256,6 +256,7 @@ class Host:
         from pen import about
 
         self._port.answer(ABOUT, about.body(self._app))
+        del sys.modules["pen.about"], pen.about  # in memory for this answer alone
 
     def _get_cartridge(self, sequence, fields):
         self._port.answer(CARTRIDGE, reports.cartridge(self._app))

@@ -17,12 +17,13 @@ from littlefs.context import UserContext
 
 from needlepen import board, paths, requirements
 from needlepen.board.codegen import board_constants
-from needlepen.build import AppImage, app_image, compiler, export, image, stage
+from needlepen.build import AppImage, app_image, compiler, export, host_words, image, stage
 from needlepen.build.fold import fold_constants
 from needlepen.build.limits_module import constant_name, constants, limits_module
 from needlepen.build.staging import GENERATED
 from needlepen.cli.build import build as build_command
 from needlepen.errors import InfrastructureError, UsageError
+from needlepen.firmware_modules import firmware_module
 
 PEN = board.load()
 
@@ -400,3 +401,18 @@ def test_the_command_prints_sizes_and_writes_the_image(tmp_path: Path) -> None:
     assert answer["used_bytes"] == sum(answer["files"].values())
     listing = CliRunner().invoke(build_command, []).stdout
     assert f"{answer['used_bytes']}  bytes of {answer['filesystem_bytes']}" in listing
+
+
+def test_the_pen_gets_formats_and_the_fields_of_requests_but_no_words_for_the_host() -> None:
+    source = (paths.firmware_dir() / "pen/link/messages.py").read_text()
+    kinds, messages = firmware_module("pen.link.kinds"), firmware_module("pen.link.messages")
+    numbers = {name: value for name, value in vars(kinds).items() if isinstance(value, int)}
+    stripped = host_words.without_host_words(source, numbers)
+    assert stripped.count("\n") == source.count("\n")
+    found: dict[str, Any] = {}
+    exec(compile(stripped, "messages", "exec"), found)
+    assert found["MESSAGES"] == {
+        kind: ("", layout, "" if kind >= 0x80 else fields)
+        for kind, (_, layout, fields) in messages.MESSAGES.items()
+    }
+    assert host_words.without_host_words("not python", {}) == "not python"

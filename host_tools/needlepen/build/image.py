@@ -22,7 +22,7 @@ from littlefs.context import UserContext
 from needlepen import __version__, paths
 from needlepen.board import Board
 from needlepen.board.model import Flash
-from needlepen.build import code_set, compiler, integrity
+from needlepen.build import code_set, compiler, host_words, integrity
 from needlepen.build.code_set import CodeSet
 from needlepen.build.fold import fold_constants, needless_names
 from needlepen.build.staging import FOLDED, Kind, content_hash, sources, write_files
@@ -38,7 +38,7 @@ LITTLEFS: dict[str, Any] = {
     "inline_max": 0xFFFFFFFF,  # no code inside the directories: the pen walks them for each file, at 3 ms a time
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
-_FORMAT = 6  # increase when the way of building changes
+_FORMAT = 7  # increase when the way of building changes
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,10 @@ def compile_files(staged: Mapping[str, bytes]) -> dict[str, bytes]:
             continue
         module = _module_name(name)
         own = () if name in FOLDED else needless[module]
-        folded = fold_constants(texts[module], name, constants, needless, own).encode()
+        text = texts[module]
+        if module == host_words.MODULE:
+            text = host_words.without_host_words(text, constants.get("pen.link.kinds", {}))
+        folded = fold_constants(text, name, constants, needless, own).encode()
         files[str(PurePosixPath(name).with_suffix(".mpy"))] = compiler.compile_module(folded, name)
     return files
 
