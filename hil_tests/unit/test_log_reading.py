@@ -69,7 +69,7 @@ def test_what_follows_is_found_with_one_file_read(
     full: tuple[RecordedFlash, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else each answer of a full log would take the pen 140 ms, longer than its main loop may be away."""
-    flash, pen = full
+    _, pen = full
     reads: list[str] = []
     real = ImageFiles.read
     monkeypatch.setattr(
