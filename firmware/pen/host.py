@@ -282,6 +282,9 @@ class Host:
         self._port.answer(SETTINGS, reports.settings(self._app))
 
     def _read_log(self, sequence, fields):
+        if self._app.drive.awake:  # it takes tens of ms when the log is full
+            self._result(sequence, "not while the motor runs")
+            return
         self._port.answer(EVENTS, reports.events(self._app, fields["sequence"]))
 
     # ------------------------------------------------------------------ service

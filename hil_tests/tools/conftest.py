@@ -30,6 +30,15 @@ def pen(pens: Pens, tmp_path: Path) -> Iterator[ServedPen]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def shared_pen(pens: Pens, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedPen]:
+    """The same for all tests of a module, which leave it as they found it."""
+    made = pens.new()
+    made.power_up()
+    with served(made, tmp_path_factory.mktemp("pen")) as found:
+        yield found
+
+
 @pytest.fixture
 def tap(pen: ServedPen) -> Iterator[Tap]:
     """The pen's TCP port, listened to."""

@@ -149,6 +149,24 @@ def undo(device: str | None, as_json: bool) -> None:
         _tell(pen, done, as_json, f"undone: {entry.command} ({entry.changed})")
 
 
+@config.command(epilog="Examples:  needlepen config clock  |  needlepen config clock --device left")
+@device_option
+@AS_JSON
+def clock(device: str | None, as_json: bool) -> None:
+    """Give a pen the date of this computer: it forgets it when it is switched off, and its log has none then."""
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC)
+    with _open(device) as pen:
+        pen.set_time(now)
+        unique_id = pen.identity.unique_id
+    date = now.isoformat(timespec="seconds")
+    if as_json:
+        _print({"pen": unique_id, "date": date})
+    else:
+        click.echo(f"pen {unique_id}: {date}")
+
+
 def _open(device: str | None) -> Any:
     from needlepen.devices import open_pen
 

@@ -82,22 +82,24 @@ def as_csv(events: Sequence[LoggedEvent]) -> str:
 
 def lines(events: Sequence[LoggedEvent], all_events: Sequence[LoggedEvent]) -> Iterator[tuple[str, str]]:
     """(kind, line) for people: kind is event, fault, remedy or gap. `all_events`: what gaps are seen in."""
+    dated = any(event.date for event in events)
     holes = {gap.first_sequence + gap.count: gap for gap in gaps(all_events)}
     for event in events:
         if event.sequence in holes and event is not events[0]:
-            yield "gap", f"{'':26}-- {gap_words(holes[event.sequence])}"
-        when = f"{event.date:%Y-%m-%d %H:%M:%S}" if event.date else ""
-        kind = "fault" if event.fault else "event"
-        uptime = f"{event.uptime_ms / 1000:.3f} s"
-        state = event.state.replace("_", " ")
-        yield (
-            kind,
-            f"{event.sequence:6}  {when:19}  boot {event.boot:<5} {uptime:>12}  {state:10}  {event.text}",
-        )
+            yield "gap", f"{'':8}-- {gap_words(holes[event.sequence])}"
+        yield "fault" if event.fault else "event", _line(event, dated)
         known = supervision.load().fault_named(event.fault) if event.fault else None
         if known is not None:
-            yield "remedy", f"{'':29}{known.requirement}: {known.text}"
-            yield "remedy", f"{'':29}What to do: {known.remedy}"
+            yield "remedy", f"{'':10}{known.requirement}: {known.text}"
+            yield "remedy", f"{'':10}What to do: {known.remedy}"
+
+
+def _line(event: LoggedEvent, dated: bool) -> str:
+    """Number, date in local time if any event has one, boot and uptime, state, what happened."""
+    date = f"{event.date.astimezone():%Y-%m-%d %H:%M:%S}" if event.date else " " * 19
+    time = f"boot {event.boot:<5} {event.uptime_ms / 1000:>10.3f} s"
+    state = event.state.replace("_", " ")
+    return f"{event.sequence:6}  {date + '  ' if dated else ''}{time}  {state:10}  {event.text}"
 
 
 def gap_words(gap: Gap) -> str:
