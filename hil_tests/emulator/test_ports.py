@@ -103,7 +103,9 @@ def test_the_mpremote_command_takes_over_a_development_build(tmp_path: Path, run
             time.sleep(0.1)
         mpremote = [sys.executable, "-m", "mpremote", "connect", str(link)]
         while subprocess.run([*mpremote, "exec", "1"], capture_output=True, check=False).returncode:
-            assert time.monotonic() < deadline_s, "until the pen knows its build it takes no Ctrl-C, and no longer"
+            assert time.monotonic() < deadline_s, (
+                "until the pen knows its build it takes no Ctrl-C, and no longer"
+            )
         (tmp_path / "mounted").mkdir()
         (tmp_path / "mounted" / "theirs.py").write_text("answer = 42\n")
         script = tmp_path / "script.py"
