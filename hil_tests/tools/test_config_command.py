@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from support.bench import MS
 from support.commands import Commands
 from support.served import ServedPen, Tap
 
@@ -57,9 +56,9 @@ def test_undo_leaves_alone_what_the_change_did_not_touch(pen: ServedPen, command
     device = ("--device", pen.link)
     commands.run("config", "set", "volume=1", *device)
     pen.do(lambda p: p.press_button("DEPTH_UP_N"))
-    pen.do(lambda p: p.run_for(200 * MS))
+    pen.let_pass(200)
     pen.do(lambda p: p.release_button("DEPTH_UP_N"))
-    pen.do(lambda p: p.run_for(500 * MS))
+    pen.let_pass(500)
     assert _settings(pen.link) == {**FIRST, "volume": 1, "depth_um": 50}
     commands.run("config", "undo", *device)
     assert _settings(pen.link) == {**FIRST, "depth_um": 50}
@@ -79,9 +78,9 @@ def test_a_refusal_of_the_pen_is_shown_and_nothing_stays_half_applied(
 ) -> None:
     """A running pen takes a volume but no other profile: the rate that is sent later is refused for this cartridge."""
     commands.run("config", "set", "depth_um=1000", "--device", tap.url)
-    pen.do(lambda p: p.run_for(600 * MS))
+    pen.let_pass(600)
     pen.do(lambda p: p.press())
-    pen.do(lambda p: p.run_for(500 * MS))
+    pen.let_pass(500)
     before = _settings(tap.url)
     done = commands.run("config", "set", "volume=0", "rate_hz=50", "--device", tap.url)
     assert done.returncode == 3 and "the pen refused rate_hz = 50 Hz: below" in done.stderr
