@@ -1,18 +1,37 @@
-"""Starts the pen. Everything else is in the package `pen`."""
+"""Starts the pen. Everything else is in the package `pen` of the program that boot.py has chosen."""
 
 import gc
 import time
 
+import machine
+import micropython
+
 started_ms = time.ticks_ms()
+development = False
 
 # Importing leaves garbage between what stays. Collected often, what stays lies together and the rest of the heap is
 # free in one piece; left to itself it would be in pieces of 1 KiB.
 gc.threshold(32_768)
 
-from pen import shelf  # noqa: E402
+try:
+    from pen.build_info import BUILD_KIND
 
-shelf.put_up()
+    development = BUILD_KIND == "development"
+    if development:
+        micropython.kbd_intr(3)
 
-from pen import app  # noqa: E402
+    from pen import app
 
-app.run(started_ms)
+    app.run(started_ms)
+except BaseException as error:
+    try:
+        import pen_loader
+
+        pen_loader.give_up(error)
+        if development:
+            raise
+    finally:
+        # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
+        if not development:
+            time.sleep_ms(400)
+            machine.reset()

@@ -9,6 +9,7 @@ import time
 
 import machine
 import micropython
+import pen_shelf
 from machine import Pin
 from micropython import const
 
@@ -48,6 +49,7 @@ _RECORDS = const(4)
 _AWAKE_TURNS = (0, 5, 2, 3, 5, 4)
 _EVERYBODY = const(-1)
 _NOBODY = const(-2)
+_LOOKED = const(3)  # what a part found at rest concerns the others
 _REST_TURNS = (1, 3, 2, 4, 1, 3, 0, 5)
 _WATCHDOG_MS = const(200)
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
@@ -55,12 +57,18 @@ _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
 _WATCHDOG_REASON = const(0x4005_8008)
 _RAN_OUT = const(1)  # the other reason is a reset that was asked for, as at the end of a service
+_WATCHDOG_OWNER = const(0x4005_801C)  # a scratch register
+_OWN = const(
+    0x6AB7_3121
+)  # machine.WDT writes it; the boot ROM, which restarts by a watchdog of its own, does not
 
 
 class App:
     def __init__(self, boot_ms):
         self.drive = drive = Drive()
-        boot_fault = WATCHDOG_RESET if machine.mem32[_WATCHDOG_REASON] & _RAN_OUT else NONE
+        boot_fault = NONE
+        if machine.mem32[_WATCHDOG_REASON] & _RAN_OUT and machine.mem32[_WATCHDOG_OWNER] == _OWN:
+            boot_fault = WATCHDOG_RESET
         if drive.tripped:
             boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
         self.supervisor = Supervisor(boot_ms, time.ticks_diff, boot_fault)
@@ -133,7 +141,7 @@ class App:
             ):
                 if not self.drive.awake:
                     self.panel.advance(now_ms, False)  # its turn comes too seldom for its rhythms
-                if not self._glance():
+                if not self._glance(now_ms):
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._turn += 1
                     self._pass(now_ms, turns[self._turn % len(turns)])
@@ -147,8 +155,8 @@ class App:
         """Have every part look at the next pass at rest."""
         self._lines = -1
 
-    def _glance(self):
-        """Every other pass of a run only looks whether it may be left out; True if so."""
+    def _glance(self, now_ms):
+        """Every other pass of a run only serves the host, and looks whether the rest may be left out; True if so."""
         self._glanced = not self._glanced
         if (
             not self._glanced
@@ -156,10 +164,10 @@ class App:
             or self.supervisor.state != RUNNING
             or not self.drive.running
             or clock_watch.look()
-            or self.host.waiting
         ):
             return False
         self.feed()
+        self.host.serve(now_ms)
         return True
 
     def _rest(self, now_ms):
@@ -174,6 +182,7 @@ class App:
             INPUT_MASK, self._lines, low, high, due_ms, self._watchdog.feed, self.host.heard
         )
         now_ms = time.ticks_ms()
+        self.feed()  # a host that never stops talking keeps the look from it
         if found == quiet.CHANGED:
             self._pass(now_ms, _EVERYBODY)
             time.sleep_ms(_BREATH_MS)
@@ -182,10 +191,11 @@ class App:
             panel.advance(now_ms, False)
         if time.ticks_diff(now_ms, self._due_ms) >= 0:
             self._due_ms = time.ticks_add(now_ms, _LOOK_MS)
+            self.host.watch(now_ms)
             self._turn += 1
             if self._look_at(_REST_TURNS[self._turn % len(_REST_TURNS)], now_ms):
-                found = quiet.HEARD
-        if found == quiet.HEARD or self.host.due_ms(now_ms) != now_ms:
+                found = _LOOKED
+        if self.host.serve(now_ms) or found == _LOOKED:
             self._pass(now_ms, _NOBODY)
 
     def _look_at(self, place, now_ms):
@@ -241,7 +251,7 @@ class App:
         self._ticks_seen = ticks
 
     def shut_down(self):
-        """Development build, Ctrl-C: brake, stop the tick, stop the watchdog, leave the REPL to the user."""
+        """Brake, stop the tick, stop the watchdog, leave the REPL to the user."""
         self.drive.shut_down()
         self.axis.close()
         self.panel.shut_down()
@@ -258,12 +268,12 @@ def run(started_ms):
     for pin, level in SAFE_OUTPUTS:
         Pin(pin, Pin.OUT, value=level)
     micropython.alloc_emergency_exception_buf(100)
-    development = BUILD_KIND == "development"
-    if not development:
-        micropython.kbd_intr(-1)
+    pen_shelf.rest()
     app = App(started_ms)
     try:
         app.run()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as leaving:  # Ctrl-C in a development build has no arguments, OPEN_REPL has
+        if BUILD_KIND != "development" and not leaving.args:
+            raise
         app.shut_down()
-        print("pen stopped by Ctrl-C (development build); machine.reset() starts it again")
+        print("pen stopped, its port is the REPL; machine.reset() starts it again")

@@ -1,11 +1,14 @@
 """What the pen does for a host: one answer to each request; telemetry and status flow while they are wanted."""
 
+import sys
 import time
 
 import machine
 from micropython import const
 
+import pen
 from pen import reports
+from pen.access import Access
 from pen.board import BOARD_NAME
 from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
@@ -18,6 +21,7 @@ from pen.link.kinds import (
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
     COUNTERS,
+    ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
     GET_CARTRIDGE,
@@ -31,6 +35,7 @@ from pen.link.kinds import (
     PROTOCOL_VERSION,
     PUT_CALIBRATION,
     READ_LOG,
+    RESTART,
     RESULT,
     SELECT_PROFILE,
     SET_DEPTH,
@@ -49,7 +54,11 @@ from pen.link.port import Port
 _SHORTEST_PERIOD_MS = const(10)
 _LONGEST_LEASE_MS = const(60_000)
 _STATUS_MS = const(500)
+_OWED_MS = const(400)  # older telemetry is not made up for
+_FRAMES_A_PASS = const(2)
 _CALIBRATION_MAX = const(1024)
+_SOF_RD = const(0x5011_0048)
+_FRAME = const(0x7FF)
 
 
 class Host:
@@ -63,6 +72,7 @@ class Host:
         self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
         self._calibration = None
+        self.access = Access(BUILD_KIND == "development")
         self._greeted = False  # by a host that speaks our protocol
         self._answers = {
             HELLO: self._hello,
@@ -85,6 +95,8 @@ class Host:
             READ_LOG: self._read_log,
             PUT_CALIBRATION: self._put_calibration,
             COMMIT_CALIBRATION: self._commit_calibration,
+            ENTER_BOOTSEL: self._enter_bootsel,
+            RESTART: self._restart,
         }
 
     @property
@@ -93,25 +105,42 @@ class Host:
         return self._port.waiting
 
     def due_ms(self, latest_ms):
-        """When telemetry is due, `latest_ms` if that is earlier or none is wanted."""
-        if self._period_ms and time.ticks_diff(self._next_ms, latest_ms) < 0:
+        """When telemetry is due, `latest_ms` if that is earlier, none is wanted or there is no room for it."""
+        if self._period_ms and self._port.has_room and time.ticks_diff(self._next_ms, latest_ms) < 0:
             return self._next_ms
         return latest_ms
 
+    def watch(self, now_ms):
+        """Is the host that holds a role still there? Asked some times a second."""
+        self.access.watch(now_ms, machine.mem32[_SOF_RD] & _FRAME)
+
     def serve(self, now_ms):
-        """One pass: at most one request, and telemetry when it is due and wanted."""
+        """One pass: at most one request, and telemetry when it is due and wanted. True if there was a request."""
+        self.watch(now_ms)
         frame = self._port.receive()
         if frame:
             self._answer(frame)
         if self._period_ms and time.ticks_diff(now_ms, self._next_ms) >= 0:
-            if time.ticks_diff(now_ms, self._lease_end_ms) > 0:
-                self._period_ms = 0
+            self._tell(now_ms)
+        return frame is not None
+
+    def _tell(self, now_ms):
+        """Telemetry that is due: one frame for each period, also for those that a collection of garbage or a slow host
+        held up, but no burst.
+        """
+        if time.ticks_diff(now_ms, self._lease_end_ms) > 0:
+            self._period_ms = 0
+            return
+        if time.ticks_diff(now_ms, self._next_ms) > _OWED_MS:
+            self._next_ms = now_ms
+        self._offer_status(now_ms)
+        for _ in range(_FRAMES_A_PASS):
+            if not self._port.has_room:
                 return
-            self._next_ms = time.ticks_add(self._next_ms, self._period_ms)
-            if time.ticks_diff(now_ms, self._next_ms) > 0:  # fell behind: do not send a burst
-                self._next_ms = time.ticks_add(now_ms, self._period_ms)
-            self._offer_status(now_ms)
             self._port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
+            self._next_ms = time.ticks_add(self._next_ms, self._period_ms)
+            if time.ticks_diff(now_ms, self._next_ms) < 0:
+                return
 
     def _offer_status(self, now_ms):
         app = self._app
@@ -131,21 +160,40 @@ class Host:
         kind, sequence, body = frame
         if kind == HELLO:
             self._port.forget()
+            self.access.drop(False)
         if not self._port.is_new(frame):
             return
-        if kind not in self._answers:
-            self._result(sequence, "unknown request")
-            return
+        refused = self.access.may(kind, time.ticks_ms())
         if not self._greeted and kind != HELLO:
-            self._result(sequence, NOT_GREETED)
-            return
+            refused = NOT_GREETED
         fields = m.unpack(kind, body)
-        if fields is None:
+        if refused:
+            self._result(sequence, refused)
+        elif fields is None:
             self._result(sequence, "request has the wrong length")
+        elif kind in self._answers:
+            self._answers[kind](sequence, fields)
+        else:
+            self._answer_rarely(kind, sequence, fields)
+
+    def _answer_rarely(self, kind, sequence, fields):
+        """By pen.unlocking, which is in memory for one request alone. To load it takes too long for a running motor."""
+        if self._app.drive.awake:
+            self._result(sequence, "the motor may turn: not now")
             return
-        self._answers[kind](sequence, fields)
+        from pen import unlocking
+
+        try:
+            if kind in unlocking.ANSWERS:
+                unlocking.ANSWERS[kind](self._app, sequence, fields)
+            else:
+                self._result(sequence, "unknown request")
+        finally:
+            del sys.modules["pen.unlocking"], sys.modules["pen.access_records"]
+            del pen.unlocking, pen.access_records
 
     def _result(self, sequence, refused):
+        """Answer a request: done, or why it is refused."""
         reason = (refused or "").encode()[:60]
         self._port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
 
@@ -154,6 +202,7 @@ class Host:
         if not self._greeted:
             self._result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
             return
+        self.access.drop(True)
         development = 1 if BUILD_KIND == "development" else 0
         self._port.answer(
             IDENTITY,
@@ -221,6 +270,7 @@ class Host:
         from pen import about
 
         self._port.answer(ABOUT, about.body(self._app))
+        del sys.modules["pen.about"], pen.about  # in memory for this answer alone
 
     def _get_cartridge(self, sequence, fields):
         self._port.answer(CARTRIDGE, reports.cartridge(self._app))
@@ -246,6 +296,23 @@ class Host:
         self._result(sequence, refused)
         if not refused:
             self._app.commands.restart()
+
+    def _enter_bootsel(self, sequence, fields):
+        self._leave(sequence, True)
+
+    def _restart(self, sequence, fields):
+        self._leave(sequence, False)
+
+    def _leave(self, sequence, to_bootsel):
+        if BUILD_KIND != "development":
+            self._result(sequence, "this needs a key: not in this version")
+            return
+        from pen import leaving
+
+        refused = leaving.refusal(self._app, to_bootsel)
+        self._result(sequence, refused)
+        if not refused:
+            leaving.leave(self._app, to_bootsel)
 
     def _put_calibration(self, sequence, fields):
         offset, part = fields["offset"], fields["part"]

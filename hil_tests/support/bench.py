@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from needlepen import board, paths, requirements
-from needlepen.build import app_image, integrity
+from needlepen.build import Kind, app_image, integrity
 from needlepen.emulator.factory_image import factory_image
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen import EmulatedPen
@@ -38,17 +38,23 @@ def minimum_rate_hz(needles: int) -> float:
 class Pens:
     """Booted pens by cell voltage, seed and firmware, made when first asked for. Never change one: fork it."""
 
-    def __init__(self, runtime: Path, scratch: Path) -> None:
+    def __init__(self, runtime: Path, scratch: Path, phase_ms: float = 0.0) -> None:
         self._runtime = runtime
         self._scratch = scratch
+        self._phase_ms = phase_ms
         self._board = board.load()
         self._ready: dict[tuple[float, int, str], EmulatedPen] = {}
 
     def new(
-        self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None, **records: Any
+        self,
+        cell_v: float = 3.7,
+        seed: int = 0,
+        firmware: Path | None = None,
+        kind: Kind = "development",
+        **records: Any,
     ) -> EmulatedPen:
         """A calibrated pen at the moment of power-on; `records` as for `provisioned`, e.g. calibration=None."""
-        application = app_image(self._board, firmware=firmware).image
+        application = app_image(self._board, kind, firmware).image
         parameters = PenParameters().but(cell_ocv_v=cell_v)
         files = {integrity.REFERENCE: integrity.reference(self._runtime, self._board.flash)}
         image = factory_image(application, self._board, parameters, seed, **({"files": files} | records))
@@ -60,6 +66,7 @@ class Pens:
         if key not in self._ready:
             self._ready[key] = self.new(cell_v, seed, firmware)
             self._ready[key].power_up()
+            self._ready[key].run_for(self._phase_ms * MS)
         return self._ready[key]
 
     def variant(self, name: str, changes: Mapping[str, tuple[str, str]]) -> Path:

@@ -40,9 +40,8 @@ class Event(BaseModel):
 
 _EXTRAS: Mapping[str, str] = dict.fromkeys(
     ("run", "kind_name", "reason_text", "cause_text", "was_armed_text", "entered_text", "present_text", "fault_name",
-     "warning_names", "blocker_names", "profile_name"), ""
+     "warning_names", "blocker_names", "profile_name", "role_name"), ""
 )  # fmt: skip
-"""Words that needlepen.records.log makes of the values."""
 """What the reader of a log adds to the values."""
 
 

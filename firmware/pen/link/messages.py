@@ -10,21 +10,28 @@ from pen.link.kinds import (
     ABOUT,
     ACKNOWLEDGE,
     CARTRIDGE,
+    CHALLENGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
     COUNTERS,
+    ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
     GET_CARTRIDGE,
+    GET_CHALLENGE,
     GET_COUNTERS,
     GET_SETTINGS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
+    LOCK,
+    OPEN_REPL,
     OPEN_SERVICE,
+    PROVISION,
     PUT_CALIBRATION,
     READ_LOG,
+    RESTART,
     RESULT,
     SEEN,
     SELECT_PROFILE,
@@ -38,6 +45,7 @@ from pen.link.kinds import (
     STOP,
     SUBSCRIBE,
     TELEMETRY,
+    UNLOCK,
 )
 
 MESSAGES = {
@@ -64,9 +72,20 @@ MESSAGES = {
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    # At rest only. The pen answers, then leaves the bus.
+    ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
+    RESTART: ("restart", "<", ""),
     GET_SETTINGS: ("get_settings", "<", ""),
     # Of the buzzer: 0 silent to 3; alarms are always loud.
     SET_VOLUME: ("set_volume", "<B", "volume"),
+    # Roles, challenges and answers: pen.access, pen.unlocking.
+    GET_CHALLENGE: ("get_challenge", "<B", "role"),
+    UNLOCK: ("unlock", "<B32s", "role answer"),
+    LOCK: ("lock", "<", ""),
+    # The pen stops for good and leaves its port to MicroPython; a reset starts it again.
+    OPEN_REPL: ("open_repl", "<", ""),
+    # Once in the life of a pen; nothing ever reads them back. `release` is a public key.
+    PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     GET_ABOUT: ("get_about", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
@@ -85,6 +104,8 @@ MESSAGES = {
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
     # As they are now: the depth is where the axis was sent, the profile a number of pen.profiles.
     SETTINGS: ("settings", "<HHBB", "rate_hz depth_um volume profile"),
+    # wait_s: the pen is locked for so long, and there is no nonce.
+    CHALLENGE: ("challenge", "<B16sB", "role nonce wait_s"),
     # calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
     ABOUT: (
         "about",

@@ -21,6 +21,7 @@ FRAME_NS = 1_000_000
 # A full-speed bulk packet of 64 bytes occupies the bus for about 50 us (19 fit in a frame).
 PACKET_NS = 50_000
 OUT_DELAY_NS = 10_000
+CONTROL_GAP_NS = 2_000_000  # between two control transfers: the first one is over by then
 
 
 class UsbController(RPUSBController):
@@ -29,6 +30,8 @@ class UsbController(RPUSBController):
     def __init__(self, mcu: Any, name: str) -> None:
         super().__init__(mcu, name)
         self.is_host_reading = True
+        self.is_bus_alive = True
+        """False: the computer sleeps or the cable is out. Frames stop; everything else is as if nothing happened."""
         self._waiting_in: dict[int, None] = {}  # IN endpoints with a packet, in the order in which they came
         self._in_alarm = mcu.clock.create_alarm(self._in_done)
         self._sof_alarm = mcu.clock.create_alarm(self._start_of_frame)
@@ -64,6 +67,8 @@ class UsbController(RPUSBController):
         if offset == SOF_RD and self._int_raw & DEVICE_SOF:  # reading the frame number acknowledges the frame
             self._int_raw &= ~DEVICE_SOF
             self.check_interrupts()
+        if offset == SOF_RD and self.is_bus_alive and self._connected:
+            self._sof_frame_number = self._frame_number()
         return super().read_uint32(offset)
 
     def write_uint32(self, offset: int, value: int) -> None:
@@ -72,10 +77,13 @@ class UsbController(RPUSBController):
             now_ns = self.rp2040.clock.nanos
             self._sof_alarm.schedule_at((now_ns // FRAME_NS + 1) * FRAME_NS)
 
+    def _frame_number(self) -> int:
+        return int(self.rp2040.clock.nanos // FRAME_NS) & 0x7FF
+
     def _start_of_frame(self) -> None:
         # Frames are simulated only while the firmware listens: a thousand alarms a second are not free.
-        self._sof_frame_number = int(self.rp2040.clock.nanos // FRAME_NS) & 0x7FF
-        if self._int_enable & DEVICE_SOF and self._connected:
+        self._sof_frame_number = self._frame_number()
+        if self._int_enable & DEVICE_SOF and self._connected and self.is_bus_alive:
             self._int_raw |= DEVICE_SOF
             self.check_interrupts()
             self._sof_alarm.schedule(FRAME_NS)
@@ -98,6 +106,8 @@ class CdcHost(USBCDC):
         self.outgoing: deque[int] = deque()
         self._armed_sizes: deque[int] = deque()  # OUT buffers that the firmware has offered
         self._out_alarm: Any = usb.rp2040.clock.create_alarm(self._out_done)
+        self._lines_alarm: Any = usb.rp2040.clock.create_alarm(self._send_lines)
+        self._lines_wanted = True
         self._upstream_read: Callable[[int, int], None] = usb.on_endpoint_read  # type: ignore[assignment]
         usb.on_endpoint_read = self._on_endpoint_read
 
@@ -110,6 +120,19 @@ class CdcHost(USBCDC):
         """Queue bytes for the chip; they leave as the firmware offers buffers."""
         self.outgoing.extend(data)
         self._poll_out()
+
+    def set_port(self, baud: int, is_open: bool) -> None:
+        """What opening, setting up and closing the port sends: SET_LINE_CODING, then DTR and RTS in a transfer of
+        its own. Without effect before the chip is enumerated."""
+        if not self.is_connected:
+            return
+        self.set_line_coding(baud)
+        self._lines_wanted = is_open
+        self._lines_alarm.schedule(CONTROL_GAP_NS)
+
+    def _send_lines(self) -> None:
+        if self.is_connected:
+            self.set_control_lines(dtr=self._lines_wanted, rts=self._lines_wanted)
 
     def _on_endpoint_read(self, endpoint: int, size: int) -> None:
         if endpoint != 0 and endpoint == self._out_endpoint:
@@ -135,4 +158,5 @@ class CdcHost(USBCDC):
         self.outgoing.clear()
         self._armed_sizes.clear()
         self._out_alarm.cancel()
+        self._lines_alarm.cancel()
         super()._on_controller_reset()
