@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 from support.commands import Commands
-from support.served import ServedPen, Tap
+from support.served import ServedPen, Tap, served
 
 from needlepen import Pen
 from needlepen.config import read
 from needlepen.config.apply import put_back
+from needlepen.emulator import bench
 from needlepen.firmware_modules import firmware_module
 
 kinds = firmware_module("pen.link.kinds")
@@ -119,3 +120,25 @@ def test_files_carry_settings_to_the_same_pen_and_only_when_meant_to_another(
     assert json.loads(done.stdout) == {"differences": {"rate_hz": [100, 145]}}
     assert commands.run("config", "import", str(other), "--other-pen", *device).returncode == 0
     assert _settings(pen.link)["rate_hz"] == 145
+
+
+def test_a_production_pen_takes_settings_from_whoever_has_its_key(
+    runtime: Path, commands: Commands, tmp_path: Path
+) -> None:
+    made = bench.prepare(kind="production", runtime=runtime).make()
+    made.connect()
+    with served(made, tmp_path) as pen:
+        device = ("--device", pen.link)
+        done = commands.run("config", "set", "volume=1", *device)
+        assert (
+            done.returncode == 3
+            and done.stderr.count("\n") == 1
+            and "no key for the role operator" in done.stderr
+        )
+        assert commands.run("config", "clock", *device).returncode == 3
+        assert commands.run("provision", *device).returncode == 0
+        done = commands.run("config", "set", "volume=1", *device)
+        assert done.returncode == 0, done.stderr
+        assert commands.run("config", "clock", *device).returncode == 0
+        assert "undone: set volume=1" in commands.run("config", "undo", *device).stdout
+        assert _settings(pen.link) == FIRST
