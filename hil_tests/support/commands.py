@@ -14,11 +14,11 @@ WAIT_S = 30
 
 
 class Commands:
-    """Runs commands with the names, locks and former settings of a test's own folder."""
+    """Runs commands with the names, locks, keys and former settings of a test's own folder."""
 
     def __init__(self, folder: Path) -> None:
         self._environment = os.environ | {
-            f"NEEDLEPEN_{name}": str(folder / name.lower()) for name in ("STATE", "DATA", "CONFIG")
+            f"NEEDLEPEN_{name}": str(folder / name.lower()) for name in ("STATE", "DATA", "CONFIG", "KEYS")
         }
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,13 @@ class ServedPen:
         answer: queue.Queue[Any] = queue.Queue()
         self._wanted.put((action, answer))
         return answer.get(timeout=WAIT_S)
+
+    def let_pass(self, ms: float) -> None:
+        """Wait until so much device time has passed. (`run_for` in `do` would put the pen ahead of the wall clock, and
+        the server then stops it until that has caught up.)"""
+        end_ns = self.do(lambda pen: pen.now_ns) + ms * 1e6
+        while self.do(lambda pen: pen.now_ns) < end_ns:
+            time.sleep(0.01)
 
     def close(self) -> None:
         """No more time passes for the pen."""

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from support.bench import MS
 from support.commands import Commands
-from support.served import ServedPen, Tap
+from support.served import ServedPen, Tap, served
 
 from needlepen import Pen
 from needlepen.config import read
 from needlepen.config.apply import put_back
+from needlepen.emulator import bench
 from needlepen.firmware_modules import firmware_module
 
 kinds = firmware_module("pen.link.kinds")
@@ -57,9 +57,9 @@ def test_undo_leaves_alone_what_the_change_did_not_touch(pen: ServedPen, command
     device = ("--device", pen.link)
     commands.run("config", "set", "volume=1", *device)
     pen.do(lambda p: p.press_button("DEPTH_UP_N"))
-    pen.do(lambda p: p.run_for(200 * MS))
+    pen.let_pass(200)
     pen.do(lambda p: p.release_button("DEPTH_UP_N"))
-    pen.do(lambda p: p.run_for(500 * MS))
+    pen.let_pass(500)
     assert _settings(pen.link) == {**FIRST, "volume": 1, "depth_um": 50}
     commands.run("config", "undo", *device)
     assert _settings(pen.link) == {**FIRST, "depth_um": 50}
@@ -79,9 +79,9 @@ def test_a_refusal_of_the_pen_is_shown_and_nothing_stays_half_applied(
 ) -> None:
     """A running pen takes a volume but no other profile: the rate that is sent later is refused for this cartridge."""
     commands.run("config", "set", "depth_um=1000", "--device", tap.url)
-    pen.do(lambda p: p.run_for(600 * MS))
+    pen.let_pass(600)
     pen.do(lambda p: p.press())
-    pen.do(lambda p: p.run_for(500 * MS))
+    pen.let_pass(500)
     before = _settings(tap.url)
     done = commands.run("config", "set", "volume=0", "rate_hz=50", "--device", tap.url)
     assert done.returncode == 3 and "the pen refused rate_hz = 50 Hz: below" in done.stderr
@@ -120,3 +120,25 @@ def test_files_carry_settings_to_the_same_pen_and_only_when_meant_to_another(
     assert json.loads(done.stdout) == {"differences": {"rate_hz": [100, 145]}}
     assert commands.run("config", "import", str(other), "--other-pen", *device).returncode == 0
     assert _settings(pen.link)["rate_hz"] == 145
+
+
+def test_a_production_pen_takes_settings_from_whoever_has_its_key(
+    runtime: Path, commands: Commands, tmp_path: Path
+) -> None:
+    made = bench.prepare(kind="production", runtime=runtime).make()
+    made.connect()
+    with served(made, tmp_path) as pen:
+        device = ("--device", pen.link)
+        done = commands.run("config", "set", "volume=1", *device)
+        assert (
+            done.returncode == 3
+            and done.stderr.count("\n") == 1
+            and "no key for the role operator" in done.stderr
+        )
+        assert commands.run("config", "clock", *device).returncode == 3
+        assert commands.run("provision", *device).returncode == 0
+        done = commands.run("config", "set", "volume=1", *device)
+        assert done.returncode == 0, done.stderr
+        assert commands.run("config", "clock", *device).returncode == 0
+        assert "undone: set volume=1" in commands.run("config", "undo", *device).stdout
+        assert _settings(pen.link) == FIRST

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from support.bench import MS
 from support.commands import Commands
 from support.flash import pen_log
 from support.served import ServedPen
@@ -14,13 +13,13 @@ from support.served import ServedPen
 def test_the_log_over_the_link_is_the_one_in_the_flash(
     pen: ServedPen, commands: Commands, tmp_path: Path
 ) -> None:
-    pen.do(lambda p: p.run_for(250 * MS))
+    pen.let_pass(250)
     pen.do(lambda p: p.press())
-    pen.do(lambda p: p.run_for(600 * MS))
+    pen.let_pass(600)
     pen.do(lambda p: p.electronics.jam(p.now_ns, True))
-    pen.do(lambda p: p.run_for(300 * MS))
+    pen.let_pass(300)
     pen.do(lambda p: p.release())
-    pen.do(lambda p: p.run_for(2_500 * MS))
+    pen.let_pass(2_500)
     stored = pen.do(pen_log)
     assert "FAULT" in [event.name for event in stored]
     for device in (pen.link, f"socket://127.0.0.1:{pen.tcp_port}"):

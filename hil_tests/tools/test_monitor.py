@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-from support.bench import MS
 from support.commands import Commands
 from support.served import ServedPen, Tap
 
@@ -22,11 +21,6 @@ from needlepen.monitor.recording import load
 
 kinds = firmware_module("pen.link.kinds")
 READING = {kinds.HELLO, kinds.SUBSCRIBE, kinds.SEEN, kinds.GET_ABOUT}
-
-
-def _clear(pen: ServedPen) -> None:
-    """The trigger has to be up for 200 ms before a press counts."""
-    pen.do(lambda p: p.run_for(250 * MS))
 
 
 def test_each_frame_is_one_object_of_json(pen: ServedPen, commands: Commands) -> None:
@@ -46,14 +40,14 @@ def test_a_run_with_a_fault_is_told_recorded_and_drawn(
     pen: ServedPen, tap: Tap, commands: Commands, tmp_path: Path
 ) -> None:
     file = tmp_path / "run.csv"
-    _clear(pen)
+    pen.let_pass(250)  # the trigger has to be up for 200 ms before a press counts
     running = commands.start(
         "monitor", "--device", tap.url, "--plain", "--period-ms", "20", "--record", str(file)
     )
     running.wait_for(" armed ")
     pen.do(lambda p: p.press())
     running.wait_for(" running ")
-    pen.do(lambda p: p.run_for(500 * MS))
+    pen.let_pass(500)
     pen.do(lambda p: p.electronics.jam(p.now_ns, True))
     running.wait_for(" safe ")
     told = running.wait_for("fault ")
@@ -105,7 +99,7 @@ def test_a_restart_of_the_pen_is_shown_and_recorded(
     )  # fmt: skip
     running.wait_for(" armed ")
     pen.do(lambda p: p.cut_power())
-    pen.do(lambda p: p.run_for(300 * MS))
+    pen.let_pass(300)
     pen.do(lambda p: p.restore_power())
     running.wait_for("back: ")
     running.wait_for(" armed ", len(running.lines))

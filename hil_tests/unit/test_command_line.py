@@ -73,9 +73,12 @@ def test_every_command_has_help(path: tuple[str, ...], capsys: pytest.CaptureFix
 def test_every_command_has_an_example_that_it_takes(path: tuple[str, ...]) -> None:
     """Parsed, not run: a command or option that is not there any more is found."""
     epilog = ALL[path].epilog or ""
-    assert epilog.startswith("Examples:  "), "help without an example"
-    for example in epilog.removeprefix("Examples:  ").split("  |  "):
-        words = shlex.split(example.partition(" > ")[0])
+    label, _, examples = epilog.partition(":  ")
+    assert label in ("Example", "Examples"), "help without an example"
+    for example in examples.split("  |  "):
+        words = shlex.split(
+            example.partition("  (")[0].partition(" > ")[0]
+        )  # without a remark, or where it goes
         assert words[: 1 + len(path)] == ["needlepen", *path], example
         context, command, rest = click.Context(cli, info_name="needlepen"), cli, words[1:]
         while rest and isinstance(command, click.Group) and not rest[0].startswith("-"):

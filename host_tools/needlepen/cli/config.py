@@ -156,8 +156,12 @@ def clock(device: str | None, as_json: bool) -> None:
     """Give a pen the date of this computer: it forgets it when it is switched off, and its log has none then."""
     from datetime import UTC, datetime
 
-    now = datetime.now(UTC)
+    from needlepen.access import unlock
+    from needlepen.config.change import ROLE
+
     with _open(device) as pen:
+        unlock(pen, ROLE)
+        now = datetime.now(UTC)
         pen.set_time(now)
         unique_id = pen.identity.unique_id
     date = now.isoformat(timespec="seconds")

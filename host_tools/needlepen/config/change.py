@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from needlepen.access import unlock
 from needlepen.config.apply import Applied, Talks, affected, apply, put_back, read
 from needlepen.config.history import Entry, History
 from needlepen.config.model import Settings, described, validated
 from needlepen.errors import Refused, UsageError
 
+ROLE = "operator"
+"""What the settings of a pen need."""
+
 
 def change(pen: Talks, wanted: Mapping[str, int], history: History, command: str) -> Applied:
-    """Set `wanted` on a pen, all of it or nothing, after checking it against the limits.
+    """Set `wanted` on a pen, all of it or nothing, after checking it against the limits; as an operator (SR-25).
 
-    Raises UsageError with the allowed range before anything is sent, Refused with the pen's reason.
+    Raises UsageError with the allowed range before anything is sent, Refused with the pen's reason, or if this
+    computer has no key for the pen.
     """
     before = read(pen)
     checked = validated(wanted, before)
+    unlock(pen, ROLE)
     history.add(command, {name: before[name] for name in affected(checked)})
     try:
         done = apply(pen, checked, before)
@@ -34,6 +40,7 @@ def undo(pen: Talks, history: History) -> tuple[Entry, Applied]:
     if entry is None:
         raise UsageError("nothing to undo: no change of this pen's settings was made with these tools")
     before: Settings = read(pen)
+    unlock(pen, ROLE)
     left = put_back(pen, entry.former)
     if left:
         back = put_back(pen, before)
