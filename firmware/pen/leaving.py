@@ -8,7 +8,7 @@ import time
 
 import machine
 
-from pen.states import ARMED, IDLE, LOCKED_OUT, SAFE, SERVICE
+from pen.states import ARMED, BOOT, IDLE, LOCKED_OUT, SAFE, SELF_TEST, SERVICE
 
 _AT_REST = (IDLE, ARMED, SAFE, LOCKED_OUT, SERVICE)
 _ANSWER_MS = 50  # the answer has to leave first
@@ -16,9 +16,12 @@ _ANSWER_MS = 50  # the answer has to leave first
 
 def refusal(app, to_bootsel):
     """Why the pen does not leave now, None if it does."""
-    if app.supervisor.state not in _AT_REST or app.drive.awake or app.sequence.parking:
-        return "not at rest: end the run, or wait"
-    if to_bootsel and app.supervisor.state != LOCKED_OUT and not app.axis.retracted:
+    state = app.supervisor.state
+    if state in (BOOT, SELF_TEST):
+        return "busy with its tests: wait"
+    if state not in _AT_REST or app.drive.awake or app.sequence.parking:
+        return "not at rest: end the run"
+    if to_bootsel and state != LOCKED_OUT and not app.axis.retracted:
         return "set the depth to 0.00 mm first"
     return None
 
