@@ -48,6 +48,7 @@ _RECORDS = const(4)
 _AWAKE_TURNS = (0, 5, 2, 3, 5, 4)
 _EVERYBODY = const(-1)
 _NOBODY = const(-2)
+_LOOKED = const(3)  # what a part found at rest concerns the others
 _REST_TURNS = (1, 3, 2, 4, 1, 3, 0, 5)
 _WATCHDOG_MS = const(200)
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
@@ -139,7 +140,7 @@ class App:
             ):
                 if not self.drive.awake:
                     self.panel.advance(now_ms, False)  # its turn comes too seldom for its rhythms
-                if not self._glance():
+                if not self._glance(now_ms):
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._turn += 1
                     self._pass(now_ms, turns[self._turn % len(turns)])
@@ -153,8 +154,8 @@ class App:
         """Have every part look at the next pass at rest."""
         self._lines = -1
 
-    def _glance(self):
-        """Every other pass of a run only looks whether it may be left out; True if so."""
+    def _glance(self, now_ms):
+        """Every other pass of a run only serves the host, and looks whether the rest may be left out; True if so."""
         self._glanced = not self._glanced
         if (
             not self._glanced
@@ -162,10 +163,10 @@ class App:
             or self.supervisor.state != RUNNING
             or not self.drive.running
             or clock_watch.look()
-            or self.host.waiting
         ):
             return False
         self.feed()
+        self.host.serve(now_ms)
         return True
 
     def _rest(self, now_ms):
@@ -180,6 +181,7 @@ class App:
             INPUT_MASK, self._lines, low, high, due_ms, self._watchdog.feed, self.host.heard
         )
         now_ms = time.ticks_ms()
+        self.feed()  # a host that never stops talking keeps the look from it
         if found == quiet.CHANGED:
             self._pass(now_ms, _EVERYBODY)
             time.sleep_ms(_BREATH_MS)
@@ -190,8 +192,8 @@ class App:
             self._due_ms = time.ticks_add(now_ms, _LOOK_MS)
             self._turn += 1
             if self._look_at(_REST_TURNS[self._turn % len(_REST_TURNS)], now_ms):
-                found = quiet.HEARD
-        if found == quiet.HEARD or self.host.due_ms(now_ms) != now_ms:
+                found = _LOOKED
+        if self.host.serve(now_ms) or found == _LOOKED:
             self._pass(now_ms, _NOBODY)
 
     def _look_at(self, place, now_ms):

@@ -48,6 +48,8 @@ from pen.link.port import Port
 _SHORTEST_PERIOD_MS = const(10)
 _LONGEST_LEASE_MS = const(60_000)
 _STATUS_MS = const(500)
+_OWED_MS = const(400)  # older telemetry is not made up for
+_FRAMES_A_PASS = const(2)
 _CALIBRATION_MAX = const(1024)
 
 
@@ -92,25 +94,37 @@ class Host:
         return self._port.waiting
 
     def due_ms(self, latest_ms):
-        """When telemetry is due, `latest_ms` if that is earlier or none is wanted."""
-        if self._period_ms and time.ticks_diff(self._next_ms, latest_ms) < 0:
+        """When telemetry is due, `latest_ms` if that is earlier, none is wanted or there is no room for it."""
+        if self._period_ms and self._port.has_room and time.ticks_diff(self._next_ms, latest_ms) < 0:
             return self._next_ms
         return latest_ms
 
     def serve(self, now_ms):
-        """One pass: at most one request, and telemetry when it is due and wanted."""
+        """One pass: at most one request, and telemetry when it is due and wanted. True if there was a request."""
         frame = self._port.receive()
         if frame:
             self._answer(frame)
         if self._period_ms and time.ticks_diff(now_ms, self._next_ms) >= 0:
-            if time.ticks_diff(now_ms, self._lease_end_ms) > 0:
-                self._period_ms = 0
+            self._tell(now_ms)
+        return frame is not None
+
+    def _tell(self, now_ms):
+        """Telemetry that is due: one frame for each period, also for those that a collection of garbage or a slow host
+        held up, but no burst.
+        """
+        if time.ticks_diff(now_ms, self._lease_end_ms) > 0:
+            self._period_ms = 0
+            return
+        if time.ticks_diff(now_ms, self._next_ms) > _OWED_MS:
+            self._next_ms = now_ms
+        self._offer_status(now_ms)
+        for _ in range(_FRAMES_A_PASS):
+            if not self._port.has_room:
                 return
-            self._next_ms = time.ticks_add(self._next_ms, self._period_ms)
-            if time.ticks_diff(now_ms, self._next_ms) > 0:  # fell behind: do not send a burst
-                self._next_ms = time.ticks_add(now_ms, self._period_ms)
-            self._offer_status(now_ms)
             self._port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
+            self._next_ms = time.ticks_add(self._next_ms, self._period_ms)
+            if time.ticks_diff(now_ms, self._next_ms) < 0:
+                return
 
     def _offer_status(self, now_ms):
         app = self._app

@@ -13,6 +13,7 @@ from pen.link import frames, messages
 from pen.link.kinds import RESULT, SEEN, WINDOW_BYTES
 
 _QUEUE_MAX = const(4)
+_TELEMETRY_BYTES = const(50)  # the frame, on the line
 _START = const(0x7E)  # ~
 _READ_MAX = const(160)  # bytes a pass, so that a flood cannot hold up the main loop
 
@@ -114,6 +115,11 @@ class Port:
             if len(self._queue) == _QUEUE_MAX:
                 del self._queue[0]
             self._queue.append((kind, body))
+
+    @property
+    def has_room(self):
+        """True if a frame of telemetry or status can be sent now."""
+        return not self._queue and self._unseen_bytes <= WINDOW_BYTES - _TELEMETRY_BYTES
 
     def offer(self, kind, body):
         """Send if there is room now; True if it was sent."""

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from needlepen.devices import Device
 
 
+WIDTH_IN_A_PIPE = 200
+
+
 @click.group(
     invoke_without_command=True,
     epilog="Examples:  needlepen devices  |  needlepen devices --json  |  "
@@ -63,36 +66,37 @@ def _print(found: list[Device]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in ("device", "name", "unique ID", "port", "firmware", "MicroPython", "calibration", "access"):
-        table.add_column(header, overflow="fold", no_wrap=header in ("device", "unique ID"))
-    for device in found:
-        table.add_row(*_row(device))
     console = Console()
-    console.print(table)
+    if not console.is_terminal:
+        console.width = WIDTH_IN_A_PIPE
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for header in ("device", "name", "unique ID"):
+        table.add_column(header, no_wrap=True)
+    table.add_column("where, and what it says", overflow="fold")
     for device in found:
-        if device.held_by or device.note:
-            console.print(
-                f"{device}: {f'used by {device.held_by}' if device.held_by else device.note}", markup=False
-            )
+        kind = device.kind + (" (emulated)" if device.emulated else "")
+        table.add_row(kind, device.name or "", device.unique_id or "", "\n".join(_details(device)))
+    console.print(table)
 
 
-def _row(device: Device) -> list[str]:
+def _details(device: Device) -> list[str]:
     about, identity = device.about, device.identity
-    port = str(device.volume or device.port or "")
-    if device.usb_serial and device.usb_serial.lower() != device.unique_id:
-        port += f" ({device.usb_serial})"
-    firmware = ""
+    lines = [str(device.volume or device.port or "")]
+    if device.usb_id:
+        lines[0] += f" (USB {device.usb_id}, serial {device.usb_serial or 'none'})"
     if identity is not None:
         build = "development" if identity.development else "production"
-        firmware = f"{identity.board} {identity.version} {identity.application_hash[:7]} {build}"
-    return [
-        device.kind + (" (emulated)" if device.emulated else ""),
-        device.name or "",
-        device.unique_id or "",
-        port,
-        firmware,
-        about.micropython if about else "",
-        about.calibration if about else "",
-        about.role if about else "",
-    ]
+        lines.append(
+            f"{identity.board}, firmware {identity.version} {identity.application_hash}, {build} build"
+        )
+    if about is not None:
+        reason = f" ({about.calibration_reason})" if about.calibration_reason else ""
+        keys = "" if about.provisioned else ", no keys"
+        lines.append(
+            f"MicroPython {about.micropython}, calibration {about.calibration}{reason}, access {about.role}{keys}"
+        )
+    if device.held_by is not None:
+        lines.append(f"used by {device.held_by}")
+    elif device.note:
+        lines.append(device.note)
+    return lines

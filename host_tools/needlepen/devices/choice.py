@@ -61,7 +61,7 @@ def _meant(text: str) -> Device:
     there = find_devices(identify=False)
     wanted = names.names().get(text, text)
     for device in there:
-        if wanted in (device.port, device.name, device.unique_id) or _same_path(wanted, device):
+        if wanted in (device.port, device.emulated_name, device.unique_id) or _same_path(wanted, device):
             return device
         if device.tcp_port is not None and wanted == f"socket://127.0.0.1:{device.tcp_port}":
             return replace(device, port=wanted)

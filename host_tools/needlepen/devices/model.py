@@ -37,7 +37,7 @@ class Device:
 
     "pen": answered as one; "bootsel": a blank or bootable board whose UF2 volume is mounted; "micropython": a prompt
     answers; "foreign": something else; "silent": may be a pen, did not answer; "busy": another program has it.
-    `port` is what a pen is opened by; `note` says what is odd about it.
+    `port` is what a pen is opened by, `name` what the user calls it, or else `emulated_name`; `note` says what is odd.
     """
 
     kind: str
@@ -49,6 +49,7 @@ class Device:
     unique_id: str | None = None
     name: str | None = None
     emulated: bool = False
+    emulated_name: str | None = None
     identity: Identity | None = None
     about: About | None = None
     held_by: Holder | None = field(default=None, compare=False)

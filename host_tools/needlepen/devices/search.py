@@ -18,13 +18,13 @@ from needlepen.link.transport import InUse
 from needlepen.link.values import About
 
 MICROPYTHON_USB = (0x2E8A, 0x0005)  # an RP2040 with MicroPython
-IDENTIFY_S = 1.5
+IDENTIFY_S = 3.0  # a pen that was just switched on answers after 2.5 s
 
 
 def find_devices(identify: bool = True) -> list[Device]:
-    """Everything that is connected: pens, boards in BOOTSEL mode, emulated pens, boards that are something else.
+    """Everything that is connected: pens, emulated ones too, boards in BOOTSEL mode, boards that are something else.
 
-    `identify=False` writes nothing to any port; then a board that may be a pen is "silent". Takes up to 2 s.
+    `identify=False` writes nothing to any port; then a board that may be a pen is "silent". Takes up to 3 s.
     """
     candidates = list(_candidates())
     if identify:
@@ -64,20 +64,23 @@ def _serial(port: Any) -> Device:
 
 
 def _emulated(entry: registry.Entry) -> Device:
+    device = Device(
+        SILENT,
+        entry.link,
+        tcp_port=entry.tcp_port,
+        unique_id=entry.unique_id,
+        emulated=True,
+        emulated_name=entry.name,
+    )
     if entry.state == registry.BOOTSEL:
         volume = Path(entry.volume) if entry.volume else None
         note = "" if volume and read_volume(volume) else "its volume is not there yet"
-        return Device(
-            BOOTSEL, entry.link, volume, entry.tcp_port, unique_id=entry.unique_id, name=entry.name,
-            emulated=True, note=note,
-        )  # fmt: skip
-    return Device(
-        SILENT, entry.link, None, entry.tcp_port, unique_id=entry.unique_id, name=entry.name, emulated=True
-    )
+        return replace(device, kind=BOOTSEL, volume=volume, note=note)
+    return device
 
 
 def _named(device: Device) -> Device:
-    return replace(device, name=names.name_of(device.unique_id) or device.name)
+    return replace(device, name=names.name_of(device.unique_id) or device.emulated_name)
 
 
 def identified(device: Device) -> Device:
