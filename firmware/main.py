@@ -1,18 +1,38 @@
 """Starts the pen. Everything else is in the package `pen`."""
 
-import gc
-import time
+import micropython
+
+micropython.kbd_intr(-1)  # nobody gets in before it is known what the kind of build allows (SR-25)
+
+import gc  # noqa: E402
+import time  # noqa: E402
+
+import machine  # noqa: E402
 
 started_ms = time.ticks_ms()
+development = False
 
 # Importing leaves garbage between what stays. Collected often, what stays lies together and the rest of the heap is
 # free in one piece; left to itself it would be in pieces of 1 KiB.
 gc.threshold(32_768)
 
-from pen import shelf  # noqa: E402
+try:
+    from pen.build_info import BUILD_KIND
 
-shelf.put_up()
+    development = BUILD_KIND == "development"
+    if development:
+        micropython.kbd_intr(3)
 
-from pen import app  # noqa: E402
+    from pen import shelf
 
-app.run(started_ms)
+    shelf.put_up()
+
+    from pen import app
+
+    app.run(started_ms)
+except BaseException:
+    if development:
+        raise
+    # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
+    time.sleep_ms(400)
+    machine.reset()

@@ -11,7 +11,6 @@ from pen.states import BLOCK_CALIBRATION_EXPIRED, WARN_CALIBRATION_DUE
 from pen.store.numbers import EMPTY, MISSING
 from pen.store.reason_texts import text
 
-_ENGINEER = const(3)
 _NONE, _VALID, _DUE, _EXPIRED, _REFUSED = const(0), const(1), const(2), const(3), const(4)
 
 
@@ -19,13 +18,11 @@ def body(app):
     """The body of the ABOUT frame."""
     store = app.store
     development = BUILD_KIND == "development"
-    access = getattr(app, "access", None)
-    role = access.role if access else _ENGINEER if development else 0
     return m.pack(
         ABOUT,
         ".".join([str(n) for n in sys.implementation.version[:3]]).encode(),
         REVISION.encode(),
-        role,
+        app.host.access.role,
         _calibration(store),
         1 if store.keys else 0,
         1 if development else 0,

@@ -190,6 +190,7 @@ class App:
             panel.advance(now_ms, False)
         if time.ticks_diff(now_ms, self._due_ms) >= 0:
             self._due_ms = time.ticks_add(now_ms, _LOOK_MS)
+            self.host.watch(now_ms)
             self._turn += 1
             if self._look_at(_REST_TURNS[self._turn % len(_REST_TURNS)], now_ms):
                 found = _LOOKED
@@ -249,7 +250,7 @@ class App:
         self._ticks_seen = ticks
 
     def shut_down(self):
-        """Development build, Ctrl-C: brake, stop the tick, stop the watchdog, leave the REPL to the user."""
+        """Brake, stop the tick, stop the watchdog, leave the REPL to the user."""
         self.drive.shut_down()
         self.axis.close()
         self.panel.shut_down()
@@ -266,12 +267,11 @@ def run(started_ms):
     for pin, level in SAFE_OUTPUTS:
         Pin(pin, Pin.OUT, value=level)
     micropython.alloc_emergency_exception_buf(100)
-    development = BUILD_KIND == "development"
-    if not development:
-        micropython.kbd_intr(-1)
     app = App(started_ms)
     try:
         app.run()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as leaving:  # Ctrl-C in a development build has no arguments, OPEN_REPL has
+        if BUILD_KIND != "development" and not leaving.args:
+            raise
         app.shut_down()
-        print("pen stopped by Ctrl-C (development build); machine.reset() starts it again")
+        print("pen stopped, its port is the REPL; machine.reset() starts it again")

@@ -1,11 +1,14 @@
 """What the pen does for a host: one answer to each request; telemetry and status flow while they are wanted."""
 
+import sys
 import time
 
 import machine
 from micropython import const
 
+import pen
 from pen import reports
+from pen.access import Access
 from pen.board import BOARD_NAME
 from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
@@ -51,6 +54,8 @@ _STATUS_MS = const(500)
 _OWED_MS = const(400)  # older telemetry is not made up for
 _FRAMES_A_PASS = const(2)
 _CALIBRATION_MAX = const(1024)
+_SOF_RD = const(0x5011_0048)
+_FRAME = const(0x7FF)
 
 
 class Host:
@@ -64,6 +69,7 @@ class Host:
         self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
         self._calibration = None
+        self.access = Access(BUILD_KIND == "development")
         self._greeted = False  # by a host that speaks our protocol
         self._answers = {
             HELLO: self._hello,
@@ -99,8 +105,13 @@ class Host:
             return self._next_ms
         return latest_ms
 
+    def watch(self, now_ms):
+        """Is the host that holds a role still there? Asked some times a second."""
+        self.access.watch(now_ms, machine.mem32[_SOF_RD] & _FRAME)
+
     def serve(self, now_ms):
         """One pass: at most one request, and telemetry when it is due and wanted. True if there was a request."""
+        self.watch(now_ms)
         frame = self._port.receive()
         if frame:
             self._answer(frame)
@@ -144,21 +155,40 @@ class Host:
         kind, sequence, body = frame
         if kind == HELLO:
             self._port.forget()
+            self.access.drop(False)
         if not self._port.is_new(frame):
             return
-        if kind not in self._answers:
-            self._result(sequence, "unknown request")
-            return
+        refused = self.access.may(kind, time.ticks_ms())
         if not self._greeted and kind != HELLO:
-            self._result(sequence, NOT_GREETED)
-            return
+            refused = NOT_GREETED
         fields = m.unpack(kind, body)
-        if fields is None:
+        if refused:
+            self._result(sequence, refused)
+        elif fields is None:
             self._result(sequence, "request has the wrong length")
+        elif kind in self._answers:
+            self._answers[kind](sequence, fields)
+        else:
+            self._answer_rarely(kind, sequence, fields)
+
+    def _answer_rarely(self, kind, sequence, fields):
+        """By pen.unlocking, which is in memory for one request alone. To load it takes too long for a running motor."""
+        if self._app.drive.awake:
+            self._result(sequence, "the motor may turn: not now")
             return
-        self._answers[kind](sequence, fields)
+        from pen import unlocking
+
+        try:
+            if kind in unlocking.ANSWERS:
+                unlocking.ANSWERS[kind](self._app, sequence, fields)
+            else:
+                self._result(sequence, "unknown request")
+        finally:
+            del sys.modules["pen.unlocking"], sys.modules["pen.access_records"]
+            del pen.unlocking, pen.access_records
 
     def _result(self, sequence, refused):
+        """Answer a request: done, or why it is refused."""
         reason = (refused or "").encode()[:60]
         self._port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
 
@@ -167,6 +197,7 @@ class Host:
         if not self._greeted:
             self._result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
             return
+        self.access.drop(True)
         development = 1 if BUILD_KIND == "development" else 0
         self._port.answer(
             IDENTITY,
@@ -258,9 +289,6 @@ class Host:
         self._leave(sequence, False)
 
     def _leave(self, sequence, to_bootsel):
-        if BUILD_KIND != "development":
-            self._result(sequence, "this needs a key: not in this version")
-            return
         refused = self._app.commands.may_leave(to_bootsel)
         self._result(sequence, refused)
         if not refused:

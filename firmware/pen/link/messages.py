@@ -10,6 +10,7 @@ from pen.link.kinds import (
     ABOUT,
     ACKNOWLEDGE,
     CARTRIDGE,
+    CHALLENGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
@@ -18,11 +19,15 @@ from pen.link.kinds import (
     EVENTS,
     GET_ABOUT,
     GET_CARTRIDGE,
+    GET_CHALLENGE,
     GET_COUNTERS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
+    LOCK,
+    OPEN_REPL,
     OPEN_SERVICE,
+    PROVISION,
     PUT_CALIBRATION,
     READ_LOG,
     RESTART,
@@ -37,6 +42,7 @@ from pen.link.kinds import (
     STOP,
     SUBSCRIBE,
     TELEMETRY,
+    UNLOCK,
 )
 
 MESSAGES = {
@@ -63,6 +69,14 @@ MESSAGES = {
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    # Roles, challenges and answers: pen.access, pen.unlocking.
+    GET_CHALLENGE: ("get_challenge", "<B", "role"),
+    UNLOCK: ("unlock", "<B32s", "role answer"),
+    LOCK: ("lock", "<", ""),
+    # The pen stops for good and leaves its port to MicroPython; a reset starts it again.
+    OPEN_REPL: ("open_repl", "<", ""),
+    # Once in the life of a pen; nothing ever reads them back. `release` is a public key.
+    PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     # At rest only. The pen answers, then leaves the bus.
     ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
     RESTART: ("restart", "<", ""),
@@ -82,6 +96,8 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
+    # wait_s: the pen is locked for so long, and there is no nonce.
+    CHALLENGE: ("challenge", "<B16sB", "role nonce wait_s"),
     # calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
     ABOUT: (
         "about",
