@@ -27,7 +27,8 @@ def needlepen(*arguments: str, state: Path, **options: Any) -> subprocess.Comple
 
 def environment(state: Path) -> dict[str, str]:
     """The environment of commands that know nothing of the user's own pens and names."""
-    return os.environ | {"NEEDLEPEN_STATE": str(state), "NEEDLEPEN_CONFIG": str(state / "config")}
+    own = {"STATE": state, "CONFIG": state / "config", "KEYS": state / "keys.json"}
+    return os.environ | {f"NEEDLEPEN_{name}": str(path) for name, path in own.items()}
 
 
 class BoardProcess:

@@ -16,7 +16,7 @@ from littlefs import UserContext
 from support.board_process import BoardProcess, environment, needlepen
 
 from needlepen import board, paths
-from needlepen.build import app_image, integrity, uf2
+from needlepen.build import Kind, app_image, integrity, uf2
 from needlepen.build.firmware_uf2 import application_hash
 from needlepen.emulator import bench
 from needlepen.emulator.factory_image import factory_image
@@ -50,12 +50,12 @@ def without_application(flash: bytes) -> bytes:
     return flash[: PEN.flash.filesystem_offset] + bytes(context.buffer)
 
 
-def flash(place: Path, *arguments: str) -> dict[str, Any]:
+def flash(place: Path, *arguments: str, kind: Kind = "development") -> dict[str, Any]:
     """Run `needlepen flash`; what it says it has done. It has to succeed."""
-    done = needlepen("flash", "--json", *arguments, state=place)
+    done = needlepen("flash", "--json", "--kind", kind, *arguments, state=place)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout)
-    assert result["application_hash"] == application_hash(app_image(PEN))[:12]
+    assert result["application_hash"] == application_hash(app_image(PEN, kind=kind))[:12]
     assert result["micropython"] == PEN.micropython.version
     return result
 
@@ -118,6 +118,24 @@ def test_a_pen_can_be_begun_anew(place: Path, pen_flash: bytes) -> None:
         assert anew.state == "running"
         result = flash(place, "--erase-records", "--yes")
     assert result["records"] == "erased" and "keys_missing" in result["blockers"]
+
+
+def test_a_production_pen_is_flashed_by_an_engineer_alone(place: Path) -> None:
+    with BoardProcess(place, "made", "--bootsel", "--seed", "6") as made:
+        assert flash(place, kind="production")["records"] == "none there"
+        refused = needlepen("flash", "--kind", "production", state=place)
+        assert refused.returncode == Refused.exit_code and "key" in refused.stderr, refused.stderr
+        assert made.state == "running"
+        provisioned = needlepen("provision", state=place)
+        assert provisioned.returncode == 0, provisioned.stderr
+        same = flash(place, kind="production")
+        assert (
+            same["records"] == "kept"
+            and same["files_written"] == 0
+            and "keys_missing" not in same["blockers"]
+        )
+        other = flash(place, kind="development")
+        assert other["records"] == "kept" and other["files_written"] > 0
 
 
 # ------------------------------------------------------------------------------------------------ interruptions

@@ -59,6 +59,7 @@ def _ask_pen(port: str, board: str) -> None:
                 f"{port} is a pen of board {pen.identity.board}, this build is for {board}; give --board."
             )
         end_s = time.monotonic() + _PATIENCE_S
+        become_engineer(pen)
         try:
             refused = pen.request(messages.ENTER_BOOTSEL).refused
             if refused == _NEEDLES_OUT:
@@ -70,6 +71,18 @@ def _ask_pen(port: str, board: str) -> None:
             return  # it left before its answer had arrived; if not, no drive appears
     if refused:
         raise Refused(f"{port}: the pen does not go to BOOTSEL mode: {refused}. Nothing was changed.")
+
+
+def become_engineer(pen: Pen) -> None:
+    """Get the role that may bring other code onto a pen, with the key that this computer keeps for it.
+
+    Raises Refused with the reason and the remedy without such a key; a development build asks for none.
+    """
+    if pen.identity.development:
+        return
+    from needlepen.access import Role, unlock
+
+    unlock(pen, Role.ENGINEER)
 
 
 def _ask_prompt(port: str, arrival: Arrival) -> None:
