@@ -88,15 +88,19 @@ MESSAGES = {
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     # Checks the parts that were put and takes them over as the pen's calibration. Service only.
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
-    # At rest only. The pen answers, then leaves the bus.
+    # At rest only. The pen answers, then leaves the bus and comes back as the drive of its boot ROM.
     ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
+    # At rest only. The pen answers, then restarts.
     RESTART: ("restart", "<", ""),
+    # Answered by SETTINGS.
     GET_SETTINGS: ("get_settings", "<", ""),
     # Of the buzzer: 0 silent to 3; alarms are always loud.
     SET_VOLUME: ("set_volume", "<B", "volume"),
-    # Roles, challenges and answers: pen.access, pen.unlocking.
+    # Asks for a role (1 operator, 2 technician, 3 engineer). Answered by CHALLENGE.
     GET_CHALLENGE: ("get_challenge", "<B", "role"),
+    # The answer to the last challenge: HMAC-SHA256 under the key of the role, see pen.unlocking.
     UNLOCK: ("unlock", "<B32s", "role answer"),
+    # Gives the role up.
     LOCK: ("lock", "<", ""),
     # The pen stops for good and leaves its port to MicroPython; a reset starts it again.
     OPEN_REPL: ("open_repl", "<", ""),
