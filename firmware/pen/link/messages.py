@@ -104,7 +104,7 @@ MESSAGES = {
     LOCK: ("lock", "<", ""),
     # The pen stops for good and leaves its port to MicroPython; a reset starts it again.
     OPEN_REPL: ("open_repl", "<", ""),
-    # Once in the life of a pen; nothing ever reads them back. `release` is a public key.
+    # Keys, once in the life of a pen; nothing ever reads them back. `release` is a public key.
     PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     # Answered by ABOUT.
     GET_ABOUT: ("get_about", "<", ""),
