@@ -2,7 +2,7 @@
 
 A file system would be asked for three names of each module, also of MicroPython's own, and walk its directories for
 each, 2 ms a time. The list answers at once, and says where in the flash the file lies (PR-09). After the start `rest`
-frees the list; what is imported later has it read again.
+frees the list; what is imported later has it read again, and calls `rest` again.
 """
 
 import errno
@@ -63,9 +63,11 @@ class Shelf:
 
 
 def _read():
-    """The list after the start."""
+    """The list again, after the start; it stays until the next `rest`."""
+    global _lines
     with open("/sets/" + program, "rb") as file:
-        return _by_module(file.read())
+        _lines = _by_module(file.read())
+    return _lines
 
 
 def _by_module(data):
@@ -91,6 +93,17 @@ def rest():
     global _lines
     _lines = None
     sys.path[:] = (_PLACE, "", ".frozen", "/lib")
+
+
+def forget(*names):
+    """Free modules of the package `pen` that were wanted for a time, the loader, and the list."""
+    rest()
+    import pen
+
+    for name in names:
+        if sys.modules.pop("pen." + name, None):
+            delattr(pen, name)
+    sys.modules.pop("pen_loader", None)
 
 
 def settled():

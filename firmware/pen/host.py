@@ -11,7 +11,9 @@ from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
 from pen.link.kinds import (
+    ABORT_UPDATE,
     ACKNOWLEDGE,
+    BEGIN_UPDATE,
     CARTRIDGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
@@ -57,6 +59,7 @@ class Host:
         self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
         self._calibration = None
+        self._session = None  # of an update
         self._answers = {
             HELLO: self._hello,
             SET_RATE: self._set_rate,
@@ -118,12 +121,15 @@ class Host:
             self._status_ms = now_ms
 
     def _answer(self, kind, sequence, body):
-        if kind not in self._answers:
+        if kind not in self._answers and not BEGIN_UPDATE <= kind <= ABORT_UPDATE:
             self._result(sequence, "unknown request")
             return
         fields = m.unpack(kind, body)
         if fields is None:
             self._result(sequence, "request has the wrong length")
+            return
+        if BEGIN_UPDATE <= kind <= ABORT_UPDATE:
+            self._update(kind, sequence, fields)
             return
         self._answers[kind](sequence, fields)
 
@@ -234,3 +240,19 @@ class Host:
         record = bytes(self._calibration[: fields["length"]])
         self._calibration = None
         self._result(sequence, self._app.commands.accept_calibration(record))
+
+    def _update(self, kind, sequence, fields):
+        """A session of its own, with modules that are there only meanwhile."""
+        if self._app.drive.awake:
+            self._result(sequence, "not while something moves")
+            return
+        if self._session is None:
+            files = self._app.store.files
+            files.begin()  # the import takes longer than the watchdog waits
+            from pen import update_session
+
+            self._session = update_session.Session(self._app, self._port, self._result)
+            files.end()
+        if not self._session.answer(kind, sequence, fields):
+            self._session.forget()
+            self._session = None

@@ -308,7 +308,7 @@ def test_a_cached_image_is_not_compiled_again(firmware: Path, monkeypatch: pytes
     assert app_image(PEN, firmware=firmware) == first
 
 
-@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py"])
+@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py", "program.npb"])
 @pytest.mark.parametrize("damage", ["changed", "cut", "removed"])
 def test_a_damaged_cache_entry_is_built_again(firmware: Path, name: str, damage: str) -> None:
     first = app_image(PEN, firmware=firmware)

@@ -7,20 +7,25 @@ The names are one text, since the pen keeps each name of its own for ever.
 import struct
 
 from pen.link.kinds import (
+    ABORT_UPDATE,
     ACKNOWLEDGE,
+    BEGIN_UPDATE,
     CARTRIDGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
+    COMMIT_UPDATE,
     COUNTERS,
     EVENTS,
     GET_CARTRIDGE,
     GET_COUNTERS,
     GET_STATISTICS,
+    GET_UPDATE,
     HELLO,
     IDENTITY,
     OPEN_SERVICE,
     PUT_CALIBRATION,
+    PUT_DATA,
     READ_LOG,
     RESULT,
     SEEN,
@@ -33,6 +38,7 @@ from pen.link.kinds import (
     STOP,
     SUBSCRIBE,
     TELEMETRY,
+    UPDATE,
 )
 
 MESSAGES = {
@@ -59,6 +65,13 @@ MESSAGES = {
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
+    # A new program: its list and signature, then the files that the pen lacks (bits of `lacking` in the order of the
+    # list), each as one stream in parts. Service only.
+    BEGIN_UPDATE: ("begin_update", "<HB", "list_bytes signature_bytes"),
+    PUT_DATA: ("put_data", "<I768s", "offset data"),
+    COMMIT_UPDATE: ("commit_update", "<", ""),
+    GET_UPDATE: ("get_update", "<", ""),
+    ABORT_UPDATE: ("abort_update", "<", ""),
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     IDENTITY: (
         "identity",
@@ -73,6 +86,11 @@ MESSAGES = {
     ),
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
+    UPDATE: (
+        "update",
+        "<BBHIIII8s32s",
+        "stage came verify_ms received_bytes wanted_bytes counter loader_crc program lacking",
+    ),
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
     TELEMETRY: (
         "telemetry",

@@ -18,6 +18,7 @@ from pen.store.numbers import (
     KIND_CALIBRATION,
     KIND_COUNTERS,
     KIND_KEYS,
+    KIND_RELEASE,
     KIND_SETTINGS,
     MISSING,
     NEWER_FORMAT,
@@ -34,6 +35,7 @@ KIND_NAMES = {
     KIND_COUNTERS: "counters",
     KIND_CALIBRATION: "calibration",
     KIND_KEYS: "keys",
+    KIND_RELEASE: "release",
 }
 
 _MAGIC = b"NPen"
