@@ -253,6 +253,11 @@ class Host:
 
             self._session = update_session.Session(self._app, self._port, self._result)
             files.end()
-        if not self._session.answer(kind, sequence, fields):
+        try:
+            goes_on = self._session.answer(kind, sequence, fields)
+        except MemoryError:
+            self._result(sequence, "out of memory: restart the pen, try again")
+            goes_on = False
+        if not goes_on:
             self._session.forget()
             self._session = None

@@ -31,7 +31,9 @@ def settle(files, unique_id, program, came, log, settled):
     if came == pen_loader.TRIAL:
         counter = _counter_of(files, program)
         pair = counter_pair(files, unique_id)
-        if counter > read_counter(pair):  # first: else a cut could leave it behind for ever
+        confirmed = read_counter(pair)
+        yield
+        if counter > confirmed:  # first: else a cut could leave it behind for ever
             files.begin()
             try:
                 reason = pair.save_both(struct.pack("<I", counter))
@@ -70,19 +72,23 @@ def tidy(files, sets):
     named = set()
     for name in sets:
         data = None if name == pen_loader.NONE else files.read("/sets/" + name)
-        if data:
-            for line in data.split(b"\n"):
-                words = line.split(b" ")
-                if len(words) == 5:
-                    named.add(str(words[3], "ascii"))
-    for name in files.names("/sets"):
-        if name not in sets:
-            _remove(files, "/sets/" + name)
-            yield
-    for name in files.names("/code"):
-        if name not in named:
-            _remove(files, "/code/" + name)
-            yield
+        yield
+        at = data.find(b"\n") + 1 if data else 0
+        number = 0
+        while data and at < len(data) - 9:
+            end = data.find(b"\n", at)
+            named.add(data[at:end].split(b" ")[3])
+            at = end + 1
+            number += 1
+            if number % 16 == 0:
+                yield
+    for folder, kept in (("/sets", [name.encode() for name in sets]), ("/code", named)):
+        names = files.names(folder)
+        yield
+        for name in names:
+            if name.encode() not in kept:
+                _remove(files, folder + "/" + name)
+                yield
 
 
 def _write(files, path, data):

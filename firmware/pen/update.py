@@ -1,14 +1,14 @@
 """Puts a new program beside the one that runs: checks its list, takes the files that are missing, switches. Pure.
 
     staging = Staging(files, flash, program)
-    refused = yield from staging.begin(manifest, board, kind, micropython, counter)
+    refused = yield from staging.begin(buffer, length, board, kind, micropython, counter)
     for _ in staging.look(): ...          # a few ms each; then `lacking` says which files are missing
     refused = staging.take(data)          # all of them as one stream, in the order of the list
     refused = staging.commit()            # from now on the loader tries the new program
 
 Whatever is cut on the way, the record that names the program is the last write: until then the old one is booted.
 `files` is pen.store.device.Device or its like; `flash.part(place, size)` gives bytes of the file system's area,
-`flash.find(data)` the place at which a file lies in one piece, or NOWHERE.
+`flash.find(data)` the place at which a file lies in one piece, or NOWHERE, `flash.check(path)` its length and CRC.
 """
 
 import hashlib
@@ -41,14 +41,22 @@ class Staging:
         self.lacking = bytearray(_FILES_MAX // 8)
         self.wanted = self.received = 0
         self._list = b""
+        self._placed_list = bytearray()
+        self._running = files.read("/sets/" + program) or b""
         self._places = array("I", bytes(4 * _FILES_MAX))
         self._line = 0  # where the line of the file that comes begins
         self._number = -1
         self._data = bytearray()
         self._filled = 0
 
-    def begin(self, manifest, board, kind, micropython, counter):
-        """Generator: judge a list. Its value is None, or why it is refused. `counter`: the lowest that is allowed."""
+    def begin(self, buffer, length, board, kind, micropython, counter):
+        """Generator: judge a list. Its value is None, or why it is refused. `counter`: the lowest that is allowed.
+
+        The list is the first `length` bytes of `buffer`, which is then written to the flash with the places filled in.
+        """
+        self._list = manifest = bytes(memoryview(buffer)[:length])
+        self._placed_list = buffer
+        yield
         if not pen_loader.is_sound(manifest):
             return "the list of the program is damaged"
         words = manifest[: manifest.find(b"\n")].split(b" ")
@@ -71,10 +79,10 @@ class Staging:
                 yield
             if number >= _FILES_MAX or not _fits(words):
                 return "the list names files that cannot be"
+        yield
         self.name = str(hexlify(hashlib.sha256(manifest).digest())[:16], "ascii")
         if self.name == self._program:
             return "this program runs already"
-        self._list = manifest
         return None
 
     def look(self):
@@ -82,21 +90,21 @@ class Staging:
 
         What stays is in arrays made before: small objects between the garbage would leave the heap in small pieces.
         """
-        running = self._files.read("/sets/" + self._program) or b""
-        yield
+        running = self._running
         for number, words in enumerate(_entries(self._list)):
             crc, size, name = int(words[0], 16), int(words[1]), words[3]
             at = running.find(name)
             place = int(running[at - 9 : at - 1], 16) if at > 0 else NOWHERE
             if place == NOWHERE or crc32(self._flash.part(place, size)) != crc:
-                data = self._files.read("/code/" + str(name, "ascii"))
-                if data is None or len(data) != size or crc32(data) != crc:
+                path = "/code/" + str(name, "ascii")
+                if self._flash.check(path) != (size, crc):
                     self.lacking[number >> 3] |= 1 << (number & 7)
                     self.wanted += size
-                else:
-                    place = self._flash.find(data)
+                elif place != NOWHERE or at < 0:
+                    place = self._flash.find(self._files.read(path))
             self._places[number] = place
             yield
+        self._running = b""
         self._next()
 
     def _next(self):
@@ -141,7 +149,7 @@ class Staging:
         try:
             files.make_folder("/code")
             files.write(path + ".new", data)
-            if content_name(files.read(path + ".new")) != name:
+            if self._flash.check(path + ".new") != (len(data), int(words[0], 16)):
                 return "a file cannot be read back"
             files.rename(path + ".new", path)
         except OSError as error:
@@ -156,14 +164,11 @@ class Staging:
         if not self.name or self.received < self.wanted:
             return "files are missing"
         placed = self._placed()
-        path = "/sets/" + self.name
         files = self._files
         files.begin()
         try:
             files.make_folder("/sets")
-            files.write(path, placed)
-            if files.read(path) != placed:
-                return "the list cannot be read back"
+            files.write("/sets/" + self.name, placed)
             files.write(pen_loader.RECORD, pen_loader.pack(self._program, self.name, pen_loader.NEW))
         except OSError as error:
             return "cannot switch (error %d)" % (error.errno or 0)
@@ -174,14 +179,14 @@ class Staging:
     def _placed(self):
         """The list with the places of the files in this pen."""
         manifest = self._list
-        placed = bytearray(manifest)
+        placed = self._placed_list
         at = manifest.find(b"\n") + 1
         for number, words in enumerate(_entries(manifest)):
             begin = at + len(words[0]) + len(words[1]) + 2
             placed[begin : begin + 8] = b"%08x" % self._places[number]
             at = manifest.find(b"\n", at) + 1
-        placed[at:] = b"%08x\n" % crc32(memoryview(placed)[:at])
-        return bytes(placed)
+        placed[at : at + 9] = b"%08x\n" % crc32(memoryview(placed)[:at])
+        return memoryview(placed)[: len(manifest)]
 
 
 def _fits(words):

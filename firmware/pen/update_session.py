@@ -7,6 +7,7 @@ For its time the session reads the port itself: frames of 772 bytes, in native c
 import gc
 import sys
 import time
+from binascii import crc32
 
 import machine
 import micropython
@@ -34,6 +35,7 @@ _LIST_MAX = const(24_576)
 _SIGNATURE_BYTES = const(64)
 _LINE_MAX = const(1_040)
 _READ_MAX = const(1_200)
+_STEP_MS = const(8)
 _XIP = const(0x1000_0000)
 _START = const(0x7E)  # ~
 
@@ -56,8 +58,8 @@ class Session:
         self._used = -1
         self._reading = False
         self._byte = bytearray(1)
+        self._counter = read_counter(counter_pair(app.store.files, machine.unique_id()))
         pen_shelf.rest()
-        gc.collect()
 
     def answer(self, kind, sequence, fields):
         if kind == GET_UPDATE:
@@ -108,6 +110,8 @@ class Session:
         if not 0 < list_bytes <= _LIST_MAX or signature_bytes not in (0, _SIGNATURE_BYTES):
             return "list or signature of impossible length"
         self._close()
+        gc.collect()
+        self._staging = update.Staging(self._app.store.files, Flash(), pen_shelf.program)
         self._buffer = bytearray(list_bytes + signature_bytes)
         self._signed = signature_bytes
         self._total = len(self._buffer)
@@ -148,48 +152,63 @@ class Session:
 
     def _check(self):
         """Generator: judge list and signature, then find out what is missing."""
-        app = self._app
-        end = len(self._buffer) - self._signed
-        manifest, signature = bytes(memoryview(self._buffer)[:end]), bytes(memoryview(self._buffer)[end:])
-        self._buffer = bytearray()
-        yield
-        counter = read_counter(counter_pair(app.store.files, machine.unique_id()))
-        staging = update.Staging(app.store.files, Flash(), pen_shelf.program)
-        micropython_version = ("%d.%d" % sys.implementation.version[:2]).encode()
-        refused = yield from staging.begin(
-            manifest, BOARD_NAME.encode(), BUILD_KIND.encode(), micropython_version, counter
-        )
-        yield
-        if not refused:
-            begun_ms = time.ticks_ms()
-            refused = yield from self._verify(manifest, signature)
-            self._verify_ms = time.ticks_diff(time.ticks_ms(), begun_ms)
+        staging = self._staging
+        assert staging is not None
+        try:
+            refused = yield from self._judge(staging)
+            if not refused:
+                begun_ms = time.ticks_ms()
+                for _ in staging.look():
+                    if time.ticks_diff(time.ticks_ms(), begun_ms) >= _STEP_MS:
+                        yield
+                        begun_ms = time.ticks_ms()
+        except MemoryError:
+            refused = "out of memory: restart the pen, try again"
         if refused:
             self._refusal = refused
             self._stage = _REFUSED
-            app.store.log.add(UPDATE_REFUSED, staging.counter)
+            self._app.store.log.add(UPDATE_REFUSED, staging.counter)
             return
-        for _ in staging.look():
-            yield
-        self._staging = staging
+        gc.collect()
         self._offset, self._total = 0, staging.wanted
         self._stage = _FILES
 
-    def _verify(self, manifest, signature):
-        """Generator: its value is None, or why the signature does not do."""
+    def _judge(self, staging):
+        """Generator: its value is None, or why list or signature do not do."""
+        buffer = self._buffer
+        end = len(buffer) - self._signed
+        signature = bytes(memoryview(buffer)[end:])
+        gc.collect()
+        yield
+        micropython_version = ("%d.%d" % sys.implementation.version[:2]).encode()
+        refused = yield from staging.begin(
+            buffer, end, BOARD_NAME.encode(), BUILD_KIND.encode(), micropython_version, self._counter
+        )
+        if refused or (not signature and BUILD_KIND == "development"):
+            return refused
+        begun_ms = time.ticks_ms()
+        refused = yield from self._verify(update.signed_text(memoryview(buffer)[:end]), signature)
+        self._verify_ms = time.ticks_diff(time.ticks_ms(), begun_ms)
+        return refused
+
+    def _verify(self, text, signature):
         if not signature:
-            return None if BUILD_KIND == "development" else "not signed"
+            return "not signed"
         key = getattr(self._app.store.keys, "release", None)
         if key is None or key == bytes(32):
             return "the pen holds no key to check the signature with"
+        files = self._app.store.files
+        files.begin()  # for the import
         from pen import ed25519
 
-        sound = yield from ed25519.verify(key, update.signed_text(manifest), signature)
+        files.end()
+        pen_shelf.rest()
+        sound = yield from ed25519.verify(key, text, signature)
         return None if sound else "the signature is wrong"
 
     def _commit(self):
         staging = self._staging
-        if staging is None:
+        if staging is None or self._stage != _FILES:
             return "no program has been sent"
         refused = staging.commit()
         if not refused:
@@ -197,10 +216,6 @@ class Session:
         return refused
 
     def _report(self):
-        app, staging = self._app, self._staging
-        counter = (
-            staging.counter if staging else read_counter(counter_pair(app.store.files, machine.unique_id()))
-        )
         return messages.pack(
             UPDATE,
             self._stage,
@@ -208,14 +223,15 @@ class Session:
             min(self._verify_ms, 65_535),
             self._offset,
             self._total,
-            counter,
+            self._counter,
             _loader_crc(),
             bytes([int(pen_shelf.program[k : k + 2], 16) for k in range(0, 16, 2)]),
-            bytes(staging.lacking) if staging else b"",
+            bytes(self._staging.lacking) if self._staging else b"",
         )
 
     def forget(self):
         """The session is over: free what it has imported."""
+        self._close()
         pen_shelf.forget("update_session", "update", "settle", "ed25519")
 
     @micropython.native
@@ -271,6 +287,21 @@ class Flash:
                 if mem8[at + place] == first and uctypes.bytearray_at(at + place, length) == data:
                     return place
         return update.NOWHERE
+
+    def check(self, path):
+        """Length and CRC of a file, None if it is not there."""
+        part = bytearray(512)
+        crc = length = 0
+        try:
+            with open(path, "rb") as file:
+                while True:
+                    count = file.readinto(part)
+                    if not count:
+                        return length, crc
+                    crc = crc32(memoryview(part)[:count], crc)
+                    length += count
+        except OSError:
+            return None
 
 
 def _loader_crc():

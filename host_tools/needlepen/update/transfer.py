@@ -98,7 +98,7 @@ def transfer(
     data = b"".join(bundle.program.files[name] for _, _, _, name, _ in missing)
     if len(data) != state.wanted_bytes:
         raise InfrastructureError(
-            f"The pen wants {state.wanted_bytes} bytes, the missing modules have {len(data)}: pen and host disagree about "
+            f"The pen wants {state.wanted_bytes} bytes, the missing modules have {len(data)}: they disagree about "
             "the list; use the needlepen that fits the pen."
         )
     _stream(pen, "modules", data, progress)
