@@ -1,22 +1,39 @@
 """Starts the pen. Everything else is in the package `pen` of the program that boot.py has chosen."""
 
-import gc
-import time
+import micropython
+
+micropython.kbd_intr(-1)  # nobody gets in before it is known what the kind of build allows (SR-25)
+
+import gc  # noqa: E402
+import time  # noqa: E402
+
+import machine  # noqa: E402
 
 started_ms = time.ticks_ms()
+development = False
 
 # Importing leaves garbage between what stays. Collected often, what stays lies together and the rest of the heap is
 # free in one piece; left to itself it would be in pieces of 1 KiB.
 gc.threshold(32_768)
 
 try:
+    from pen.build_info import BUILD_KIND
+
+    development = BUILD_KIND == "development"
+    if development:
+        micropython.kbd_intr(3)
+
     from pen import app
 
     app.run(started_ms)
-except Exception as error:
-    import pen_shelf
+except BaseException as error:
+    try:
+        import pen_shelf
 
-    pen_shelf.rest()
-    import pen_loader
-
-    pen_loader.give_up(error)
+        pen_shelf.give_up(error)
+    finally:
+        if not development:
+            # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
+            time.sleep_ms(400)
+            machine.reset()
+    raise

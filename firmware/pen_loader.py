@@ -130,17 +130,3 @@ def _watch_trial(shelf):
     shelf.timer = machine.Timer(
         -1, period=_TRIAL_MS, mode=machine.Timer.PERIODIC, callback=lambda _: machine.reset()
     )
-
-
-def give_up(error):
-    """The program ended by an error: one on trial is taken back, for the others the watchdog sees to it."""
-    import sys
-
-    import pen_shelf
-
-    if pen_shelf.timer is None:
-        raise error
-    sys.print_exception(error)
-    import machine
-
-    machine.reset()

@@ -2,7 +2,7 @@
 
 A file system would be asked for three names of each module, also of MicroPython's own, and walk its directories for
 each, 2 ms a time. The list answers at once, and says where in the flash the file lies (PR-09). After the start `rest`
-frees the list; what is imported later has it read again, and calls `rest` again.
+frees the list; for what is imported later it is read again.
 """
 
 import errno
@@ -10,6 +10,7 @@ import io
 import sys
 from binascii import crc32
 
+import machine
 import uctypes
 import vfs
 from micropython import const
@@ -25,6 +26,7 @@ program = ""  # the set
 came = 0  # how it was chosen, see pen_loader
 timer = None  # runs while the set is on trial
 _lines = None
+_found = ("", "")
 _folders: tuple = ()
 
 
@@ -34,15 +36,12 @@ class Shelf:
     def stat(self, path):
         if path in _folders:
             return _FOLDER
-        lines = _lines
-        if lines is None and path.endswith(".mpy") and path.rfind("/") > 0:
-            lines = _read()
-        if lines and path in lines:
+        if _line(path):
             return _FILE
         raise OSError(errno.ENOENT)
 
     def open(self, path, mode):
-        line = (_lines or _read()).get(path)
+        line = _line(path)
         if not line:
             raise OSError(errno.ENOENT)
         crc, size, place, name, _ = line.split()
@@ -62,12 +61,23 @@ class Shelf:
         pass
 
 
-def _read():
-    """The list again, after the start; it stays until the next `rest`."""
-    global _lines
+def _line(path):
+    """What the list says of a module; None if the set does not have it."""
+    global _found
+    if _lines is not None:
+        return _lines.get(path)
+    if path == _found[0]:  # `open` after `stat`
+        return _found[1]
+    if not path.endswith(".mpy") or path.rfind("/") < 1:
+        return None
     with open("/sets/" + program, "rb") as file:
-        _lines = _by_module(file.read())
-    return _lines
+        data = file.read()
+    end = data.find(b" " + path[1:].encode() + b"\n")
+    if end < 0:
+        return None
+    end += len(path)
+    _found = (path, str(data[data.rfind(b"\n", 0, end) + 1 : end], "ascii"))
+    return _found[1]
 
 
 def _by_module(data):
@@ -96,14 +106,20 @@ def rest():
 
 
 def forget(*names):
-    """Free modules of the package `pen` that were wanted for a time, the loader, and the list."""
-    rest()
+    """Free modules of the package `pen` that were wanted for a time, and the loader."""
     import pen
 
     for name in names:
         if sys.modules.pop("pen." + name, None):
             delattr(pen, name)
     sys.modules.pop("pen_loader", None)
+
+
+def give_up(error):
+    """The program ended by an error: one that is on trial is taken back at once."""
+    if timer is not None and isinstance(error, Exception):
+        sys.print_exception(error)
+        machine.reset()
 
 
 def settled():

@@ -49,6 +49,7 @@ _RECORDS = const(4)
 _AWAKE_TURNS = (0, 5, 2, 3, 5, 4)
 _EVERYBODY = const(-1)
 _NOBODY = const(-2)
+_LOOKED = const(3)  # what a part found at rest concerns the others
 _REST_TURNS = (1, 3, 2, 4, 1, 3, 0, 5)
 _WATCHDOG_MS = const(200)
 _RESTING = (IDLE, ARMED, SAFE, LOCKED_OUT)
@@ -135,7 +136,7 @@ class App:
             ):
                 if not self.drive.awake:
                     self.panel.advance(now_ms, False)  # its turn comes too seldom for its rhythms
-                if not self._glance():
+                if not self._glance(now_ms):
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._turn += 1
                     self._pass(now_ms, turns[self._turn % len(turns)])
@@ -149,8 +150,8 @@ class App:
         """Have every part look at the next pass at rest."""
         self._lines = -1
 
-    def _glance(self):
-        """Every other pass of a run only looks whether it may be left out; True if so."""
+    def _glance(self, now_ms):
+        """Every other pass of a run only serves the host, and looks whether the rest may be left out; True if so."""
         self._glanced = not self._glanced
         if (
             not self._glanced
@@ -158,10 +159,10 @@ class App:
             or self.supervisor.state != RUNNING
             or not self.drive.running
             or clock_watch.look()
-            or self.host.waiting
         ):
             return False
         self.feed()
+        self.host.serve(now_ms)
         return True
 
     def _rest(self, now_ms):
@@ -176,6 +177,7 @@ class App:
             INPUT_MASK, self._lines, low, high, due_ms, self._watchdog.feed, self.host.heard
         )
         now_ms = time.ticks_ms()
+        self.feed()  # a host that never stops talking keeps the look from it
         if found == quiet.CHANGED:
             self._pass(now_ms, _EVERYBODY)
             time.sleep_ms(_BREATH_MS)
@@ -184,10 +186,11 @@ class App:
             panel.advance(now_ms, False)
         if time.ticks_diff(now_ms, self._due_ms) >= 0:
             self._due_ms = time.ticks_add(now_ms, _LOOK_MS)
+            self.host.watch(now_ms)
             self._turn += 1
             if self._look_at(_REST_TURNS[self._turn % len(_REST_TURNS)], now_ms):
-                found = quiet.HEARD
-        if found == quiet.HEARD or self.host.due_ms(now_ms) != now_ms:
+                found = _LOOKED
+        if self.host.serve(now_ms) or found == _LOOKED:
             self._pass(now_ms, _NOBODY)
 
     def _look_at(self, place, now_ms):
@@ -255,7 +258,7 @@ class App:
         self._ticks_seen = ticks
 
     def shut_down(self):
-        """Development build, Ctrl-C: brake, stop the tick, stop the watchdog, leave the REPL to the user."""
+        """Brake, stop the tick, stop the watchdog, leave the REPL to the user."""
         self.drive.shut_down()
         self.axis.close()
         self.panel.shut_down()
@@ -272,13 +275,12 @@ def run(started_ms):
     for pin, level in SAFE_OUTPUTS:
         Pin(pin, Pin.OUT, value=level)
     micropython.alloc_emergency_exception_buf(100)
-    development = BUILD_KIND == "development"
-    if not development:
-        micropython.kbd_intr(-1)
     pen_shelf.rest()
     app = App(started_ms)
     try:
         app.run()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as leaving:  # Ctrl-C in a development build has no arguments, OPEN_REPL has
+        if BUILD_KIND != "development" and not leaving.args:
+            raise
         app.shut_down()
-        print("pen stopped by Ctrl-C (development build); machine.reset() starts it again")
+        print("pen stopped, its port is the REPL; machine.reset() starts it again")

@@ -41,6 +41,7 @@ DAY_UNKNOWN = const(0xFFFF)
 LOT_BYTES = const(12)
 MOST_MINUTES = const(64)
 
+COUNTERFEIT = "counterfeit, or copied from another"
 MAGIC = b"NC"
 HEAD = "<2sBBBBHH12s"
 CHECKED_BYTES = const(22)
@@ -76,7 +77,7 @@ def unpack(memory, rom, key):
     if key is None:
         return BLOCK_KEYS_MISSING, "the pen has no key to check it", None
     if not same(data[SIGNED_BYTES:], hmac_sha256(key, data[:SIGNED_BYTES] + rom)[:TAG_BYTES]):
-        return BLOCK_CARTRIDGE_FOREIGN, "counterfeit, or copied from another", None
+        return BLOCK_CARTRIDGE_FOREIGN, COUNTERFEIT, None
     if bytes(memory[PROTECTION_ADDRESS : PROTECTION_ADDRESS + 5]) != PROTECTION:
         return BLOCK_CARTRIDGE_FOREIGN, "its memory is not locked", None
     record = _record(data)

@@ -1,17 +1,21 @@
 """What the pen does for a host: one answer to each request; telemetry and status flow while they are wanted."""
 
+import sys
 import time
 
 import machine
+import pen_shelf
 from micropython import const
 
 from pen import reports
+from pen.access import Access
 from pen.board import BOARD_NAME
 from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
 from pen.link.kinds import (
     ABORT_UPDATE,
+    ABOUT,
     ACKNOWLEDGE,
     BEGIN_UPDATE,
     CARTRIDGE,
@@ -20,11 +24,13 @@ from pen.link.kinds import (
     COMMIT_CALIBRATION,
     COUNTERS,
     EVENTS,
+    GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
+    NOT_GREETED,
     OPEN_SERVICE,
     PROTOCOL_VERSION,
     PUT_CALIBRATION,
@@ -45,7 +51,11 @@ from pen.link.port import Port
 _SHORTEST_PERIOD_MS = const(10)
 _LONGEST_LEASE_MS = const(60_000)
 _STATUS_MS = const(500)
+_OWED_MS = const(400)  # older telemetry is not made up for
+_FRAMES_A_PASS = const(2)
 _CALIBRATION_MAX = const(1024)
+_SOF_RD = const(0x5011_0048)
+_FRAME = const(0x7FF)
 
 
 class Host:
@@ -60,6 +70,8 @@ class Host:
         self._status_ms = 0
         self._calibration = None
         self._session = None  # of an update
+        self.access = Access(BUILD_KIND == "development")
+        self._greeted = False  # by a host that speaks our protocol
         self._answers = {
             HELLO: self._hello,
             SET_RATE: self._set_rate,
@@ -73,6 +85,7 @@ class Host:
             STOP: self._stop,
             OPEN_SERVICE: self._open_service,
             CLOSE_SERVICE: self._close_service,
+            GET_ABOUT: self._get_about,
             GET_CARTRIDGE: self._get_cartridge,
             GET_COUNTERS: self._get_counters,
             READ_LOG: self._read_log,
@@ -86,25 +99,42 @@ class Host:
         return self._port.waiting
 
     def due_ms(self, latest_ms):
-        """When telemetry is due, `latest_ms` if that is earlier or none is wanted."""
-        if self._period_ms and time.ticks_diff(self._next_ms, latest_ms) < 0:
+        """When telemetry is due, `latest_ms` if that is earlier, none is wanted or there is no room for it."""
+        if self._period_ms and self._port.has_room and time.ticks_diff(self._next_ms, latest_ms) < 0:
             return self._next_ms
         return latest_ms
 
+    def watch(self, now_ms):
+        """Is the host that holds a role still there? Asked some times a second."""
+        self.access.watch(now_ms, machine.mem32[_SOF_RD] & _FRAME)
+
     def serve(self, now_ms):
-        """One pass: at most one request, and telemetry when it is due and wanted."""
+        """One pass: at most one request, and telemetry when it is due and wanted. True if there was a request."""
+        self.watch(now_ms)
         frame = self._port.receive()
         if frame:
-            self._answer(*frame)
+            self._answer(frame)
         if self._period_ms and time.ticks_diff(now_ms, self._next_ms) >= 0:
-            if time.ticks_diff(now_ms, self._lease_end_ms) > 0:
-                self._period_ms = 0
+            self._tell(now_ms)
+        return frame is not None
+
+    def _tell(self, now_ms):
+        """Telemetry that is due: one frame for each period, also for those that a collection of garbage or a slow host
+        held up, but no burst.
+        """
+        if time.ticks_diff(now_ms, self._lease_end_ms) > 0:
+            self._period_ms = 0
+            return
+        if time.ticks_diff(now_ms, self._next_ms) > _OWED_MS:
+            self._next_ms = now_ms
+        self._offer_status(now_ms)
+        for _ in range(_FRAMES_A_PASS):
+            if not self._port.has_room:
                 return
-            self._next_ms = time.ticks_add(self._next_ms, self._period_ms)
-            if time.ticks_diff(now_ms, self._next_ms) > 0:  # fell behind: do not send a burst
-                self._next_ms = time.ticks_add(now_ms, self._period_ms)
-            self._offer_status(now_ms)
             self._port.offer(TELEMETRY, reports.telemetry(self._app, now_ms))
+            self._next_ms = time.ticks_add(self._next_ms, self._period_ms)
+            if time.ticks_diff(now_ms, self._next_ms) < 0:
+                return
 
     def _offer_status(self, now_ms):
         app = self._app
@@ -120,28 +150,55 @@ class Host:
             self._told = told
             self._status_ms = now_ms
 
-    def _answer(self, kind, sequence, body):
-        if kind not in self._answers and not BEGIN_UPDATE <= kind <= ABORT_UPDATE:
-            self._result(sequence, "unknown request")
+    def _answer(self, frame):
+        kind, sequence, body = frame
+        if kind == HELLO:
+            self._port.forget()
+            self.access.drop(False)
+        if not self._port.is_new(frame):
             return
+        refused = self.access.may(kind, time.ticks_ms())
+        if not self._greeted and kind != HELLO:
+            refused = NOT_GREETED
         fields = m.unpack(kind, body)
-        if fields is None:
+        if refused:
+            self._result(sequence, refused)
+        elif fields is None:
             self._result(sequence, "request has the wrong length")
+        elif kind in self._answers:
+            self._answers[kind](sequence, fields)
+        else:
+            self._answer_rarely(kind, sequence, fields)
+
+    def _answer_rarely(self, kind, sequence, fields):
+        """By pen.unlocking, which is in memory for one request alone. To load it takes too long for a running motor."""
+        if self._app.drive.awake:
+            self._result(sequence, "the motor may turn: not now")
             return
         if BEGIN_UPDATE <= kind <= ABORT_UPDATE:
             self._update(kind, sequence, fields)
             return
-        self._answers[kind](sequence, fields)
+        from pen import unlocking
+
+        try:
+            if kind in unlocking.ANSWERS:
+                unlocking.ANSWERS[kind](self._app, sequence, fields)
+            else:
+                self._result(sequence, "unknown request")
+        finally:
+            pen_shelf.forget("unlocking", "access_records")
 
     def _result(self, sequence, refused):
+        """Answer a request: done, or why it is refused."""
         reason = (refused or "").encode()[:60]
         self._port.answer(RESULT, m.pack(RESULT, sequence, 1 if refused else 0, reason))
 
     def _hello(self, sequence, fields):
-        self._port.forget()
-        if fields["protocol_version"] != PROTOCOL_VERSION:
+        self._greeted = fields["protocol_version"] == PROTOCOL_VERSION
+        if not self._greeted:
             self._result(sequence, "pen speaks protocol %d" % PROTOCOL_VERSION)
             return
+        self.access.drop(True)
         development = 1 if BUILD_KIND == "development" else 0
         self._port.answer(
             IDENTITY,
@@ -201,6 +258,11 @@ class Host:
     def _clear_statistics(self, sequence, fields):
         reports.clear_statistics(self._app)
         self._result(sequence, None)
+
+    def _get_about(self, sequence, fields):
+        from pen import about
+
+        self._port.answer(ABOUT, about.body(self._app))
 
     def _get_cartridge(self, sequence, fields):
         self._port.answer(CARTRIDGE, reports.cartridge(self._app))

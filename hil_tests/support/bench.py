@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from needlepen import board, paths, requirements
-from needlepen.build import app_image, integrity
+from needlepen.build import Kind, app_image, integrity
 from needlepen.emulator.factory_image import factory_image
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen import EmulatedPen
@@ -45,10 +45,15 @@ class Pens:
         self._ready: dict[tuple[float, int, str], EmulatedPen] = {}
 
     def new(
-        self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None, **records: Any
+        self,
+        cell_v: float = 3.7,
+        seed: int = 0,
+        firmware: Path | None = None,
+        kind: Kind = "development",
+        **records: Any,
     ) -> EmulatedPen:
         """A calibrated pen at the moment of power-on; `records` as for `provisioned`, e.g. calibration=None."""
-        application = app_image(self._board, firmware=firmware).image
+        application = app_image(self._board, kind, firmware).image
         parameters = PenParameters().but(cell_ocv_v=cell_v)
         files = {integrity.REFERENCE: integrity.reference(self._runtime, self._board.flash)}
         image = factory_image(application, self._board, parameters, seed, **({"files": files} | records))

@@ -92,7 +92,7 @@ class Bench:
         self.chip: DS2431 | None = chip
         self.contact = 0 if chip else 1
         self.clock_s = clock_s
-        self.keys = SimpleNamespace(cartridge=key)
+        self.keys = SimpleNamespace(cartridge=key, development=False)
         self.longest_poll_us = 0
         fake = SimpleNamespace(
             ticks_us=lambda: self.now_us,

@@ -50,7 +50,7 @@ KINDS: dict[str, tuple[int, int, bytes, Callable[[bytes], tuple[int, Any]]]] = {
         numbers.KIND_CALIBRATION, numbers.CALIBRATION_FORMAT, CALIBRATION.pack(KEYS.pen, UNIQUE_ID),
         lambda payload: calibrations.unpack(payload, KEYS.pen, UNIQUE_ID),
     ),
-    "keys": (numbers.KIND_KEYS, numbers.KEYS_FORMAT, KEYS.pack(), keys.unpack),
+    "keys": (numbers.KIND_KEYS, numbers.KEYS_FORMAT, KEYS.pack(), lambda payload: keys.unpack(payload, True)),
 }  # fmt: skip
 
 
@@ -129,7 +129,7 @@ def test_no_other_payload_crashes_the_pen(kind: str, data: bytes) -> None:
 
 def test_every_reason_has_a_text_that_fits_into_an_answer() -> None:
     values = [v for k, v in vars(numbers).items() if k.isupper() and isinstance(v, int)]
-    first, last = numbers.MISSING, numbers.HOURS_UNKNOWN
+    first, last = numbers.MISSING, numbers.OTHER_BUILD
     texts = [reason_texts.text(number) for number in range(first, last + 1)]
     assert last == max(values[values.index(numbers.OK) :]) and len(set(texts)) == len(texts)
     assert all(0 < len(text.encode()) <= 48 and not text.startswith("reason") for text in texts)

@@ -379,7 +379,8 @@ def test_a_refused_record_is_reported_kept_and_answered_with_safe_defaults(kind:
             _damage(flash, path, 173)
         else:
             identity = bytes(8) if damage == "foreign" else UNIQUE_ID
-            version = 1 if damage == "foreign" else 2
+            current = getattr(numbers, f"{kind.upper()}_FORMAT")
+            version = current if damage == "foreign" else current + 1
             files(flash).write(path, envelope.pack(number, version, 9, identity, b"whatever it holds"))
         bad[path] = files(flash).read(path)
     again = store(flash)

@@ -38,7 +38,7 @@ class Event(BaseModel):
             raise ValueError(f"the text uses {error}, which is none of its values") from None
 
 
-_EXTRAS: Mapping[str, str] = {"run": "", "kind_name": "", "reason_text": ""}
+_EXTRAS: Mapping[str, str] = {"run": "", "kind_name": "", "reason_text": "", "role_name": ""}
 """What the reader of a log adds to the values."""
 
 

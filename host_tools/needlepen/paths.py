@@ -34,6 +34,22 @@ def cache_dir() -> Path:
     return path
 
 
+def state_dir() -> Path:
+    """What running programs tell each other: emulated pens, locks of devices. NEEDLEPEN_STATE overrides the cache."""
+    override = os.environ.get("NEEDLEPEN_STATE")
+    path = Path(override) if override else cache_dir()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def config_dir() -> Path:
+    """The user's own settings, such as names of pens; NEEDLEPEN_CONFIG overrides the user's configuration folder."""
+    override = os.environ.get("NEEDLEPEN_CONFIG")
+    path = Path(override) if override else Path(platformdirs.user_config_dir("needlepen"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def firmware_file(name: str, folder: Path | None = None) -> Path:
     """A data file of the firmware: the one in `folder` if it is there, else the project's own."""
     given = folder / name if folder else None

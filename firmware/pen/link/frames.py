@@ -35,6 +35,8 @@ def decode(line, longest=MAX_BODY):
         return None
     if len(content) < 6 or len(content) > longest + 6:
         return None
+    if binascii.b2a_base64(content)[:-1] != line:
+        return None  # base64 skips what it does not know, and has bits that mean nothing: damage all the same
     if struct.unpack("<I", content[-4:])[0] != binascii.crc32(content[:-4]) & 0xFFFFFFFF:
         return None
     return content[0], content[1], content[2:-4]
@@ -52,6 +54,10 @@ class Parser:
     def busy(self):
         """True inside a frame."""
         return self._used >= 0
+
+    def reset(self):
+        """Forget the begin of a frame: the rest of it will not come."""
+        self._used = -1
 
     def feed(self, byte):
         """Take one byte (0-255); a frame (kind, sequence, body) when it completes one, else None."""

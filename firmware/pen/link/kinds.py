@@ -52,4 +52,6 @@ ABOUT = 0x89
 TELEMETRY = 0x90
 STATUS = 0x91
 
+NOT_GREETED = "say hello first"  # what a pen that was reset refuses everything with
+
 WINDOW_BYTES = 200  # the pen's USB buffer holds 256: a silent host never blocks a write

@@ -10,9 +10,10 @@ import sys
 from micropython import const
 
 from pen.link import frames, messages
-from pen.link.kinds import SEEN, WINDOW_BYTES
+from pen.link.kinds import RESULT, SEEN, WINDOW_BYTES
 
 _QUEUE_MAX = const(4)
+_TELEMETRY_BYTES = const(50)  # the frame, on the line
 _START = const(0x7E)  # ~
 _READ_MAX = const(160)  # bytes a pass, so that a flood cannot hold up the main loop
 
@@ -30,6 +31,8 @@ class Port:
         self._unseen = []  # (sequence, length) in order
         self._unseen_bytes = 0
         self._queue = []
+        self._asked = ()  # the last request (kind, sequence, body) and its answer (kind, body)
+        self._answer = None
 
     @property
     def dropped(self):
@@ -83,13 +86,40 @@ class Port:
         self._unseen = []
         self._unseen_bytes = 0
         self._queue = []
+        self._asked = ()
+
+    def is_new(self, frame):
+        """Note a request; False if it is the last one once more: then its answer goes out again, and that is all.
+
+        A host numbers its requests one by one, so that the same number and contents are the same request: its
+        answer, or the request itself, had not arrived.
+        """
+        if frame != self._asked:
+            self._asked = frame
+            self._answer = None
+            return True
+        if self._answer:
+            self._send(*self._answer)
+        return False
 
     def answer(self, kind, body):
+        """Answer the request that was noted last; every answer begins with the number of its request."""
+        if kind != RESULT:
+            body = bytes(self._asked[1:2]) + body
+        self._answer = (kind, body)
+        self._send(kind, body)
+
+    def _send(self, kind, body):
         """Send now, or when the host has confirmed enough; the oldest of too many waiting answers is dropped."""
         if self._queue or not self._put(kind, body):
             if len(self._queue) == _QUEUE_MAX:
                 del self._queue[0]
             self._queue.append((kind, body))
+
+    @property
+    def has_room(self):
+        """True if a frame of telemetry or status can be sent now."""
+        return not self._queue and self._unseen_bytes <= WINDOW_BYTES - _TELEMETRY_BYTES
 
     def offer(self, kind, body):
         """Send if there is room now; True if it was sent."""

@@ -15,6 +15,7 @@ from pen.store.numbers import (
     DAMAGED,
     EMPTY,
     FOREIGN,
+    KIND_ACCESS,
     KIND_CALIBRATION,
     KIND_COUNTERS,
     KIND_KEYS,
@@ -35,6 +36,7 @@ KIND_NAMES = {
     KIND_COUNTERS: "counters",
     KIND_CALIBRATION: "calibration",
     KIND_KEYS: "keys",
+    KIND_ACCESS: "access",
     KIND_RELEASE: "release",
 }
 

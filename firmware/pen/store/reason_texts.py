@@ -14,6 +14,7 @@ from pen.store.numbers import (
     NOT_NOW,
     NOT_READ_BACK,
     OK,
+    OTHER_BUILD,
     OUT_OF_RANGE,
     POINTS_IMPLAUSIBLE,
     POINTS_NOT_RISING,
@@ -47,6 +48,7 @@ _TEXTS = {
     NOT_NOW: "the motor may turn: nothing is written",
     DATES_WRONG: "its dates do not follow each other",
     HOURS_UNKNOWN: "running hours were lost: calibrate",
+    OTHER_BUILD: "keys for another kind of build",
 }
 
 

@@ -65,7 +65,7 @@ _TICKS_MASK = const((1 << 30) - 1)  # time.ticks_ms wraps there
 
 
 class Store:
-    """See the module. `development`: whether the published development keys are accepted."""
+    """See the module. `development`: the build takes the published development keys and no others."""
 
     def __init__(self, files, unique_id, development=True):
         self.fault = NONE
@@ -107,8 +107,7 @@ class Store:
         log = self.log
         log.uptime_ms = now_ms
         aside = self._try_to_load_log()
-        found = self._load(KIND_KEYS, keys.unpack)
-        self.keys = found if found is None or self._development or not found.development else None
+        self.read_keys()
         self.counters = self._load(KIND_COUNTERS, counter_records.unpack) or self.counters
         log.boot = self.counters.boots = max(self.counters.boots, log.boot) + 1
         self._counters_changed = True
@@ -117,7 +116,6 @@ class Store:
             log.add(LOG_SEGMENT_SET_ASIDE, segment, sound, damaged)
         self._log_gap = bool(aside)
         self.settings = self._load(KIND_SETTINGS, settings.unpack) or self.settings
-        self._load_calibration()
         for kind, pair in self._pairs.items():
             for copy, reason in enumerate(pair.reasons):
                 if reason not in (OK, MISSING):
@@ -147,6 +145,11 @@ class Store:
                 return record
             payload = pair.refuse(reason)
         return None
+
+    def read_keys(self):
+        """Keys, and the calibration, which counts only if it was signed with them."""
+        self.keys = self._load(KIND_KEYS, keys.unpack, self._development)
+        self._load_calibration()
 
     def _load_calibration(self):
         key = self.keys.pen if self.keys is not None else None

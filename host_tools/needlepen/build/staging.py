@@ -7,12 +7,13 @@ import subprocess
 from pathlib import Path
 from typing import Literal
 
-from needlepen import __version__, events, paths, requirements, signals, supervision
+from needlepen import __version__, access_table, events, paths, requirements, signals, supervision
 from needlepen.board import Board
 from needlepen.board.codegen import board_module
 from needlepen.build.cartridges_module import cartridge_types_module, profiles_module
 from needlepen.build.events_module import events_module
 from needlepen.build.limits_module import limits_module
+from needlepen.build.roles_module import roles_module
 from needlepen.build.signals_module import signals_module
 from needlepen.build.supervision_module import faults_module, states_module
 from needlepen.cartridges import tables as cartridges
@@ -27,13 +28,11 @@ GENERATED = (
     "pen/cartridge_types.py",
     "pen/profiles.py",
     "pen/events.py",
+    "pen/roles.py",
 )
 """Modules of plain constants that the build makes."""
 FOLDED = (*GENERATED, "pen/places.py", "pen/link/kinds.py", "pen/store/numbers.py")
 """Modules of nothing but constants: the modules that import from them get the values themselves."""
-
-_NO_CTRL_C = b"__import__('micropython').kbd_intr(-1)\n"
-"""First line of what MicroPython starts by itself, in a production build: Ctrl-C ends nothing from here on."""
 
 Kind = Literal["development", "production"]
 KINDS: tuple[Kind, ...] = ("development", "production")
@@ -60,6 +59,9 @@ def sources(board: Board, kind: Kind = "development", firmware: Path | None = No
         "pen/board.py": board_module(board).encode(),
         "pen/limits.py": limits_module(requirements.load()).encode(),
         "pen/states.py": states_module(tables).encode(),
+        "pen/roles.py": roles_module(
+            access_table.load(folder), paths.firmware_file("pen/link/kinds.py", folder).read_text()
+        ).encode(),
         "pen/faults.py": faults_module(tables).encode(),
         "pen/signals.py": signals_module(signals.load(folder)).encode(),
         "pen/events.py": events_module(events.load(folder)).encode(),
@@ -70,9 +72,6 @@ def sources(board: Board, kind: Kind = "development", firmware: Path | None = No
     if clash:
         raise UsageError(f"{folder / clash[0]}: the build generates this module; remove the file")
     files |= generated
-    if kind == "production":
-        for name in {"boot.py", "main.py"} & files.keys():
-            files[name] = _NO_CTRL_C + files[name]
     files["pen/build_info.py"] = _build_info(board, kind, content_hash(files), _revision(folder)).encode()
     return files
 

@@ -22,11 +22,12 @@ from needlepen.emulator.flash_timing import FlashTiming, TimedFlash
 from needlepen.emulator.pins import IoBank, PadsBank, Pins
 from needlepen.emulator.pio_block import PioBlock
 from needlepen.emulator.pwm_model import PwmBlock
+from needlepen.emulator.rosc_block import RoscBlock
 from needlepen.emulator.sio_block import SioBlock
 from needlepen.emulator.timer_block import TimerBlock
 from needlepen.emulator.usb_host import CdcHost, UsbController
 
-_CLOCKS_BASE, _PSM_BASE = 0x40008, 0x40010
+_CLOCKS_BASE, _PSM_BASE, _ROSC_BASE = 0x40008, 0x40010, 0x40060
 _SSI_BASE, _IO_BANK_BASE, _PADS_BASE, _ADC_BASE, _PWM_BASE = 0x18000, 0x40014, 0x4001C, 0x4004C, 0x40050
 _TIMER_BASE, _DMA_BASE, _USB_BASE, _PIO0_BASE, _PIO1_BASE = 0x40054, 0x50000, 0x50110, 0x50200, 0x50300
 
@@ -56,6 +57,7 @@ def assemble(
     mcu.load_bootrom(BOOTROM_B1)
     mcu.sio = SioBlock(mcu)
     _replace(mcu, "clocks", _CLOCKS_BASE, ClocksBlock(mcu, "CLOCKS_BASE", int.from_bytes(unique_id)))
+    _replace(mcu, "rosc", _ROSC_BASE, RoscBlock(mcu, "ROSC", int.from_bytes(unique_id)))
     _replace(mcu, "psm", _PSM_BASE, PowerStates(mcu, "PSM_BASE"))
     _replace(mcu, "timer", _TIMER_BASE, TimerBlock(mcu, "TIMER"))
     _replace(mcu, "dma", _DMA_BASE, Dma(mcu, "DMA"))

@@ -67,6 +67,11 @@ class Serial(SerialBase):
         self._chip.run_until(lambda: len(self._buffer) >= size, timeout_ns, _READ_SLICE_NS)
 
     @property
+    def now_s(self) -> float:
+        """Device time in s, on which its time-outs count."""
+        return float(self._chip.now_ns) / 1e9
+
+    @property
     def in_waiting(self) -> int:
         """Number of received bytes; lets the chip work a little if there are none."""
         if not self._buffer:

@@ -126,7 +126,11 @@ class TcpPort:
         return [s.fileno() for s in (self._listener, self._client) if s is not None]
 
     def receive(self) -> bytes:
+        data = self._from_client()  # first, so that the place of a client that has gone is free
         self._accept()
+        return data
+
+    def _from_client(self) -> bytes:
         if self._client is None:
             return b""
         try:
@@ -142,12 +146,22 @@ class TcpPort:
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
             client, _ = self._listener.accept()
-            if self._client is not None:
+            if self._client is not None and not self._has_hung_up(self._client):
                 client.close()  # the board has one port, and it is taken
                 return
+            self._drop()
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._client = client
+
+    @staticmethod
+    def _has_hung_up(client: socket.socket) -> bool:
+        try:
+            return not client.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _drop(self) -> None:
         if self._client is not None:

@@ -29,6 +29,8 @@ class UsbController(RPUSBController):
     def __init__(self, mcu: Any, name: str) -> None:
         super().__init__(mcu, name)
         self.is_host_reading = True
+        self.is_bus_alive = True
+        """False: the computer sleeps or the cable is out. Frames stop; everything else is as if nothing happened."""
         self._waiting_in: dict[int, None] = {}  # IN endpoints with a packet, in the order in which they came
         self._in_alarm = mcu.clock.create_alarm(self._in_done)
         self._sof_alarm = mcu.clock.create_alarm(self._start_of_frame)
@@ -64,6 +66,8 @@ class UsbController(RPUSBController):
         if offset == SOF_RD and self._int_raw & DEVICE_SOF:  # reading the frame number acknowledges the frame
             self._int_raw &= ~DEVICE_SOF
             self.check_interrupts()
+        if offset == SOF_RD and self.is_bus_alive and self._connected:
+            self._sof_frame_number = self._frame_number()
         return super().read_uint32(offset)
 
     def write_uint32(self, offset: int, value: int) -> None:
@@ -72,9 +76,14 @@ class UsbController(RPUSBController):
             now_ns = self.rp2040.clock.nanos
             self._sof_alarm.schedule_at((now_ns // FRAME_NS + 1) * FRAME_NS)
 
+    def _frame_number(self) -> int:
+        return int(self.rp2040.clock.nanos // FRAME_NS) & 0x7FF
+
     def _start_of_frame(self) -> None:
         # Frames are simulated only while the firmware listens: a thousand alarms a second are not free.
-        self._sof_frame_number = int(self.rp2040.clock.nanos // FRAME_NS) & 0x7FF
+        if not self.is_bus_alive:
+            return
+        self._sof_frame_number = self._frame_number()
         if self._int_enable & DEVICE_SOF and self._connected:
             self._int_raw |= DEVICE_SOF
             self.check_interrupts()

@@ -7,112 +7,42 @@ pen in the same process and a serial port alike, and waiting is the caller's bus
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from needlepen import supervision
 from needlepen.firmware_modules import firmware_module
+from needlepen.link.values import Reply, Status, Telemetry, text
+
+__all__ = ["LinkClient", "Reply", "Status", "Telemetry", "frames", "kinds", "messages"]
 
 frames = firmware_module("pen.link.frames")
 kinds = firmware_module("pen.link.kinds")
 messages = firmware_module("pen.link.messages")
-_supervision = supervision.load()
 
 SEEN_EVERY = 2
 """Telemetry frames per credit message; the pen's window holds four."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The pen's answer to one request. `refused` is its reason, or None; `fields` are the values of a report."""
-
-    refused: str | None
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Telemetry:
-    """One telemetry frame. `rate_hz` is the mean of the last revolution, `estimate_hz` the controller's estimate."""
-
-    time_ms: int
-    state: str
-    fault: str
-    stop_reason: int
-    set_hz: float
-    rate_hz: float
-    estimate_hz: float
-    current_a: float
-    cell_v: float
-    duty: float
-    depth_set_mm: float
-    depth_mm: float
-
-    @classmethod
-    def of(cls, fields: dict[str, int]) -> Telemetry:
-        return cls(
-            time_ms=fields["time_ms"],
-            state=_supervision.state_name(fields["state"]),
-            fault=_supervision.fault_name(fields["fault"]),
-            stop_reason=fields["stop_reason"],
-            set_hz=fields["set_mhz"] / 1e3,
-            rate_hz=fields["rate_mhz"] / 1e3,
-            estimate_hz=fields["estimate_mhz"] / 1e3,
-            current_a=fields["current_ma"] / 1e3,
-            cell_v=fields["cell_mv"] / 1e3,
-            duty=fields["duty_pm"] / 1e3,
-            depth_set_mm=fields["depth_set_um"] / 1e3,
-            depth_mm=fields["depth_um"] / 1e3,
-        )
-
-
-@dataclass(frozen=True)
-class Status:
-    """What changes slowly: why the pen may not start, what it warns of, temperatures, limits and times left."""
-
-    time_ms: int
-    blockers: tuple[str, ...]
-    warnings: tuple[str, ...]
-    note: str
-    profile: int
-    nose_c: float
-    winding_c: float
-    depth_cap_mm: float
-    needles: int
-    cartridge_left_s: int
-    session_left_s: int
-    service: bool
-
-    @classmethod
-    def of(cls, fields: dict[str, int]) -> Status:
-        return cls(
-            time_ms=fields["time_ms"],
-            blockers=_supervision.blocker_names(fields["blockers"]),
-            warnings=_supervision.warning_names(fields["warnings"]),
-            note=_supervision.note_text(fields["note"]),
-            profile=fields["profile"],
-            nose_c=fields["nose_dc"] / 10,
-            winding_c=fields["winding_dc"] / 10,
-            depth_cap_mm=fields["depth_cap_um"] / 1e3,
-            needles=fields["needles"],
-            cartridge_left_s=fields["cartridge_left_s"],
-            session_left_s=fields["session_left_s"],
-            service=bool(fields["service"]),
-        )
+_REPLIES_KEPT = 16
+_FROM_PEN = 0x80
 
 
 class LinkClient:
-    """One host talking to one pen. Not thread-safe; one request at a time."""
+    """One host talking to one pen. Not thread-safe; one request at a time.
+
+    Requests are numbered by themselves, and each answer names the number of its request: the same number again is
+    the same request again, which the pen answers again without carrying it out again.
+    """
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self._send = send
         self._parser = frames.Parser()
         self._sequence = 0
+        self._last_request = b""
         self._replies: dict[int, Reply] = {}
-        self._reports: list[tuple[int, dict[str, Any]]] = []
         self._listeners: list[Callable[[Telemetry], None]] = []
         self._last_received: int | None = None
         self._unconfirmed = 0
         self.lost_frames = 0
+        self.frames_heard = 0
+        self.echoes = 0
         self.telemetry: Telemetry | None = None
         self.status: Status | None = None
 
@@ -127,12 +57,12 @@ class LinkClient:
 
     def lost(self) -> None:
         """The pen was reset or unplugged: what it said before no longer holds."""
+        self._parser.reset()
         self.telemetry = None
         self.status = None
         self._last_received = None
         self._unconfirmed = 0
         self._replies.clear()
-        self._reports.clear()
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the pen; anything that is not a frame is skipped."""
@@ -144,29 +74,49 @@ class LinkClient:
     def request(self, kind: int, *values: Any) -> int:
         """Send a request; its sequence number finds the answer with `reply`."""
         sequence = self._sequence
+        self._sequence = (sequence + 1) & 0xFF
         self._replies.pop(sequence, None)
-        self._reports.clear()
-        self._transmit(kind, messages.pack(kind, *values))
+        self._last_request = frames.encode(kind, sequence, messages.pack(kind, *values))
+        self._send(self._last_request)
         return sequence
+
+    def repeat(self) -> None:
+        """Send the last request once more, as it was: the pen carries it out once, and answers twice.
+
+        What has come is confirmed first: if a confirmation was lost, the answer might wait for room for ever.
+        """
+        if self._last_received is not None:
+            self._confirm(self._last_received)
+        self._send(self._last_request)
 
     def reply(self, sequence: int) -> Reply | None:
         """The answer to a request, or None while it has not come."""
-        if self._reports:
-            return Reply(None, self._reports[-1][1])
         return self._replies.get(sequence)
 
-    def _transmit(self, kind: int, body: bytes) -> None:
-        self._send(frames.encode(kind, self._sequence, body))
-        self._sequence = (self._sequence + 1) & 0xFF
-
     def _take(self, kind: int, sequence: int, body: bytes) -> None:
+        if kind < _FROM_PEN:
+            self.echoes += 1  # what a host sends comes back from a prompt, never from a pen
+            return
         if self._last_received is not None:
             self.lost_frames += (sequence - self._last_received - 1) & 0xFF
         self._last_received = sequence
+        self.frames_heard += 1
+        self._unconfirmed += 1
+        self._dispatch(kind, body)
+        if kind not in (messages.TELEMETRY, messages.STATUS) or self._unconfirmed >= SEEN_EVERY:
+            self._confirm(sequence)
+
+    def _confirm(self, sequence: int) -> None:
+        self._unconfirmed = 0
+        self._send(frames.encode(messages.SEEN, 0, messages.pack(messages.SEEN, sequence)))
+
+    def _dispatch(self, kind: int, body: bytes) -> None:
+        unasked = kind in (messages.TELEMETRY, messages.STATUS)
+        if not unasked and kind != messages.RESULT:
+            of_sequence, body = body[:1], body[1:]
         fields = messages.unpack(kind, body)
         if fields is None:
             return
-        self._unconfirmed += 1
         if kind == messages.TELEMETRY:
             self.telemetry = Telemetry.of(fields)
             for listener in self._listeners:
@@ -174,10 +124,13 @@ class LinkClient:
         elif kind == messages.STATUS:
             self.status = Status.of(fields)
         elif kind == messages.RESULT:
-            reason = fields["reason"].rstrip(b"\0").decode(errors="replace")
-            self._replies[fields["of_sequence"]] = Reply(reason if fields["refused"] else None, {})
-        else:
-            self._reports.append((kind, fields))
-        if kind not in (messages.TELEMETRY, messages.STATUS) or self._unconfirmed >= SEEN_EVERY:
-            self._unconfirmed = 0
-            self._transmit(messages.SEEN, messages.pack(messages.SEEN, sequence))
+            reason = text(fields["reason"])
+            self._keep(fields["of_sequence"], Reply(reason if fields["refused"] else None, {}))
+        elif of_sequence:
+            self._keep(of_sequence[0], Reply(None, fields))
+
+    def _keep(self, of_sequence: int, reply: Reply) -> None:
+        self._replies.pop(of_sequence, None)
+        self._replies[of_sequence] = reply
+        while len(self._replies) > _REPLIES_KEPT:
+            del self._replies[next(iter(self._replies))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from needlepen import events as event_table, supervision
+from needlepen import access_table, events as event_table, supervision
 from needlepen.firmware_modules import firmware_module
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -91,6 +91,9 @@ def _words(name: str, values: dict[str, int]) -> dict[str, Any]:
     if "kind" in values:
         kinds = firmware_module("pen.store.envelope").KIND_NAMES
         words["kind_name"] = kinds.get(values["kind"], f"kind {values['kind']}")
+    if "role" in values:
+        roles = dict(enumerate(access_table.ROLES))
+        words["role_name"] = roles.get(values["role"], f"role {values['role']}")
     if "reason" in values:
         words["reason_text"] = firmware_module("pen.store.reason_texts").text(values["reason"])
     return words

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from needlepen.errors import UsageError
 from needlepen.firmware_modules import firmware_module
 
-DEVELOPMENT_SECRET = b"needlepen development key: published with the sources, protects nothing"
-"""Everybody has it. A production build of the firmware refuses the keys that are made from it."""
 _FIRST_DAY = date(2000, 1, 1)
 
 
 def development_keys(unique_id: bytes) -> Any:
-    """The published development keys of a pen: its own, and the one that signs development cartridges."""
-    auth, keys = firmware_module("pen.store.auth"), firmware_module("pen.store.keys")
-    return keys.Keys(
-        auth.hmac_sha256(DEVELOPMENT_SECRET, b"pen" + unique_id), development_cartridge_key(), True
-    )
+    """The published development keys of a pen: its own, the one that signs cartridges, the one that verifies firmware.
+
+    Everybody has them. A production build of the firmware refuses them.
+    """
+    pair = firmware_module("pen.access_records").development_pair(unique_id)
+    return firmware_module("pen.store.keys").Keys(*pair, public_key(development_release_key()))
 
 
 def development_cartridge_key() -> bytes:
     """The published key that signs development cartridges, the same for all pens."""
-    return hashlib.sha256(DEVELOPMENT_SECRET + b"cartridges").digest()
+    cartridge: bytes = firmware_module("pen.access_records").development_pair(bytes(8))[1]
+    return cartridge
+
+
+def development_release_key() -> bytes:
+    """The published private key (Ed25519, 32 bytes) that signs firmware for development pens."""
+    return hashlib.sha256(firmware_module("pen.access_records").DEVELOPMENT_SECRET + b"release").digest()
+
+
+@lru_cache
+def public_key(private_key: bytes) -> bytes:
+    """The public half of an Ed25519 key, 32 bytes each."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(private_key).public_key().public_bytes_raw()
 
 
 def day_number(day: date) -> int:
