@@ -1,6 +1,5 @@
 """What the pen does for a host: one answer to each request; telemetry and status flow while they are wanted."""
 
-import sys
 import time
 
 import machine

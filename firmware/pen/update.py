@@ -95,13 +95,12 @@ class Staging:
             crc, size, name = int(words[0], 16), int(words[1]), words[3]
             at = running.find(name)
             place = int(running[at - 9 : at - 1], 16) if at > 0 else NOWHERE
-            if place == NOWHERE or crc32(self._flash.part(place, size)) != crc:
-                path = "/code/" + str(name, "ascii")
-                if self._flash.check(path) != (size, crc):
-                    self.lacking[number >> 3] |= 1 << (number & 7)
-                    self.wanted += size
-                elif place != NOWHERE or at < 0:
-                    place = self._flash.find(self._files.read(path))
+            path = "/code/" + str(name, "ascii")
+            if self._flash.check(path) != (size, crc):
+                self.lacking[number >> 3] |= 1 << (number & 7)
+                self.wanted += size
+            elif at < 0 or (place != NOWHERE and crc32(self._flash.part(place, size)) != crc):
+                place = self._flash.find(self._files.read(path))
             self._places[number] = place
             yield
         self._running = b""

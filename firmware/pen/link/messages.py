@@ -46,8 +46,8 @@ from pen.link.kinds import (
     STOP,
     SUBSCRIBE,
     TELEMETRY,
-    UPDATE,
     UNLOCK,
+    UPDATE,
 )
 
 MESSAGES = {
