@@ -7,3 +7,4 @@ micropython.kbd_intr(-1)  # nobody gets in before it is known what the kind of b
 import pen_loader  # noqa: E402
 
 pen_loader.begin()
+del pen_loader

@@ -28,13 +28,10 @@ try:
     app.run(started_ms)
 except BaseException as error:
     try:
-        import pen_loader
-
-        pen_loader.give_up(error)
-        if development:
-            raise
+        pen_shelf.give_up(error)
     finally:
-        # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
         if not development:
+            # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
             time.sleep_ms(400)
             machine.reset()
+    raise

@@ -130,18 +130,3 @@ def _watch_trial(shelf):
     shelf.timer = machine.Timer(
         -1, period=_TRIAL_MS, mode=machine.Timer.PERIODIC, callback=lambda _: machine.reset()
     )
-
-
-def give_up(error):
-    """The program ended by an error: one on trial is taken back."""
-    import sys
-
-    import pen_shelf
-
-    pen_shelf.rest()
-    if pen_shelf.timer is None:
-        return
-    sys.print_exception(error)
-    import machine
-
-    machine.reset()

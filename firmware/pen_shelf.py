@@ -2,7 +2,7 @@
 
 A file system would be asked for three names of each module, also of MicroPython's own, and walk its directories for
 each, 2 ms a time. The list answers at once, and says where in the flash the file lies (PR-09). After the start `rest`
-frees the list; what is imported later has it read again.
+frees the list; for what is imported later it is read again.
 """
 
 import errno
@@ -10,6 +10,7 @@ import io
 import sys
 from binascii import crc32
 
+import machine
 import uctypes
 import vfs
 from micropython import const
@@ -26,8 +27,8 @@ program = ""  # the set
 came = 0  # how it was chosen, see pen_loader
 timer = None  # runs while the set is on trial
 _lines = None
+_found = ("", "")  # the module that was looked up last, and its line
 _folders: tuple = ()
-_last: tuple = (None, None)  # the module that was looked up last, and its line
 
 
 class Shelf:
@@ -36,12 +37,12 @@ class Shelf:
     def stat(self, path):
         if path in _folders:
             return _FOLDER
-        if path in _lines if _lines else path.endswith(".mpy") and path.rfind("/") > 0 and _looked_up(path):
+        if _line(path):
             return _FILE
         raise OSError(errno.ENOENT)
 
     def open(self, path, mode):
-        line = _lines.get(path) if _lines else _looked_up(path)
+        line = _line(path)
         if not line:
             raise OSError(errno.ENOENT)
         crc, size, place, name = line.split()[:4]
@@ -61,16 +62,23 @@ class Shelf:
         pass
 
 
-def _looked_up(path):
-    """After the start: the line of one module in the list, None if it is not there; the watchdog has to be waited for
-    by whoever imports, so it is searched in the bytes, which takes 10 ms, and not taken apart, which takes 70."""
-    global _last
-    if _last[0] != path:
-        with open("/sets/" + program, "rb") as file:
-            data = file.read()
-        end = data.find(b" " + path[1:].encode() + b"\n")
-        _last = (path, str(data[data.rfind(b"\n", 0, end) + 1 : end], "ascii") if end >= 0 else None)
-    return _last[1]
+def _line(path):
+    """What the list says of a module; None if the set does not have it."""
+    global _found
+    if _lines is not None:
+        return _lines.get(path)
+    if path == _found[0]:  # `open` after `stat`
+        return _found[1]
+    if not path.endswith(".mpy") or path.rfind("/") < 1:
+        return None
+    with open("/sets/" + program, "rb") as file:
+        data = file.read()
+    end = data.find(b" " + path[1:].encode() + b"\n")
+    if end < 0:
+        return None
+    end += len(path)
+    _found = (path, str(data[data.rfind(b"\n", 0, end) + 1 : end], "ascii"))
+    return _found[1]
 
 
 def _by_module(data):
@@ -101,6 +109,24 @@ def rest():
     global _lines
     _lines = None
     sys.path[:] = _ANYWHERE
+
+
+def forget(*names):
+    """Free modules of the package `pen` that were wanted for a time, and the loader."""
+    import pen
+
+    for name in names:
+        if sys.modules.pop("pen." + name, None):
+            delattr(pen, name)
+    sys.modules.pop("pen_loader", None)
+
+
+def give_up(error):
+    """The program ended by an error: one that is on trial is taken back at once."""
+    rest()
+    if timer is not None and isinstance(error, Exception):
+        sys.print_exception(error)
+        machine.reset()
 
 
 def settled():

@@ -103,6 +103,7 @@ class App:
         self.ready_ms = 0
         self.longest_loop_ms = 0
         self.last_refusal = ""
+        self.job = None  # a generator that goes on at rest, a few ms a step
         self._restore()
         self.sequence = Sequence(self)
         self.commands = Commands(self)
@@ -230,6 +231,8 @@ class App:
                 supervisor.fail(part.fault, now_ms)
             blockers |= part.blockers
             warnings |= part.warnings
+        if self.job and not awake:
+            busy = self._go_on()
         self._busy = busy
         self.warnings = warnings
         event = self.panel.take_event()
@@ -238,6 +241,16 @@ class App:
         self.sequence.step(now_ms, blockers)
         self.host.serve(now_ms)
         self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)
+
+    def _go_on(self):
+        """A step of the job; it ends by itself, or when the flash refuses."""
+        job = self.job
+        assert job is not None
+        try:
+            next(job)
+        except (StopIteration, OSError):
+            self.job = None
+        return True
 
     def feed(self):
         """The watchdog is fed by the chain: this loop and, while the drive is awake, the tick and what it checks."""

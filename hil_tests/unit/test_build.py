@@ -250,12 +250,6 @@ def test_a_changed_module_changes_its_file_and_the_build_info_alone(firmware: Pa
     assert changed == {"pen/link/frames.mpy", "pen/build_info.mpy"}
 
 
-def test_a_production_build_ignores_ctrl_c_from_the_first_line_on(firmware: Path) -> None:
-    production = read_littlefs(app_image(PEN, kind="production", firmware=firmware).image)
-    assert production["main.py"].splitlines()[0] == b"__import__('micropython').kbd_intr(-1)"
-    assert b"kbd_intr" not in read_littlefs(app_image(PEN, firmware=firmware).image)["main.py"]
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [("", "None"), ("security_counter = 0", "0"), ("security_counter = true", "True"), ("=", "")],
@@ -309,7 +303,7 @@ def test_a_cached_image_is_not_compiled_again(firmware: Path, monkeypatch: pytes
     assert app_image(PEN, firmware=firmware) == first
 
 
-@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py"])
+@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py", "program.npb"])
 @pytest.mark.parametrize("damage", ["changed", "cut", "removed"])
 def test_a_damaged_cache_entry_is_built_again(firmware: Path, name: str, damage: str) -> None:
     first = app_image(PEN, firmware=firmware)

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,13 +39,14 @@ LITTLEFS: dict[str, Any] = {
     "inline_max": 0xFFFFFFFF,  # no code inside the directories: the pen walks them for each file, at 3 ms a time
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
-_FORMAT = 7  # increase when the way of building changes
+_PROGRAM = "program.npb"
+_FORMAT = 8  # increase when the way of building changes
 
 
 @dataclass(frozen=True)
 class AppImage:
     """A built application. `image` fills the board's file-system area; `files` gives the size of each file in it,
-    `modules` the file of each module. `program` is what an update of a pen with this image would bring.
+    `modules` the file of each module.
     """
 
     image: bytes
@@ -56,6 +58,14 @@ class AppImage:
     content_sha256: str
     kind: Kind
     board: str
+    program_sha256: str
+
+    @cached_property
+    def program(self) -> CodeSet:
+        """The program in it, as an update brings it."""
+        from needlepen.update.bundle import parse_bundle
+
+        return parse_bundle((self.path.parent / _PROGRAM).read_bytes()).program
 
 
 def app_image(board: Board, kind: Kind = "development", firmware: Path | None = None) -> AppImage:
@@ -180,11 +190,18 @@ def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind, c
     """Build beside the entry, then rename it into place; an intact entry that another process made stays."""
     base, program = build_program(staged, board, kind, counter)
     image, files = pen_image(base, program, board.flash)
+    from needlepen.update.bundle import (  # an unsigned bundle, to keep the program beside its image
+        Bundle,
+        make_bundle,
+    )
+
+    bundle = make_bundle(Bundle(program))
     about = {
         "sha256": hashlib.sha256(image).hexdigest(),
         "files": {name: len(data) for name, data in sorted(files.items())},
         "modules": {path: f"{code_set.CODE}/{name}" for path, name in program.modules.items()},
         "content_sha256": content_hash(dict(staged)),
+        "program_sha256": hashlib.sha256(bundle).hexdigest(),
         "kind": kind,
         "board": board.name,
     }
@@ -194,6 +211,7 @@ def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind, c
             new = Path(work) / "entry"
             write_files(dict(staged), new / "staged")
             (new / "app.littlefs").write_bytes(image)
+            (new / _PROGRAM).write_bytes(bundle)
             (new / "about.json").write_text(json.dumps(about, indent=1) + "\n")
             if _load(entry) is None:
                 shutil.rmtree(entry, ignore_errors=True)
@@ -211,6 +229,7 @@ def _load(entry: Path) -> AppImage | None:
     try:
         about = json.loads((entry / "about.json").read_text())
         image = (entry / "app.littlefs").read_bytes()
+        bundle = (entry / _PROGRAM).read_bytes()
         staged = {
             path.relative_to(entry / "staged").as_posix(): path.read_bytes()
             for path in (entry / "staged").rglob("*.py")
@@ -221,6 +240,7 @@ def _load(entry: Path) -> AppImage | None:
         isinstance(about, dict)
         and about.get("sha256") == hashlib.sha256(image).hexdigest()
         and about.get("content_sha256") == content_hash(staged)
+        and about.get("program_sha256") == hashlib.sha256(bundle).hexdigest()
     )
     if not intact:
         return None

@@ -34,9 +34,6 @@ GENERATED = (
 FOLDED = (*GENERATED, "pen/places.py", "pen/link/kinds.py", "pen/store/numbers.py")
 """Modules of nothing but constants: the modules that import from them get the values themselves."""
 
-_NO_CTRL_C = b"__import__('micropython').kbd_intr(-1)\n"
-"""First line of what MicroPython starts by itself, in a production build: Ctrl-C ends nothing from here on."""
-
 Kind = Literal["development", "production"]
 KINDS: tuple[Kind, ...] = ("development", "production")
 
@@ -75,9 +72,6 @@ def sources(board: Board, kind: Kind = "development", firmware: Path | None = No
     if clash:
         raise UsageError(f"{folder / clash[0]}: the build generates this module; remove the file")
     files |= generated
-    if kind == "production":
-        for name in {"boot.py", "main.py"} & files.keys():
-            files[name] = _NO_CTRL_C + files[name]
     files["pen/build_info.py"] = _build_info(board, kind, content_hash(files), _revision(folder)).encode()
     return files
 
