@@ -33,6 +33,7 @@ from pen.states import (
     BLOCK_CARTRIDGE_READING,
     BLOCK_CARTRIDGE_UNREADABLE,
     BLOCK_CARTRIDGE_USED,
+    BLOCK_KEYS_MISSING,
     NOTE_CARTRIDGE_TIME,
     NOTE_NONE,
     WARN_CARTRIDGE_TIME,
@@ -53,6 +54,7 @@ _SLICE_US = const(2000)  # the last piece takes up to 1.3 ms more, the rest of a
 _TRIES = const(3)
 _WARN_MS = const(300_000)
 _DAY_S = const(86_400)
+_LOOK_AGAIN = BLOCK_CARTRIDGE_UNREADABLE | BLOCK_KEYS_MISSING  # what may be mended without taking it out
 
 
 class Cartridge:
@@ -204,7 +206,7 @@ class Cartridge:
         if phase == _FRESH:  # the date has become known, or another
             self._enter(_READING)
             return self._read()
-        if self._refusal == BLOCK_CARTRIDGE_UNREADABLE and not self.fault:
+        if self._refusal & _LOOK_AGAIN and not self.fault:
             return self._read() if self._elapsed_ms(now_ms, self._checked_ms) >= _CHECK_MS else None
         return None
 

@@ -51,7 +51,7 @@ def test_a_pen_without_keys_waits_in_idle_takes_keys_once_and_answers_to_them(pe
         told.append(pen.request(messages.GET_CHALLENGE, 3).refused)
         told.append(pen.request(messages.SET_RATE, 100).refused)
         told.append(_give_keys(pen, real_keys()))
-        pen.run_for(1 * S)
+        pen.run_for(4 * S)
         told.append("keys_missing" in status(pen).blockers)
         told.append(_give_keys(pen, real_keys()))
         take(pen, Role.ENGINEER)
@@ -120,6 +120,7 @@ def test_a_power_cut_while_it_gets_its_keys_leaves_a_pen_that_can_get_them(pens:
         pen.run_for(100 * MS)
         pen.restore_power()
         pen.connect()
+        pen.run_for(3 * S)
         told = _give_keys(pen, real_keys())
         return [told, give(pen, Role.ENGINEER, right(pen, Role.ENGINEER, nonce_for(pen, Role.ENGINEER)))]
 

@@ -257,3 +257,17 @@ def test_a_pen_of_another_computer_leaves_no_key_here(store: KeyStore) -> None:
     with pytest.raises(Refused, match="takes no keys"):
         provision(ToldPen(provision="the pen holds keys: they are given once"), store)
     assert f"pen/{PEN}" not in store.names()
+
+
+def test_a_pen_that_still_boots_is_waited_for(store: KeyStore) -> None:
+    pen, slept = ToldPen(provision="not in this state"), []
+
+    def sleep(s: float) -> None:
+        slept.append(s)
+        if len(slept) == 3:
+            pen.answers.clear()
+
+    assert provision(pen, store, sleep).fresh and len(slept) == 3
+    other = ToldPen(provision="not in this state", hello={"unique_id": bytes(8), "development": 0})
+    with pytest.raises(Refused, match="not in this state"):
+        provision(other, store, lambda s: None)

@@ -1,57 +1,42 @@
-"""Why a record is refused, in words for the operator. At most 48 bytes each: they go into a frame."""
+"""Why a record is refused, in words for the operator. At most 48 bytes each: they go into a frame.
 
-from pen.store.numbers import (
-    DAMAGED,
-    DATES_WRONG,
-    EMPTY,
-    FOREIGN,
-    HOURS_UNKNOWN,
-    MISSING,
-    NEWER_FORMAT,
-    NO_KEY,
-    NOT_A_RECORD,
-    NOT_AUTHENTIC,
-    NOT_NOW,
-    NOT_READ_BACK,
-    OK,
-    OTHER_BUILD,
-    OUT_OF_RANGE,
-    POINTS_IMPLAUSIBLE,
-    POINTS_NOT_RISING,
-    TOO_LONG,
-    TRUNCATED,
-    UNKNOWN_FORMAT,
-    WRITE_FAILED,
-    WRONG_KIND,
-    WRONG_LENGTH,
-)
+Number, as in pen.store.numbers, and words. They are one text: a table of them would cost the pen 600 bytes of heap.
+"""
 
-_TEXTS = {
-    MISSING: "not there",
-    EMPTY: "empty: its first writing was interrupted",
-    TRUNCATED: "cut short",
-    NOT_A_RECORD: "not a record of this pen's format",
-    TOO_LONG: "longer than it says",
-    DAMAGED: "damaged: checksum wrong",
-    WRONG_KIND: "a record of another kind",
-    NEWER_FORMAT: "written by newer firmware: update",
-    UNKNOWN_FORMAT: "unknown format version",
-    FOREIGN: "belongs to another pen",
-    WRONG_LENGTH: "its length does not fit its contents",
-    OUT_OF_RANGE: "holds a value that the pen cannot have",
-    NOT_AUTHENTIC: "not signed with this pen's key",
-    NO_KEY: "the pen has no key to check it",
-    POINTS_NOT_RISING: "its points do not rise steadily",
-    POINTS_IMPLAUSIBLE: "its points are no depth axis",
-    NOT_READ_BACK: "could not be read back as written",
-    WRITE_FAILED: "could not be written",
-    NOT_NOW: "the motor may turn: nothing is written",
-    DATES_WRONG: "its dates do not follow each other",
-    HOURS_UNKNOWN: "running hours were lost: calibrate",
-    OTHER_BUILD: "keys for another kind of build",
-}
+from pen.store.numbers import OK
+
+_TEXTS = """
+1 not there
+2 empty: its first writing was interrupted
+3 cut short
+4 not a record of this pen's format
+5 longer than it says
+6 damaged: checksum wrong
+7 a record of another kind
+8 written by newer firmware: update
+9 unknown format version
+10 belongs to another pen
+11 its length does not fit its contents
+12 holds a value that the pen cannot have
+13 not signed with this pen's key
+14 the pen has no key to check it
+15 its points do not rise steadily
+16 its points are no depth axis
+17 could not be read back as written
+18 could not be written
+19 the motor may turn: nothing is written
+20 its dates do not follow each other
+21 running hours were lost: calibrate
+22 keys for another kind of build
+"""
 
 
 def text(reason):
     """What a reason means; empty for OK."""
-    return _TEXTS[reason] if reason in _TEXTS else "" if reason == OK else "reason %d" % reason
+    if reason == OK:
+        return ""
+    begin = _TEXTS.find("\n%d " % reason)
+    if begin < 0:
+        return "reason %d" % reason
+    line = _TEXTS[begin + 1 : _TEXTS.find("\n", begin + 1)]
+    return line[line.find(" ") + 1 :]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from needlepen.access.keys import Key, PenKeys, Role, role_key
@@ -10,6 +12,9 @@ from needlepen.access.unlocking import Asked, identify, prove
 from needlepen.errors import Refused
 from needlepen.link.client import messages
 from needlepen.records.making import public_key
+
+_NOT_NOW = ("not in this state", "the motor may turn: not now")  # as while it boots, which takes 2.5 s
+_PATIENCE_S = 10
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,11 @@ class Provisioned:
     where: str
 
 
-def provision(pen: Asked, store: KeyStore) -> Provisioned:
+def provision(pen: Asked, store: KeyStore, sleep: Callable[[float], None] = time.sleep) -> Provisioned:
     """Give the pen the keys that this computer keeps for it, made now if there are none.
 
-    Can be run again after an interruption at any moment. Raises Refused if the pen holds keys that this computer does
-    not keep, or cannot take keys now; then nothing was kept here that was not there before.
+    Can be run again after an interruption at any moment. `sleep` lets so many seconds pass. Raises Refused if the pen
+    holds keys that this computer does not keep, or cannot take keys; then nothing is kept here that was not before.
     """
     unique_id, development = identify(pen)
     known = store.get(pen_entry(unique_id)) is not None
@@ -38,7 +43,12 @@ def provision(pen: Asked, store: KeyStore) -> Provisioned:
         store.get_or_make(CARTRIDGE),
         public_key(store.get_or_make(RELEASE).reveal()),
     )
-    told = pen.request(messages.PROVISION, keys.pen.reveal(), keys.cartridge.reveal(), keys.release).refused
+    told = _give(pen, keys)
+    for _ in range(_PATIENCE_S):
+        if told not in _NOT_NOW:
+            break
+        sleep(1.0)
+        told = _give(pen, keys)
     if told and not known:
         store.forget(pen_entry(unique_id))
         raise Refused(
@@ -53,6 +63,12 @@ def provision(pen: Asked, store: KeyStore) -> Provisioned:
             f"pen {unique_id} takes no keys: {told}; install a production build to use those it has"
         )
     return Provisioned(unique_id, told is None, proven, store.where)
+
+
+def _give(pen: Asked, keys: PenKeys) -> str | None:
+    return pen.request(
+        messages.PROVISION, keys.pen.reveal(), keys.cartridge.reveal(), keys.release
+    ).refused
 
 
 def _prove(pen: Asked, unique_id: str, key: Key, told: str | None) -> None:
