@@ -132,7 +132,7 @@ def _state(pen: Pen) -> Iterator[Finding]:
     texts = [found.text for name in blockers for found in explanation.find(name) if found.kind == "blocker"]
     yield _about(pen, "state", NOTE if blockers else OK, f"{state}{': ' if texts else ''}{' '.join(texts)}")
     for warning in pen.status.warnings if pen.status else ():
-        yield _about(pen, "state", NOTE, f"the pen warns: {warning}", f"needlepen explain {warning}")
+        yield _about(pen, "warning", NOTE, f"the pen warns: {warning}", f"needlepen explain {warning}")
 
 
 def _log(pen: Pen) -> Iterator[Finding]:
