@@ -85,13 +85,15 @@ MESSAGES = {
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     # Checks the parts that were put and takes them over as the pen's calibration. Service only.
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
-    # Roles, challenges and answers: pen.access, pen.unlocking.
+    # For a role, 1 operator to 3 engineer. Answered by CHALLENGE.
     GET_CHALLENGE: ("get_challenge", "<B", "role"),
+    # The answer to the last CHALLENGE: HMAC-SHA256 as in pen.unlocking. Good for one try and 30 s.
     UNLOCK: ("unlock", "<B32s", "role answer"),
+    # Gives the role up.
     LOCK: ("lock", "<", ""),
     # The pen stops for good and leaves its port to MicroPython; a reset starts it again.
     OPEN_REPL: ("open_repl", "<", ""),
-    # Once in the life of a pen; nothing ever reads them back. `release` is a public key.
+    # Keys, once in the life of a pen; nothing ever reads them back. `release` is a public key.
     PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     # To the boot ROM, which takes new firmware: at rest, needles in. The pen answers, then leaves the bus.
     ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
@@ -120,7 +122,7 @@ MESSAGES = {
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
     # Up to two events of 32 bytes each.
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
-    # wait_s: the pen is locked for so long, and there is no nonce.
+    # A nonce to answer with UNLOCK. wait_s: the pen is locked for so long, and there is no nonce.
     CHALLENGE: ("challenge", "<B16sB", "role nonce wait_s"),
     # The pen in detail. calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
     ABOUT: (
