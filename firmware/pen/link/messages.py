@@ -117,9 +117,13 @@ MESSAGES = {
     # A new program: its list and signature, then the files that the pen lacks (bits of `lacking` in the order of the
     # list), each as one stream in parts. Service only.
     BEGIN_UPDATE: ("begin_update", "<HB", "list_bytes signature_bytes"),
+    # The next part of list and signature, or of the files; what is behind their end does not count.
     PUT_DATA: ("put_data", "<I768s", "offset data"),
+    # All is there: the pen answers, restarts and tries the new program.
     COMMIT_UPDATE: ("commit_update", "<", ""),
+    # How far it is. Answered by UPDATE.
     GET_UPDATE: ("get_update", "<", ""),
+    # Ends the session; the pen forgets what it was sent.
     ABORT_UPDATE: ("abort_update", "<", ""),
     # Done (refused 0), or not, and why.
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
@@ -140,6 +144,7 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     # What the pen has done in its life.
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
+    # stage: 0 closed, 1 takes the list, 2 checks, 3 takes files, 4 refused; came: how the running program was chosen.
     UPDATE: (
         "update",
         "<BBHIIII8s32s",

@@ -30,6 +30,7 @@ COMMANDS = {
     "keys": "Keys of pens on this computer: list, export, import, forget.",
     "repl": "Stop a pen and open its REPL, with the key of an engineer.",
     "board": "Check and show board descriptions.",
+    "doctor": "Say what is wrong with this computer or a pen, and what to do.",
     "flash": "Write MicroPython and the pen's firmware to a board, and check them.",
     "build": "Build the pen's application image.",
     "monitor": "Show a pen as it works, live, and record it.",
