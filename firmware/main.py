@@ -14,6 +14,9 @@ development = False
 gc.threshold(32_768)
 
 try:
+    import pen_shelf
+
+    pen_shelf.hurry()
     from pen.build_info import BUILD_KIND
 
     development = BUILD_KIND == "development"

@@ -16,6 +16,7 @@ from micropython import const
 from pen.board import FLASH_RUNTIME_BYTES
 
 _PLACE = "/app"
+_ANYWHERE = (_PLACE, "", ".frozen", "/lib")
 _XIP = const(0x1000_0000)
 _NOWHERE = "ffffffff"
 _FOLDER = (0x4000, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -87,6 +88,11 @@ def put_up(name, data, how):
     first = str(data[: data.find(b"\n")], "ascii")
     _folders = tuple(["/" + folder for folder in first.split(" ")[-1].split(",")])
     vfs.mount(Shelf(), _PLACE)
+    sys.path[:] = _ANYWHERE
+
+
+def hurry():
+    """While the program starts, imports look in no file system."""
     sys.path[:] = (_PLACE, ".frozen")
 
 
@@ -94,7 +100,7 @@ def rest():
     """The program runs: free the list. Imports may look elsewhere again."""
     global _lines
     _lines = None
-    sys.path[:] = (_PLACE, "", ".frozen", "/lib")
+    sys.path[:] = _ANYWHERE
 
 
 def settled():

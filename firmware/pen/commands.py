@@ -17,7 +17,18 @@ from pen.events import (
 from pen.limits import PR05_DEPTH_MAX_MM, PR05_DEPTH_STEP_MM
 from pen.profiles import PROFILES
 from pen.signals import SOUND_ACKNOWLEDGED, SOUND_KEY, SOUND_REFUSED
-from pen.states import ARMED, IDLE, NOTE_HOST, NOTE_NONE, RUNNING, SERVICE
+from pen.states import (
+    ARMED,
+    BOOT,
+    IDLE,
+    LOCKED_OUT,
+    NOTE_HOST,
+    NOTE_NONE,
+    RUNNING,
+    SELF_TEST,
+    SERVICE,
+    STOPPING,
+)
 from pen.store.settings import VOLUME_MAX
 
 _STEP_UM = round(1000 * PR05_DEPTH_STEP_MM)
@@ -157,12 +168,26 @@ class Commands:
             else "the service access is not open, or the motor runs"
         )
 
-    def restart(self):
-        """Leave the service: the pen starts anew, with everything tested."""
+    def may_leave(self, to_bootsel):
+        """Restart, or BOOTSEL mode. There nothing of the program runs and the needles stay where they are: in."""
+        app = self._app
+        state = app.supervisor.state
+        if state in (BOOT, SELF_TEST):
+            return "busy with its tests: wait"
+        if state in (RUNNING, STOPPING) or app.drive.awake or app.sequence.parking:
+            return "not at rest: end the run"
+        if to_bootsel and state != LOCKED_OUT and not app.axis.retracted:
+            return "set the depth to 0.00 mm first"
+        return None
+
+    def restart(self, to_bootsel=False):
+        """Leave the program: the pen starts anew, with everything tested, or its boot ROM waits for new firmware."""
         app = self._app
         app.drive.shut_down()
         app.store.flush()
         time.sleep_ms(50)  # the answer has to leave first
+        if to_bootsel:
+            machine.bootloader()
         machine.reset()
 
     def accept_calibration(self, record):

@@ -304,15 +304,10 @@ class Host:
         self._leave(sequence, False)
 
     def _leave(self, sequence, to_bootsel):
-        if BUILD_KIND != "development":
-            self._result(sequence, "this needs a key: not in this version")
-            return
-        from pen import leaving
-
-        refused = leaving.refusal(self._app, to_bootsel)
+        refused = self._app.commands.may_leave(to_bootsel)
         self._result(sequence, refused)
         if not refused:
-            leaving.leave(self._app, to_bootsel)
+            self._app.commands.restart(to_bootsel)
 
     def _put_calibration(self, sequence, fields):
         offset, part = fields["offset"], fields["part"]

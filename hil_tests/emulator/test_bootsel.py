@@ -262,7 +262,7 @@ def test_the_pen_enters_bootsel_at_rest_with_the_needles_in(pens: Pens) -> None:
     refused, entered, _ = in_fork(_enter, pens.ready(), lambda pen: None)
     assert refused is None and entered
     refused, entered, state = in_fork(_enter, pens.ready(), lambda pen: start(pen, 100))
-    assert refused == "not at rest: end the run, or wait" and not entered and state == "running"
+    assert refused == "not at rest: end the run" and not entered and state == "running"
     refused, entered, _ = in_fork(_enter, pens.ready(), _set_depth)
     assert refused == "set the depth to 0.00 mm first" and not entered
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from needlepen import documents, explanation, requirements, signals, supervision
+from needlepen import documents, explanation, protocol_tables, requirements, signals, supervision
 from needlepen.cli.docs import docs
 from needlepen.cli.explain import explain
 from needlepen.errors import ProductFailure, UsageError
@@ -19,12 +19,15 @@ TABLES = supervision.load()
 
 
 # ---------------------------------------------------------------- documents
-@pytest.mark.parametrize("name", ["signals", "supervision"])
+@pytest.mark.parametrize("name", ["signals", "supervision", "protocol"])
 def test_the_tables_in_the_documents_are_the_data(name: str) -> None:
     assert documents.parts()[name].is_current(), "run: needlepen docs --write"
 
 
-@pytest.mark.parametrize(("name", "known"), [("signals", "fast blinking"), ("supervision", "nose hot")])
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("signals", "fast blinking"), ("supervision", "nose hot"), ("protocol", "The seated cartridge")],
+)
 def test_a_drifted_table_fails_the_check_and_is_written_again(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, name: str, known: str
 ) -> None:
@@ -52,6 +55,18 @@ def test_the_tables_name_everything_that_the_pen_can_report() -> None:
             assert entry.text in text
     for light_entry in SIGNALS.pixel.values():
         assert f"| {light_entry.rhythm} | {light_entry.colour} |" in documents.parts()["signals"].make()
+
+
+def test_the_protocol_document_holds_each_message_with_its_fields_and_what_it_is() -> None:
+    messages = firmware_module("pen.link.messages").MESSAGES
+    text = documents.parts()["protocol"].make()
+    described = protocol_tables.descriptions()
+    for kind, (name, _, fields) in messages.items():
+        assert f"| 0x{kind:02X} | {name.upper()} |" in text
+        assert all(f"`{field}` " in text for field in fields.split())
+        assert described[name.upper()], (
+            f"write a comment above {name.upper()} in messages.py: it is its description"
+        )
 
 
 def test_what_the_readme_says_about_the_buttons_is_what_they_do() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from needlepen import toml_tables
+from needlepen.documents import table
 from needlepen.errors import UsageError
 
 FILE = "access.toml"
@@ -32,3 +33,11 @@ def load(folder: Path | None = None) -> Mapping[str, str]:
                 raise UsageError(f"{where}: {name} needs both {needed[name]} and {role}; leave one")
             needed[name] = role
     return needed
+
+
+def document(needed: Mapping[str, str]) -> str:
+    """The table for a document, in Markdown: what each role adds."""
+    rows = [
+        (role, ", ".join(f"`{name}`" for name, needs in needed.items() if needs == role)) for role in ROLES
+    ]
+    return table(("role", "may ask for, besides what the roles before it may"), rows)

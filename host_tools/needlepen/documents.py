@@ -80,7 +80,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def parts() -> dict[str, Part]:
     """The parts that `needlepen docs` keeps, by name. (The wiring of a board: `needlepen board wiring`.)"""
-    from needlepen import signals, supervision
+    from needlepen import access_table, signals, supervision
+    from needlepen.protocol_tables import protocol_tables
     from needlepen.signal_tables import signal_tables
     from needlepen.supervision_tables import supervision_tables
 
@@ -91,6 +92,12 @@ def parts() -> dict[str, Part]:
             Part("signals", firmware.parent / "README.md", COMMAND, lambda: signal_tables(signals.load())),
             Part(
                 "supervision", firmware / "README.md", COMMAND, lambda: supervision_tables(supervision.load())
+            ),
+            Part(
+                "access", firmware / "README.md", COMMAND, lambda: access_table.document(access_table.load())
+            ),
+            Part(
+                "protocol", firmware.parent / "host_tools" / "docs" / "protocol.md", COMMAND, protocol_tables
             ),
         )
     }

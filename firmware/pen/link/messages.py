@@ -2,6 +2,7 @@
 
 kind: (name, struct format, field names with their unit). Little-endian, no padding.
 The names are one text, since the pen keeps each name of its own for ever.
+The comment above a message is its description in host_tools/docs/protocol.md.
 """
 
 import struct
@@ -49,76 +50,103 @@ from pen.link.kinds import (
 )
 
 MESSAGES = {
+    # The first request on a connection. Answered by IDENTITY; another protocol version is refused with the pen's own.
+    # HELLO and RESULT are the same in every version.
     HELLO: ("hello", "<B", "protocol_version"),
+    # Stroke rate, in the range and steps of PR-01.
     SET_RATE: ("set_rate", "<H", "rate_hz"),
+    # Acknowledges a fault whose cause has gone; the trigger has to be released.
     ACKNOWLEDGE: ("acknowledge", "<", ""),
-    # Telemetry flows for lease_ms after the last SUBSCRIBE: a host that went away costs nothing.
+    # TELEMETRY every period_ms (10 or more; 0 ends it) for lease_ms (at most 60,000) after the last SUBSCRIBE: a host
+    # that went away costs nothing.
     SUBSCRIBE: ("subscribe", "<HH", "period_ms lease_ms"),
-    # Credit: the pen keeps at most WINDOW_BYTES that the host has not seen.
+    # Credit: confirms this frame of the pen and all before it. Not a request, and not answered.
     SEEN: ("seen", "<B", "sequence"),
+    # Answered by STATISTICS. The pen collects its garbage for it, which takes 24 ms.
     GET_STATISTICS: ("get_statistics", "<", ""),
+    # Cost and jitter of the tick and the longest pass of the main loop begin anew.
     CLEAR_STATISTICS: ("clear_statistics", "<", ""),
+    # Needle protrusion; refused above the smallest limit of pen, cartridge, profile and calibration.
     SET_DEPTH: ("set_depth", "<H", "depth_um"),
+    # Treatment profile by its number.
     SELECT_PROFILE: ("select_profile", "<B", "profile"),
     # Seconds since 2000-01-01 00:00 UTC; the pen has no clock that survives a power cut.
     SET_TIME: ("set_time", "<I", "time_s"),
+    # Ends the run; the operator starts the next one.
     STOP: ("stop", "<", ""),
+    # Opens the pen for service.
     OPEN_SERVICE: ("open_service", "<", ""),
+    # Ends the service; the pen restarts after its answer.
     CLOSE_SERVICE: ("close_service", "<", ""),
+    # Answered by CARTRIDGE.
     GET_CARTRIDGE: ("get_cartridge", "<", ""),
+    # Answered by COUNTERS.
     GET_COUNTERS: ("get_counters", "<", ""),
-    # Events from this sequence number on, two in an answer; an answer without any is the end.
+    # Answered by EVENTS: events from this sequence number on, two in an answer; an answer without any is the end.
     READ_LOG: ("read_log", "<I", "sequence"),
     # A calibration record comes in parts and is checked as a whole before anything is written. Service only.
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
+    # Checks the parts that were put and takes them over as the pen's calibration. Service only.
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
-    # At rest only. The pen answers, then leaves the bus.
+    # At rest only. The pen answers, then leaves the bus and comes back as the drive of its boot ROM.
     ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
+    # At rest only. The pen answers, then restarts.
     RESTART: ("restart", "<", ""),
+    # Answered by SETTINGS.
     GET_SETTINGS: ("get_settings", "<", ""),
     # Of the buzzer: 0 silent to 3; alarms are always loud.
     SET_VOLUME: ("set_volume", "<B", "volume"),
-    # Roles, challenges and answers: pen.access, pen.unlocking.
+    # Asks for a role (1 operator, 2 technician, 3 engineer). Answered by CHALLENGE.
     GET_CHALLENGE: ("get_challenge", "<B", "role"),
+    # The answer to the last challenge: HMAC-SHA256 under the key of the role, see pen.unlocking.
     UNLOCK: ("unlock", "<B32s", "role answer"),
+    # Gives the role up.
     LOCK: ("lock", "<", ""),
     # The pen stops for good and leaves its port to MicroPython; a reset starts it again.
     OPEN_REPL: ("open_repl", "<", ""),
-    # Once in the life of a pen; nothing ever reads them back. `release` is a public key.
+    # Keys, once in the life of a pen; nothing ever reads them back. `release` is a public key.
     PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
+    # Answered by ABOUT.
     GET_ABOUT: ("get_about", "<", ""),
+    # Done (refused 0), or not, and why.
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
+    # Who the pen is.
     IDENTITY: (
         "identity",
         "<B8s16s16s12sB",
         "protocol_version unique_id board version application_hash development",
     ),
+    # What the program costs. main_loop_ms: the longest pass since CLEAR_STATISTICS.
     STATISTICS: (
         "statistics",
         "<IHHIIIHH",
         "ticks tick_cost_us tick_jitter_us heap_free_bytes heap_used_bytes ready_ms "
         "frames_dropped main_loop_ms",
     ),
+    # The seated cartridge; all zero without a readable one.
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
+    # What the pen has done in its life.
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
+    # Up to two events of 32 bytes each.
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
     # As they are now: the depth is where the axis was sent, the profile a number of pen.profiles.
     SETTINGS: ("settings", "<HHBB", "rate_hz depth_um volume profile"),
     # wait_s: the pen is locked for so long, and there is no nonce.
     CHALLENGE: ("challenge", "<B16sB", "role nonce wait_s"),
-    # calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
+    # The pen in detail. calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
     ABOUT: (
         "about",
         "<8s20sBBBBII48s",
         "micropython revision role calibration provisioned development uptime_s boots reason",
     ),
+    # The fast values, unasked, once for each period.
     TELEMETRY: (
         "telemetry",
         "<IBBBIIIhHHHh",
         "time_ms state fault stop_reason set_mhz rate_mhz estimate_mhz current_ma cell_mv "
         "duty_pm depth_set_um depth_um",
     ),
-    # Sent when something in it changes and every 500 ms, together with telemetry.
+    # The slow values, unasked: when something in them changes, and every 500 ms, together with telemetry.
     STATUS: (
         "status",
         "<IIHBBhhHBHHB",

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import pickle
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from needlepen import requirements
-from needlepen.benchmark import command_line, emulation, firmware_cost
+from needlepen.benchmark import emulation, firmware_cost, link, program
 from needlepen.build import AppImage
 from needlepen.emulator import bench
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
 
+T = TypeVar("T")
 STROKE_NS = 2e9
+ROUND_TRIPS = 300
+TELEMETRY_S = 200.0  # of device time, for each wall second that the caller allows: 10 min with its usual 3
+WORST_ROUND_TRIP_MS = 50.0
+HELP_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Result:
 def run(
     board_name: str, wall_s: float, engine: str, with_stock: bool, step: Callable[[str], None]
 ) -> list[Result]:
-    """Measure everything; `step(text)` is told what comes next. Takes about ten times `wall_s`."""
+    """Measure everything; `step(text)` is told what comes next. Takes about a minute for each second of `wall_s`."""
     prepared = bench.prepare(board_name)
     uf2 = prepared.runtime.path
     results: list[Result] = []
@@ -65,12 +72,18 @@ def run(
         Result("pen ready and idle", emulation.pace(pen.run_for, wall_s), "device s / wall s", 50.0, ">=")
     )
     pen.connect()
+    telemetry_s = TELEMETRY_S * wall_s
+    step(f"the link, at rest: round trips, and {telemetry_s:.0f} s of telemetry at 100 Hz (some minutes)")
+    idle_ms = _forked(lambda: link.round_trips_ms(pen, ROUND_TRIPS))
+    results += _telemetry(_forked(lambda: link.telemetry(pen, telemetry_s)), telemetry_s)
     step("the pen, stroking at 100 Hz")
     results.append(
         Result("pen stroking at 100 Hz", emulation.stroking(pen, wall_s), "device s / wall s", 1.0, ">=")
     )
-    step("the command line")
-    results.append(Result("needlepen --help", command_line.help_s(), "s", 0.5, "<="))
+    step("the link, stroking")
+    results += _round_trips(idle_ms, _forked(lambda: link.round_trips_ms(pen, ROUND_TRIPS)))
+    step("needlepen --help")
+    results.append(Result("needlepen --help", program.help_s(), "s", HELP_S, "<="))
     step("the demo")
     results.append(
         Result("demo scenario with its recording", emulation.demo(prepared, engine), "device s / wall s")
@@ -80,6 +93,20 @@ def run(
     step("cut-offs")
     results += _reactions(pen)
     return results
+
+
+def _telemetry(stream: link.Stream, seconds: float) -> Iterator[Result]:
+    text = f"telemetry at 100 Hz for {seconds:.0f} s"
+    yield Result(f"{text}, frames", stream.frames, f"of {stream.expected}", 0.999 * stream.expected, ">=")
+    yield Result(f"{text}, lost on the way", stream.lost, "frames", 0.0, "<=")
+    yield Result(f"{text}, longest gap", stream.longest_gap_ms, "ms")
+
+
+def _round_trips(idle_ms: list[float], stroking_ms: list[float]) -> Iterator[Result]:
+    idle, stroking = statistics.median(idle_ms), statistics.median(stroking_ms)
+    yield Result("command round trip at rest, median", idle, "ms")
+    yield Result("command round trip stroking, median", stroking, "ms", 2 * idle, "<=")
+    yield Result("command round trip stroking, worst", max(stroking_ms), "ms", WORST_ROUND_TRIP_MS, "<=")
 
 
 def _tick_and_memory(pen: EmulatedPen, image: AppImage) -> Iterator[Result]:
@@ -106,7 +133,7 @@ def _reactions(pen: EmulatedPen) -> Iterator[Result]:
         yield Result(name, value, "us", target, "<=")
 
 
-def _forked(measure: Callable[[], float]) -> float:
+def _forked(measure: Callable[[], T]) -> T:
     """The result of a measurement in a copy of this process, so that each one starts from the same stroking pen."""
     read_end, write_end = os.pipe()
     child = os.fork()
@@ -116,6 +143,6 @@ def _forked(measure: Callable[[], float]) -> float:
         os._exit(0)
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
-        result = float(pickle.load(pipe))
+        result: T = pickle.load(pipe)
     os.waitpid(child, 0)
     return result

@@ -9,7 +9,11 @@ import click
 
 @click.command(epilog="Examples:  needlepen benchmark  |  needlepen benchmark --quick --json")
 @click.option("--board", default="pico_pen", show_default=True, help="Board file: a name or a path.")
-@click.option("--quick", is_flag=True, help="One wall second a measurement instead of three.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="One wall second a measurement instead of three; telemetry for 200 s instead of 600 s.",
+)
 @click.option("--stock/--no-stock", default=True, show_default=True, help="Compare with stock rp2040py.")
 @click.option(
     "--engine", type=click.Choice(["auto", "compiled", "python"]), default="auto", show_default=True,
@@ -17,7 +21,7 @@ import click
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def benchmark(board: str, quick: bool, stock: bool, engine: str, as_json: bool) -> int:
-    """Measure the pace of the emulation and the cost of the firmware.
+    """Measure the pace of the emulation, the cost of the firmware, and the link.
 
     Exit code 1 if a figure to reach is missed.
     """

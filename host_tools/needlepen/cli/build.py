@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from needlepen.build import AppImage
 
 
-@click.command(
-    epilog="Examples:  needlepen build  |  needlepen build --uf2 pen.uf2  (copy pen.uf2 onto the drive RPI-RP2)"
-)
+@click.command(epilog="Examples:  needlepen build  |  needlepen build --uf2 pen.uf2")
 @click.option(
     "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
 )

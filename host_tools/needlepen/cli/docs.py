@@ -8,7 +8,7 @@ import click
 
 
 @click.command(epilog="Examples:  needlepen docs --check  |  needlepen docs signals --write")
-@click.argument("name", default="all", metavar="[signals|supervision|all]")
+@click.argument("name", default="all", metavar="[signals|supervision|protocol|all]")
 @click.option("--check", "only_check", is_flag=True, help="Fail if a document differs from the data.")
 @click.option("--write", is_flag=True, help="Bring the documents up to date.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -16,7 +16,7 @@ def docs(name: str, only_check: bool, write: bool, as_json: bool) -> None:
     """Print generated tables, or keep those in the documents up to date.
 
     signals: what pixel and buzzer show (README.md). supervision: states, blockers, warnings and faults
-    (firmware/README.md).
+    (firmware/README.md). protocol: the messages between host and pen (host_tools/docs/protocol.md).
     """
     from needlepen.documents import parts
     from needlepen.errors import ProductFailure, UsageError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -95,12 +96,22 @@ def flash(
 
 def _chosen(text: str | None) -> Device | None:
     """The device that is meant; None if nothing is connected and a person has to help."""
-    from needlepen.devices import choose_device, find_devices
+    from needlepen.devices import Device, choose_device, find_devices
     from needlepen.devices.model import BOOTSEL, BUSY, MICROPYTHON, PEN, SILENT
+    from needlepen.flashing.drive import require_rp2040
 
-    kinds = (PEN, BOOTSEL, MICROPYTHON)
+    kinds = (PEN, BOOTSEL, MICROPYTHON, SILENT)
+    if text is not None and Path(text).is_dir():
+        path = Path(text).resolve()
+        require_rp2040(path)
+        known = [
+            device
+            for device in find_devices(identify=False)
+            if device.volume and device.volume.resolve() == path
+        ]
+        return known[0] if known else Device(BOOTSEL, volume=path)
     if text is not None:
-        return choose_device(text, (*kinds, SILENT))
+        return choose_device(text, kinds)
     there = [device for device in find_devices() if device.kind in (*kinds, BUSY)]
     return choose_device(None, kinds) if there else None
 

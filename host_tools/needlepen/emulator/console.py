@@ -58,6 +58,11 @@ class Console:
         """Queue bytes for the chip; they arrive as the firmware takes them."""
         self._host.send(data)
 
+    @property
+    def waiting_to_be_taken(self) -> int:
+        """Number of written bytes that the chip has not taken yet."""
+        return len(self._host.outgoing)
+
     def read_available(self) -> bytes:
         """Take all bytes received so far."""
         data = bytes(self._received)

@@ -82,8 +82,10 @@ class UsbController(RPUSBController):
 
     def _start_of_frame(self) -> None:
         # Frames are simulated only while the firmware listens: a thousand alarms a second are not free.
+        if not self.is_bus_alive:
+            return
         self._sof_frame_number = self._frame_number()
-        if self._int_enable & DEVICE_SOF and self._connected and self.is_bus_alive:
+        if self._int_enable & DEVICE_SOF and self._connected:
             self._int_raw |= DEVICE_SOF
             self.check_interrupts()
             self._sof_alarm.schedule(FRAME_NS)

@@ -20,8 +20,9 @@ from needlepen.link.pen import Pen
 
 DRIVE_S = 20.0
 TOUCH_S = 3.0
-_NEEDLES_IN_S = 5.0
+_PATIENCE_S = 8.0
 _NEEDLES_OUT = "set the depth to 0.00 mm first"
+_TESTING = "busy with its tests: wait"
 Hint = Callable[[str], None]
 
 
@@ -41,7 +42,7 @@ def to_bootsel(device: Device | None, board: str, arrival: Arrival, person_s: fl
         _ask_pen(device.port, board)
     elif device.kind == MICROPYTHON:
         _ask_prompt(device.port, arrival)
-    else:
+    elif not _prompt_answers(device.port, arrival):
         _touch(device.port)
         path = drive.wait_for(arrival.find_drive, TOUCH_S, hint)
         if path is not None:
@@ -57,18 +58,31 @@ def _ask_pen(port: str, board: str) -> None:
             raise Refused(
                 f"{port} is a pen of board {pen.identity.board}, this build is for {board}; give --board."
             )
+        end_s = time.monotonic() + _PATIENCE_S
+        become_engineer(pen)
         try:
             refused = pen.request(messages.ENTER_BOOTSEL).refused
             if refused == _NEEDLES_OUT:
                 pen.set_depth(0.0)
-                end_s = time.monotonic() + _NEEDLES_IN_S
-                while refused and time.monotonic() < end_s:
-                    time.sleep(0.2)
-                    refused = pen.request(messages.ENTER_BOOTSEL).refused
+            while refused in (_NEEDLES_OUT, _TESTING) and time.monotonic() < end_s:
+                time.sleep(0.2)
+                refused = pen.request(messages.ENTER_BOOTSEL).refused
         except InfrastructureError:
             return  # it left before its answer had arrived; if not, no drive appears
     if refused:
         raise Refused(f"{port}: the pen does not go to BOOTSEL mode: {refused}. Nothing was changed.")
+
+
+def become_engineer(pen: Pen) -> None:
+    """Get the role that may bring other code onto a pen, with the key that this computer keeps for it.
+
+    Raises Refused with the reason and the remedy without such a key; a development build asks for none.
+    """
+    if pen.identity.development:
+        return
+    from needlepen.access import Role, unlock
+
+    unlock(pen, Role.ENGINEER)
 
 
 def _ask_prompt(port: str, arrival: Arrival) -> None:
@@ -77,6 +91,15 @@ def _ask_prompt(port: str, arrival: Arrival) -> None:
             raise Refused(f"{port} runs MicroPython, but is no RP2040: nothing is written to it.")
         arrival.unique_id = board.unique_id
         board.leave("import machine\nmachine.bootloader()")
+
+
+def _prompt_answers(port: str, arrival: Arrival) -> bool:
+    """A board that says nothing may wait at its prompt for the rest of what a program sent that was ended."""
+    try:
+        _ask_prompt(port, arrival)
+    except InfrastructureError:
+        return False
+    return True
 
 
 def _touch(port: str) -> None:

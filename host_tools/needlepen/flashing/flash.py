@@ -25,7 +25,9 @@ from needlepen.errors import InfrastructureError, ProductFailure, Refused
 from needlepen.flashing import drive, enter, install as files
 from needlepen.flashing.arrival import Arrival
 from needlepen.flashing.prompt import prompt
+from needlepen.link.client import messages
 from needlepen.link.pen import Pen
+from needlepen.link.values import Identity
 from needlepen.runtime.progress import TerminalProgress
 
 SETTLED_S = 15.0
@@ -45,10 +47,15 @@ class Plan:
     person_s: float = 120.0
     """How long to wait for a person who has to press a button."""
 
-    @property
-    def hash(self) -> str:
-        """The application hash that the pen has to report."""
-        return application_hash(self.application)[:_HASH_DIGITS]
+    def differences(self, found: Identity) -> list[str]:
+        """In what a pen's program is not this one: what is there, and what was built. The hash is of the sources, which
+        both kinds of build share."""
+        kind = "development" if found.development else "production"
+        pairs = (
+            ("application", found.application_hash, application_hash(self.application)[:_HASH_DIGITS]),
+            ("build", kind, self.application.kind),
+        )
+        return [f"{what} {there}, not {wanted}" for what, there, wanted in pairs if there != wanted]
 
 
 @dataclass
@@ -122,7 +129,7 @@ class _Flashing:
                     f"{port} is a pen of board {pen.identity.board}, this build is for {self._plan.board.name}; "
                     "give --board."
                 )
-            return pen.identity.application_hash == self._plan.hash and settled(pen)[0] != "locked_out"
+            return not self._plan.differences(pen.identity) and settled(pen)[0] != "locked_out"
 
     def _install(self, port: str, is_pen: bool, arrival: Arrival) -> str:
         plan = self._plan
@@ -133,6 +140,8 @@ class _Flashing:
             )
         self._step("installing the application")
         image = prepared_filesystem(plan.application.image, plan.board.flash, plan.runtime)
+        if is_pen:
+            self._leave_port_to_micropython(port)
         with prompt(port) as board:
             arrival.unique_id = board.unique_id
             if not is_pen and not files.has_records(board.files()):
@@ -150,21 +159,28 @@ class _Flashing:
         port, _ = self._wait(arrival)
         return port
 
+    def _leave_port_to_micropython(self, port: str) -> None:
+        """A production build ignores Ctrl-C; for an engineer it stops."""
+        with Pen.open(port, SETTLED_S) as pen:
+            if not pen.identity.development:
+                settled(pen)  # not while it tests itself
+                enter.become_engineer(pen)
+                pen.command(messages.OPEN_REPL)
+
     def _proof(self, port: str) -> FlashResult:
         plan = self._plan
         self._step("checking what runs")
         with Pen.open(port, SETTLED_S) as pen:
             found, about = pen.identity, pen.about()
             state, fault = settled(pen)
-            for what, wanted, is_there in (
-                ("application", plan.hash, found.application_hash),
-                ("MicroPython", plan.board.micropython.version, about.micropython),
-            ):
-                if wanted != is_there:
-                    raise ProductFailure(
-                        f"{port}: {what} {is_there} runs, not {wanted} as it was built; run this again, with "
-                        "--erase-records if it comes back."
-                    )
+            wrong = plan.differences(found)
+            if about.micropython != plan.board.micropython.version:
+                wrong.append(f"MicroPython {about.micropython}, not {plan.board.micropython.version}")
+            if wrong:
+                raise ProductFailure(
+                    f"{port}: what runs is not what was built ({'; '.join(wrong)}); run this again, with "
+                    "--erase-records if it comes back."
+                )
             if state == "locked_out":
                 raise ProductFailure(
                     f"{port}: the build runs, but locks the pen out ({fault}); see `needlepen explain {fault}`."

@@ -81,7 +81,12 @@ class LinkClient:
         return sequence
 
     def repeat(self) -> None:
-        """Send the last request once more, as it was: the pen carries it out once, and answers twice."""
+        """Send the last request once more, as it was: the pen carries it out once, and answers twice.
+
+        What has come is confirmed first: if a confirmation was lost, the answer might wait for room for ever.
+        """
+        if self._last_received is not None:
+            self._confirm(self._last_received)
         self._send(self._last_request)
 
     def reply(self, sequence: int) -> Reply | None:
@@ -99,8 +104,11 @@ class LinkClient:
         self._unconfirmed += 1
         self._dispatch(kind, body)
         if kind not in (messages.TELEMETRY, messages.STATUS) or self._unconfirmed >= SEEN_EVERY:
-            self._unconfirmed = 0
-            self._send(frames.encode(messages.SEEN, 0, messages.pack(messages.SEEN, sequence)))
+            self._confirm(sequence)
+
+    def _confirm(self, sequence: int) -> None:
+        self._unconfirmed = 0
+        self._send(frames.encode(messages.SEEN, 0, messages.pack(messages.SEEN, sequence)))
 
     def _dispatch(self, kind: int, body: bytes) -> None:
         unasked = kind in (messages.TELEMETRY, messages.STATUS)

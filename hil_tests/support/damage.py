@@ -1,0 +1,76 @@
+"""Damaged input for the link: frames that are torn, flipped, glued, unknown or of the wrong length, and noise.
+
+Seeded and quick: a million pieces take seconds. None of them is a request that a pen may carry out.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from needlepen.firmware_modules import firmware_module
+
+frames = firmware_module("pen.link.frames")
+kinds = firmware_module("pen.link.kinds")
+messages = firmware_module("pen.link.messages")
+
+_NOISE_BYTES = 1 << 16
+_POOL = 4096
+_FROM_PEN = 0x80
+
+
+def requests(
+    rng: random.Random, count: int, longest: int = frames.MAX_BODY
+) -> list[tuple[bytes, tuple[int, int, bytes]]]:
+    """`count` whole requests of all kinds, with any contents of at most `longest` bytes: (line, frame)."""
+    sizes = {kind: struct.calcsize(layout) for kind, (_, layout, _) in messages.MESSAGES.items()}
+    known = [kind for kind, size in sizes.items() if kind < _FROM_PEN and size <= longest]
+    made = []
+    for _ in range(count):
+        kind, sequence = rng.choice(known), rng.randrange(256)
+        body = rng.randbytes(sizes[kind])
+        made.append((frames.encode(kind, sequence, body), (kind, sequence, body)))
+    return made
+
+
+def useless(rng: random.Random) -> bytes:
+    """A whole frame that asks for nothing: of a kind that no pen knows, from a pen, or of a wrong length."""
+    way = rng.randrange(3)
+    if way == 0:
+        kind = rng.choice([k for k in range(_FROM_PEN) if k not in messages.MESSAGES])
+    elif way == 1:
+        kind = rng.randrange(_FROM_PEN, 256)
+    else:
+        kind = rng.choice(
+            [k for k in messages.MESSAGES if k < _FROM_PEN and k not in (kinds.HELLO, kinds.SEEN)]
+        )
+        size = struct.calcsize(messages.MESSAGES[kind][1])
+        size += rng.choice((-1, 1, 2)) if size else 1
+        return bytes(frames.encode(kind, rng.randrange(256), rng.randbytes(size)))
+    return bytes(frames.encode(kind, rng.randrange(256), rng.randbytes(rng.randrange(9))))
+
+
+def damaged(seed: int, count: int, longest: int = frames.MAX_BODY) -> Iterator[bytes]:
+    """`count` pieces of input, each of which ends outside a frame."""
+    rng: Any = random.Random(seed)
+    noise = bytes(
+        byte for byte in rng.randbytes(_NOISE_BYTES) if byte != 3
+    )  # 3 is Ctrl-C, meant for the prompt
+    lines = [line for line, _ in requests(rng, _POOL, longest)]
+    for number in range(count):
+        line = lines[int(rng.random() * _POOL)]
+        way = number % 8
+        place = 1 + int(rng.random() * (len(line) - 2))
+        if way < 3:  # a flipped bit; the newline stays, so that the pen sees a whole line
+            yield line[:place] + bytes((line[place] ^ 1 << int(rng.random() * 7),)) + line[place + 1 :]
+        elif way == 3:  # cut short
+            yield line[:place] + b"\n"
+        elif way == 4:  # two glued together in the middle
+            yield line[:place] + lines[int(rng.random() * _POOL)][-place - 1 :].lstrip(b"~")
+        elif way == 5:  # a piece left out
+            yield line[:place] + line[place + 1 + int(rng.random() * 4) : -1] + b"\n"
+        else:  # noise
+            start = int(rng.random() * (len(noise) - 40))
+            yield noise[start : start + 4 + int(rng.random() * 12)] + b"\n"
