@@ -164,7 +164,7 @@ def test_an_image_and_a_device_exclude_each_other(image: Path, capsys: pytest.Ca
 def test_every_event_of_the_table_is_told_in_words() -> None:
     """With any values: nothing of braces is left, and nothing fails."""
     for name, kind in event_tables.load().items():
-        for values in ((0, 0, 0), (1, 1, 1), (255, 1 << 20, 7), (-1, -1, -1)):
+        for values in ((0, 0, 0), (1, 1, 1), (255, 1 << 20, 7), (-1, -1, -1), ((1 << 31) - 1, 0, 0)):
             raw = event.pack(UNIQUE_ID, 1, 1_000, 0, 1, kind.number, 3, [v & 0xFFFFFFFF for v in values])
             found = decode([raw], UNIQUE_ID)[0]
             assert found.name == name and found.text and "{" not in found.text

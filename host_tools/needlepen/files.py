@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from needlepen.errors import InfrastructureError
@@ -18,9 +18,10 @@ def write_whole(path: Path, content: bytes | str) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        with temporary.open(
+            "xb"
+        ) as file:  # not by tempfile: others may read it as far as the user's umask allows
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

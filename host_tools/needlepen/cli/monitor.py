@@ -53,9 +53,6 @@ def monitor(
         stack.callback(_say_end, watch, pen, recorder)
         with contextlib.suppress(KeyboardInterrupt):
             for moment in watch.moments(for_s):
-                if moment is None:
-                    output.idle()
-                    continue
                 if recorder is not None:
                     recorder.write(moment)
                 output.show(moment)

@@ -20,15 +20,18 @@ def plot(file: Path, out: Path | None, open_page: bool, as_json: bool) -> None:
 
     A panel for each quantity over one time axis, states on top, faults and gaps marked.
     """
+    from rich.console import Console
+
     from needlepen.errors import UsageError
     from needlepen.monitor import recording
     from needlepen.report import recorded
 
-    found = recording.load(file)
     page = out or file.with_suffix(".html")
     if page.resolve() == file.resolve():
         raise UsageError(f"{page} is the recording itself; give another name with --out")
-    recorded.write(found, page)
+    with Console(stderr=True).status(f"drawing {file}"):
+        found = recording.load(file)
+        recorded.write(found, page)
     if as_json:
         facts = {
             "page": str(page),

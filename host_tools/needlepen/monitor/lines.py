@@ -19,9 +19,6 @@ class Output(Protocol):
     def show(self, moment: Frame | Gap) -> None:
         """A frame, or the loss or return of the pen."""
 
-    def idle(self) -> None:
-        """Nothing has come for a while."""
-
 
 class JsonLines:
     """One JSON object for each frame, with blockers and warnings as lists."""
@@ -32,9 +29,6 @@ class JsonLines:
     def show(self, moment: Frame | Gap) -> None:
         """One line, always."""
         self._put(json.dumps(_frame_dict(moment) if isinstance(moment, Frame) else moment.values()))
-
-    def idle(self) -> None:
-        """Nothing."""
 
 
 class PlainLines:
@@ -60,9 +54,6 @@ class PlainLines:
             for text in explained(moment):
                 self._put(f"{'':11}  {text}")
         self._told, self._told_s = news, moment.host_s
-
-    def idle(self) -> None:
-        """Nothing."""
 
 
 def numbers(frame: Frame) -> str:

@@ -55,9 +55,6 @@ class LiveView:
             self._currents.append(moment.telemetry.current_a)
         self._live.update(self.view())
 
-    def idle(self) -> None:
-        """Nothing has come for a while; what is shown stays."""
-
     def view(self) -> RenderableType:
         """What the terminal shows now."""
         parts: list[RenderableType] = [Text(self._title, style="bold")]

@@ -30,8 +30,8 @@ class Watch:
         """Since the beginning."""
         return self._now_s() - self._begun_s
 
-    def moments(self, for_s: float | None = None) -> Iterator[Frame | Gap | None]:
-        """Frames as they come, a Gap when the pen is lost and when it is back, None while nothing comes.
+    def moments(self, for_s: float | None = None) -> Iterator[Frame | Gap]:
+        """Frames as they come, a Gap when the pen is lost and when it is back.
 
         Without an end, or for `for_s` seconds of this computer's clock.
         """
@@ -50,10 +50,7 @@ class Watch:
                 known = self._pen.reconnections
                 yield self._lost("the connection broke for a moment")
                 yield Gap(self.elapsed_s, True, "connected again")
-            frames = self._frames()
-            yield from frames
-            if not frames:
-                yield None
+            yield from self._frames()
 
     def _frames(self) -> list[Frame]:
         taken = self._pen.take_frames()
@@ -66,14 +63,13 @@ class Watch:
         self.gaps += 1
         return Gap(self._last_s, False, why)
 
-    def _until_back(self, for_s: float | None) -> Iterator[Gap | None]:
+    def _until_back(self, for_s: float | None) -> Iterator[Gap]:
         """Until the same pen answers; another one on its port is left alone."""
         while self._goes_on(for_s):
             with suppress(InfrastructureError, Refused):
                 self._pen.reconnect(_TRY_S)
                 yield Gap(self.elapsed_s, True, f"pen {self._pen.identity.unique_id} answers again")
                 return
-            yield None
             time.sleep(_SLICE_S)
 
     def _goes_on(self, for_s: float | None) -> bool:

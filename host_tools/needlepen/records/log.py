@@ -122,6 +122,8 @@ def _named(values: dict[str, int]) -> dict[str, str]:
         words["warning_names"] = _listed(tables.warning_names(values["warnings"] & 0xFFFFFFFF))
     if "blockers" in values:
         words["blocker_names"] = _listed(tables.blocker_names(values["blockers"] & 0xFFFFFFFF))
+    if "day" in values:
+        words["day_text"] = f"{EPOCH + timedelta(days=min(max(0, values['day']), 99_999)):%Y-%m-%d}"
     if "profile" in values:
         names = [profile.name for profile in load_profiles() if profile.number == values["profile"]]
         words["profile_name"] = names[0] if names else "unknown to these tools"
