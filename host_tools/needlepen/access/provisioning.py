@@ -66,9 +66,7 @@ def provision(pen: Asked, store: KeyStore, sleep: Callable[[float], None] = time
 
 
 def _give(pen: Asked, keys: PenKeys) -> str | None:
-    return pen.request(
-        messages.PROVISION, keys.pen.reveal(), keys.cartridge.reveal(), keys.release
-    ).refused
+    return pen.request(messages.PROVISION, keys.pen.reveal(), keys.cartridge.reveal(), keys.release).refused
 
 
 def _prove(pen: Asked, unique_id: str, key: Key, told: str | None) -> None:
