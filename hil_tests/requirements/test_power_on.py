@@ -15,6 +15,7 @@ from needlepen.link.client import messages
 
 QUIET_MS = float(LIMIT("SR-11", "quiet_ms"))
 RELEASE_MS = float(LIMIT("SR-11", "release_ms"))
+STEP_MS = 23.0
 RESETS = ("power_on", "run_pin", "watchdog")
 
 
@@ -128,8 +129,7 @@ def test_a_trigger_held_at_boot_counts_only_after_200_ms_of_release(pens: Pens) 
 def test_a_press_during_the_tests_of_the_boot_asks_for_a_new_release(pens: Pens, pressed_ms: float) -> None:
     """Up at power-on, pressed however shortly before the pen is ready, then up for half of the time: no start."""
 
-    def briefly_up(pen: EmulatedPen, up_at_ms: float) -> tuple[bool, bool]:
-        pen.run_for(up_at_ms * MS)
+    def briefly_up(pen: EmulatedPen, _up_at_ms: float) -> tuple[bool, bool]:
         pen.press()
         pen.run_for(pressed_ms * MS)
         pen.release()
@@ -141,9 +141,9 @@ def test_a_press_during_the_tests_of_the_boot_asks_for_a_new_release(pens: Pens,
     def boot() -> list[tuple[bool, bool]]:
         pen = pens.new()
         pen.connect()
-        return each_in_fork(pen, briefly_up, at_ms)
+        return each_in_fork(pen, briefly_up, at_ms, lambda pen, ms: pen.run_for(STEP_MS * MS if ms else 0.0))
 
-    at_ms = [23.0 * k for k in range(60)]
+    at_ms = [STEP_MS * k for k in range(60)]
     seen = dict(zip(at_ms, in_fork(boot), strict=True))
     assert [ms for ms, (too_early, driven) in seen.items() if too_early and driven] == []
     early = sum(too_early for too_early, _ in seen.values())
