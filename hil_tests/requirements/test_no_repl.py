@@ -129,7 +129,7 @@ def test_an_engineer_gets_the_repl_of_a_pen_at_rest_until_its_reset(pens: Pens) 
         said = bytes(_opened(pen))
         opened_ns = float(pen.now_ns)
         seen = console(pen)
-        pen.chip.console.write(b"print(6 * 7)\r")
+        pen.chip.console.write(b"\x03print(6 * 7)\r")  # the host confirms the last answer there
         computed = pen.run_until(lambda: b"\r\n42\r\n>>> " in seen, 1 * S)
         pen.press()
         pen.run_for(1 * S)
