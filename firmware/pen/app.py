@@ -40,6 +40,7 @@ from pen.trigger import Trigger
 _LOOP_MS = const(10)
 _BUSY_MS = const(5)  # at rest, while a part wants to go on
 _LOOK_MS = const(120)  # at rest, between the turns of two parts
+_LITTER_MAX = const(60)  # glances until the garbage is collected; a run fills the heap in 70 or more
 _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5. While the drive is awake the
 # monitor has every second pass besides, 40 ms apart in a run (SR-07).
@@ -99,6 +100,7 @@ class App:
         self._turn = 0
         self._busy = True
         self._glanced = False
+        self._litter = 0
         self.warnings = 0
         self.ready_ms = 0
         self.longest_loop_ms = 0
@@ -140,9 +142,10 @@ class App:
                 or self.sequence.parking
                 or self.supervisor.state not in _RESTING
             ):
+                self._serve(now_ms)  # first: what follows may end in a collection of garbage
                 if not self.drive.awake:
                     self.panel.advance(now_ms, False)  # its turn comes too seldom for its rhythms
-                if not self._glance(now_ms):
+                if not self._glance():
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._turn += 1
                     self._pass(now_ms, turns[self._turn % len(turns)])
@@ -156,8 +159,12 @@ class App:
         """Have every part look at the next pass at rest."""
         self._lines = -1
 
-    def _glance(self, now_ms):
-        """Every other pass of a run only serves the host, and looks whether the rest may be left out; True if so."""
+    def _serve(self, now_ms):
+        """In every pass: the host, also while there is nothing else to do."""
+        self.host.serve(now_ms)
+
+    def _glance(self):
+        """Every other pass of a run only looks whether all but the host may be left out; True if so."""
         self._glanced = not self._glanced
         if (
             not self._glanced
@@ -168,7 +175,10 @@ class App:
         ):
             return False
         self.feed()
-        self.host.serve(now_ms)
+        self._litter += 2 if self.host.is_telling else 1
+        if self._litter >= _LITTER_MAX:
+            self._litter = 0
+            gc.collect()  # in a pass with little else to do, before it has to be done in one with much
         return True
 
     def _rest(self, now_ms):
@@ -207,7 +217,7 @@ class App:
         return before != (part.fault, part.blockers, part.warnings, part.busy)
 
     def _pass(self, now_ms, turn):
-        """Look at the part whose `turn` it is and at those that are busy, decide, answer the host, show."""
+        """Look at the part whose `turn` it is and at those that are busy, decide, show."""
         lines, self._lines = self._lines, quiet.lines(INPUT_MASK)
         self.sequence.look_at_trigger()
         self.feed()
@@ -239,7 +249,6 @@ class App:
         if event:
             self.commands.take_button(event)
         self.sequence.step(now_ms, blockers)
-        self.host.serve(now_ms)
         self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)
 
     def _go_on(self):

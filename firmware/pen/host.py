@@ -106,6 +106,11 @@ class Host:
         """True if a byte has come, or an answer waits to be sent."""
         return self._port.waiting
 
+    @property
+    def is_telling(self):
+        """True while telemetry is wanted."""
+        return self._period_ms > 0
+
     def due_ms(self, latest_ms):
         """When telemetry is due, `latest_ms` if that is earlier, none is wanted or there is no room for it."""
         if self._period_ms and self._port.has_room and time.ticks_diff(self._next_ms, latest_ms) < 0:
