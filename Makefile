@@ -37,7 +37,7 @@ test: runtime engine ## lint, format, types, then every test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	sh host_tools/check_firmware_types.sh $(VENV)
-	$(BIN)/pytest hil_tests -n auto --dist loadfile $(ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 nightly: runtime engine ## the long runs: 500 random campaigns, the matrix in full
 	$(BIN)/pytest hil_tests -m nightly $(ARGS)

@@ -1,13 +1,10 @@
-"""Starts the pen. Everything else is in the package `pen`."""
+"""Starts the pen. Everything else is in the package `pen` of the program that boot.py has chosen."""
 
+import gc
+import time
+
+import machine
 import micropython
-
-micropython.kbd_intr(-1)  # nobody gets in before it is known what the kind of build allows (SR-25)
-
-import gc  # noqa: E402
-import time  # noqa: E402
-
-import machine  # noqa: E402
 
 started_ms = time.ticks_ms()
 development = False
@@ -17,22 +14,24 @@ development = False
 gc.threshold(32_768)
 
 try:
+    import pen_shelf
+
+    pen_shelf.hurry()
     from pen.build_info import BUILD_KIND
 
     development = BUILD_KIND == "development"
     if development:
         micropython.kbd_intr(3)
 
-    from pen import shelf
-
-    shelf.put_up()
-
     from pen import app
 
     app.run(started_ms)
-except BaseException:
-    if development:
-        raise
-    # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
-    time.sleep_ms(400)
-    machine.reset()
+except BaseException as error:
+    try:
+        pen_shelf.give_up(error)
+    finally:
+        if not development:
+            # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
+            time.sleep_ms(400)
+            machine.reset()
+    raise

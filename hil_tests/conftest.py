@@ -29,9 +29,18 @@ def runtime() -> Path:
     return provide().path
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--phase-ms",
+        type=float,
+        default=0.0,
+        help="Let each ready pen wait so long before a test: what holds in one phase of the main loop only, fails.",
+    )
+
+
 @pytest.fixture(scope="session")
-def pens(runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Pens:
+def pens(runtime: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Pens:
     """pens.ready(cell_v, seed) is a pen that is ready to start. Fork before changing it."""
     from support.bench import Pens  # not for those tests that need no emulator
 
-    return Pens(runtime, tmp_path_factory.mktemp("firmware"))
+    return Pens(runtime, tmp_path_factory.mktemp("firmware"), pytestconfig.getoption("--phase-ms"))

@@ -9,6 +9,7 @@ import time
 
 import machine
 import micropython
+import pen_shelf
 from machine import Pin
 from micropython import const
 
@@ -39,6 +40,7 @@ from pen.trigger import Trigger
 _LOOP_MS = const(10)
 _BUSY_MS = const(5)  # at rest, while a part wants to go on
 _LOOK_MS = const(120)  # at rest, between the turns of two parts
+_LITTER_MAX = const(60)  # glances until the garbage is collected; a run fills the heap in 70 or more
 _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5. While the drive is awake the
 # monitor has every second pass besides, 40 ms apart in a run (SR-07).
@@ -56,12 +58,18 @@ _WATCHDOG_CTRL = const(0x4005_8000)
 _WATCHDOG_ENABLE = const(1 << 30)
 _WATCHDOG_REASON = const(0x4005_8008)
 _RAN_OUT = const(1)  # the other reason is a reset that was asked for, as at the end of a service
+_WATCHDOG_OWNER = const(0x4005_801C)  # a scratch register
+_OWN = const(
+    0x6AB7_3121
+)  # machine.WDT writes it; the boot ROM, which restarts by a watchdog of its own, does not
 
 
 class App:
     def __init__(self, boot_ms):
         self.drive = drive = Drive()
-        boot_fault = WATCHDOG_RESET if machine.mem32[_WATCHDOG_REASON] & _RAN_OUT else NONE
+        boot_fault = NONE
+        if machine.mem32[_WATCHDOG_REASON] & _RAN_OUT and machine.mem32[_WATCHDOG_OWNER] == _OWN:
+            boot_fault = WATCHDOG_RESET
         if drive.tripped:
             boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
         self.supervisor = Supervisor(boot_ms, time.ticks_diff, boot_fault)
@@ -92,10 +100,12 @@ class App:
         self._turn = 0
         self._busy = True
         self._glanced = False
+        self._litter = 0
         self.warnings = 0
         self.ready_ms = 0
         self.longest_loop_ms = 0
         self.last_refusal = ""
+        self.job = None  # a generator that goes on at rest, a few ms a step
         self._restore()
         self.sequence = Sequence(self)
         self.commands = Commands(self)
@@ -132,9 +142,10 @@ class App:
                 or self.sequence.parking
                 or self.supervisor.state not in _RESTING
             ):
+                self._serve(now_ms)  # first: what follows may end in a collection of garbage
                 if not self.drive.awake:
                     self.panel.advance(now_ms, False)  # its turn comes too seldom for its rhythms
-                if not self._glance(now_ms):
+                if not self._glance():
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._turn += 1
                     self._pass(now_ms, turns[self._turn % len(turns)])
@@ -148,8 +159,12 @@ class App:
         """Have every part look at the next pass at rest."""
         self._lines = -1
 
-    def _glance(self, now_ms):
-        """Every other pass of a run only serves the host, and looks whether the rest may be left out; True if so."""
+    def _serve(self, now_ms):
+        """In every pass: the host, also while there is nothing else to do."""
+        self.host.serve(now_ms)
+
+    def _glance(self):
+        """Every other pass of a run only looks whether all but the host may be left out; True if so."""
         self._glanced = not self._glanced
         if (
             not self._glanced
@@ -160,7 +175,10 @@ class App:
         ):
             return False
         self.feed()
-        self.host.serve(now_ms)
+        self._litter += 2 if self.host.is_telling else 1
+        if self._litter >= _LITTER_MAX:
+            self._litter = 0
+            gc.collect()  # in a pass with little else to do, before it has to be done in one with much
         return True
 
     def _rest(self, now_ms):
@@ -199,7 +217,7 @@ class App:
         return before != (part.fault, part.blockers, part.warnings, part.busy)
 
     def _pass(self, now_ms, turn):
-        """Look at the part whose `turn` it is and at those that are busy, decide, answer the host, show."""
+        """Look at the part whose `turn` it is and at those that are busy, decide, show."""
         lines, self._lines = self._lines, quiet.lines(INPUT_MASK)
         self.sequence.look_at_trigger()
         self.feed()
@@ -223,14 +241,25 @@ class App:
                 supervisor.fail(part.fault, now_ms)
             blockers |= part.blockers
             warnings |= part.warnings
+        if self.job and not awake:
+            busy = self._go_on()
         self._busy = busy
         self.warnings = warnings
         event = self.panel.take_event()
         if event:
             self.commands.take_button(event)
         self.sequence.step(now_ms, blockers)
-        self.host.serve(now_ms)
         self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)
+
+    def _go_on(self):
+        """A step of the job; it ends by itself, or when the flash refuses."""
+        job = self.job
+        assert job is not None
+        try:
+            next(job)
+        except (StopIteration, OSError):
+            self.job = None
+        return True
 
     def feed(self):
         """The watchdog is fed by the chain: this loop and, while the drive is awake, the tick and what it checks."""
@@ -261,6 +290,7 @@ def run(started_ms):
     for pin, level in SAFE_OUTPUTS:
         Pin(pin, Pin.OUT, value=level)
     micropython.alloc_emergency_exception_buf(100)
+    pen_shelf.rest()
     app = App(started_ms)
     try:
         app.run()

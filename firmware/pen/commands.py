@@ -17,7 +17,19 @@ from pen.events import (
 from pen.limits import PR05_DEPTH_MAX_MM, PR05_DEPTH_STEP_MM
 from pen.profiles import PROFILES
 from pen.signals import SOUND_ACKNOWLEDGED, SOUND_KEY, SOUND_REFUSED
-from pen.states import ARMED, IDLE, NOTE_HOST, NOTE_NONE, RUNNING, SERVICE
+from pen.states import (
+    ARMED,
+    BOOT,
+    IDLE,
+    LOCKED_OUT,
+    NOTE_HOST,
+    NOTE_NONE,
+    RUNNING,
+    SELF_TEST,
+    SERVICE,
+    STOPPING,
+)
+from pen.store.settings import VOLUME_MAX
 
 _STEP_UM = round(1000 * PR05_DEPTH_STEP_MM)
 _DEPTH_MAX_UM = round(1000 * PR05_DEPTH_MAX_MM)
@@ -60,7 +72,7 @@ class Commands:
 
     def set_depth_um(self, depth_um, by_host=True):
         app = self._app
-        if app.supervisor.state not in _SETTABLE:
+        if app.supervisor.state not in _SETTABLE or not app.supervisor.sound:
             return "not in this state"
         running = app.supervisor.state == RUNNING
         refused = depth.refusal(depth_um, running, app.axis.target_um, self._caps())
@@ -99,6 +111,12 @@ class Commands:
         app.store.log.add(EVENT_PROFILE_SELECTED, number)
         self.keep_to_cap()
         return app.store.change(profile=str(number)) or self.set_rate_hz(app.profile_rate_hz)
+
+    def set_volume(self, volume):
+        if self._app.store.change(volume=volume):
+            return "volume outside 0-%d" % VOLUME_MAX
+        self._app.panel.volume = volume
+        return None
 
     def set_time(self, time_s):
         return self._app.store.set_time(time_s)
@@ -150,16 +168,32 @@ class Commands:
             else "the service access is not open, or the motor runs"
         )
 
-    def restart(self):
-        """Leave the service: the pen starts anew, with everything tested."""
+    def may_leave(self, to_bootsel):
+        """Restart, or BOOTSEL mode. There nothing of the program runs and the needles stay where they are: in."""
+        app = self._app
+        state = app.supervisor.state
+        if state in (BOOT, SELF_TEST):
+            return "busy with its tests: wait"
+        if state in (RUNNING, STOPPING) or app.drive.awake or app.sequence.parking:
+            return "not at rest: end the run"
+        if to_bootsel and state != LOCKED_OUT and not app.axis.retracted:
+            return "set the depth to 0.00 mm first"
+        return None
+
+    def restart(self, to_bootsel=False):
+        """Leave the program: the pen starts anew, with everything tested, or its boot ROM waits for new firmware."""
         app = self._app
         app.drive.shut_down()
         app.store.flush()
         time.sleep_ms(50)  # the answer has to leave first
+        if to_bootsel:
+            machine.bootloader()
         machine.reset()
 
     def accept_calibration(self, record):
         app = self._app
+        if not app.supervisor.sound:
+            return "a fault stands: nothing moves"
         refused = app.store.accept_calibration(record)
         if not refused:
             app.axis.set_calibration(app.store.calibration)

@@ -1,12 +1,11 @@
 """What the pen does for a host: one answer to each request; telemetry and status flow while they are wanted."""
 
-import sys
 import time
 
 import machine
+import pen_shelf
 from micropython import const
 
-import pen
 from pen import reports
 from pen.access import Access
 from pen.board import BOARD_NAME
@@ -14,17 +13,21 @@ from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
 from pen.link.kinds import (
+    ABORT_UPDATE,
     ABOUT,
     ACKNOWLEDGE,
+    BEGIN_UPDATE,
     CARTRIDGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
     COUNTERS,
+    ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
     GET_CARTRIDGE,
     GET_COUNTERS,
+    GET_SETTINGS,
     GET_STATISTICS,
     HELLO,
     IDENTITY,
@@ -33,11 +36,14 @@ from pen.link.kinds import (
     PROTOCOL_VERSION,
     PUT_CALIBRATION,
     READ_LOG,
+    RESTART,
     RESULT,
     SELECT_PROFILE,
     SET_DEPTH,
     SET_RATE,
     SET_TIME,
+    SET_VOLUME,
+    SETTINGS,
     STATISTICS,
     STATUS,
     STOP,
@@ -67,6 +73,7 @@ class Host:
         self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
         self._calibration = None
+        self._session = None  # of an update
         self.access = Access(BUILD_KIND == "development")
         self._greeted = False  # by a host that speaks our protocol
         self._answers = {
@@ -79,21 +86,30 @@ class Host:
             SET_DEPTH: self._set_depth,
             SELECT_PROFILE: self._select_profile,
             SET_TIME: self._set_time,
+            SET_VOLUME: self._set_volume,
             STOP: self._stop,
             OPEN_SERVICE: self._open_service,
             CLOSE_SERVICE: self._close_service,
             GET_ABOUT: self._get_about,
             GET_CARTRIDGE: self._get_cartridge,
             GET_COUNTERS: self._get_counters,
+            GET_SETTINGS: self._get_settings,
             READ_LOG: self._read_log,
             PUT_CALIBRATION: self._put_calibration,
             COMMIT_CALIBRATION: self._commit_calibration,
+            ENTER_BOOTSEL: self._enter_bootsel,
+            RESTART: self._restart,
         }
 
     @property
     def waiting(self):
         """True if a byte has come, or an answer waits to be sent."""
         return self._port.waiting
+
+    @property
+    def is_telling(self):
+        """True while telemetry is wanted."""
+        return self._period_ms > 0
 
     def due_ms(self, latest_ms):
         """When telemetry is due, `latest_ms` if that is earlier, none is wanted or there is no room for it."""
@@ -172,6 +188,9 @@ class Host:
         if self._app.drive.awake:
             self._result(sequence, "the motor may turn: not now")
             return
+        if BEGIN_UPDATE <= kind <= ABORT_UPDATE:
+            self._update(kind, sequence, fields)
+            return
         from pen import unlocking
 
         try:
@@ -180,8 +199,7 @@ class Host:
             else:
                 self._result(sequence, "unknown request")
         finally:
-            del sys.modules["pen.unlocking"], sys.modules["pen.access_records"]
-            del pen.unlocking, pen.access_records
+            pen_shelf.forget("unlocking", "access_records")
 
     def _result(self, sequence, refused):
         """Answer a request: done, or why it is refused."""
@@ -224,6 +242,9 @@ class Host:
     def _select_profile(self, sequence, fields):
         self._result(sequence, self._app.commands.select_profile(fields["profile"]))
 
+    def _set_volume(self, sequence, fields):
+        self._result(sequence, self._app.commands.set_volume(fields["volume"]))
+
     def _set_time(self, sequence, fields):
         self._result(sequence, self._app.commands.set_time(fields["time_s"]))
 
@@ -258,6 +279,7 @@ class Host:
         from pen import about
 
         self._port.answer(ABOUT, about.body(self._app))
+        pen_shelf.forget("about")
 
     def _get_cartridge(self, sequence, fields):
         self._port.answer(CARTRIDGE, reports.cartridge(self._app))
@@ -265,7 +287,13 @@ class Host:
     def _get_counters(self, sequence, fields):
         self._port.answer(COUNTERS, reports.counters(self._app))
 
+    def _get_settings(self, sequence, fields):
+        self._port.answer(SETTINGS, reports.settings(self._app))
+
     def _read_log(self, sequence, fields):
+        if self._app.drive.awake:  # it takes tens of ms when the log is full
+            self._result(sequence, "not while the motor runs")
+            return
         self._port.answer(EVENTS, reports.events(self._app, fields["sequence"]))
 
     # ------------------------------------------------------------------ service
@@ -277,6 +305,18 @@ class Host:
         self._result(sequence, refused)
         if not refused:
             self._app.commands.restart()
+
+    def _enter_bootsel(self, sequence, fields):
+        self._leave(sequence, True)
+
+    def _restart(self, sequence, fields):
+        self._leave(sequence, False)
+
+    def _leave(self, sequence, to_bootsel):
+        refused = self._app.commands.may_leave(to_bootsel)
+        self._result(sequence, refused)
+        if not refused:
+            self._app.commands.restart(to_bootsel)
 
     def _put_calibration(self, sequence, fields):
         offset, part = fields["offset"], fields["part"]
@@ -297,3 +337,24 @@ class Host:
         record = bytes(self._calibration[: fields["length"]])
         self._calibration = None
         self._result(sequence, self._app.commands.accept_calibration(record))
+
+    def _update(self, kind, sequence, fields):
+        """A session of its own, with modules that are there only meanwhile."""
+        if self._app.drive.awake:
+            self._result(sequence, "not while something moves")
+            return
+        if self._session is None:
+            files = self._app.store.files
+            files.begin()  # the import takes longer than the watchdog waits
+            from pen import update_session
+
+            self._session = update_session.Session(self._app, self._port, self._result)
+            files.end()
+        try:
+            goes_on = self._session.answer(kind, sequence, fields)
+        except MemoryError:
+            self._result(sequence, "out of memory: restart the pen, try again")
+            goes_on = False
+        if not goes_on:
+            self._session.forget()
+            self._session = None

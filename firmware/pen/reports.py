@@ -9,6 +9,7 @@ from pen.link.kinds import (
     CARTRIDGE,
     COUNTERS,
     EVENTS,
+    SETTINGS,
     STATISTICS,
     STATUS,
     TELEMETRY,
@@ -93,6 +94,11 @@ def counters(app):
     calibration = app.store.calibration
     since_s = c.run_s - calibration.run_s if calibration else 0
     return m.pack(COUNTERS, c.boots, c.strokes, c.run_s, c.sessions, since_s)
+
+
+def settings(app):
+    """What the operator has set."""
+    return m.pack(SETTINGS, app.drive.rate_hz, app.axis.target_um, app.panel.volume, app.profile)
 
 
 def events(app, sequence):

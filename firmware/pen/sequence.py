@@ -4,14 +4,17 @@ The supervisor decides; this module carries it out with the parts and tells it w
 """
 
 import gc
+import struct
 import time
 
-from machine import Pin, mem32
+import pen_shelf
+from machine import Pin, mem32, unique_id
 from micropython import const
 
 from pen.board import PIN_TDC, PIN_TRIGGER_N
 from pen.control import state
 from pen.events import (
+    CARTRIDGE_ACCEPTED as EVENT_CARTRIDGE_ACCEPTED,
     DEPTH_SET as EVENT_DEPTH_SET,
     FAULT as EVENT_FAULT,
     RUN_ENDED as EVENT_RUN_ENDED,
@@ -61,6 +64,7 @@ class Sequence:
         self._homing = False  # begun during the self-tests
         self._setting = None  # rate, depth and needles that were judged last (SR-24)
         self._too_slow = False
+        self._rom = None  # of the cartridge that is in the log
 
     def step(self, now_ms, blockers):
         """One pass. `blockers`: those of the parts."""
@@ -95,6 +99,8 @@ class Sequence:
             app.panel.beep(SOUND_REFUSED)
         if s.state != self._state:
             self._entered(now_ms)
+        elif s.state == ARMED and not drive.awake:
+            self._note_cartridge()
 
     def look_at_trigger(self):
         """(pressed, whether that counts). Also called at the begin of a pass and between the tests of the boot: the
@@ -268,6 +274,14 @@ class Sequence:
         else:
             app.store.log.end_run(EVENT_RUN_ENDED, s.note, run_ms, strokes)
 
+    def _note_cartridge(self):
+        """Which cartridge the pen is armed with, once for each; alone, so that a power cut loses no second event."""
+        cartridge, log = self._app.cartridge, self._app.store.log
+        if cartridge.rom != self._rom and not log.pending:
+            self._rom = cartridge.rom
+            high, low = struct.unpack(">ii", cartridge.rom)
+            log.add(EVENT_CARTRIDGE_ACCEPTED, cartridge.needles, low, high)
+
     # ------------------------------------------------------------------ states
     def _entered(self, now_ms):
         """The supervisor is in another state than at the last pass."""
@@ -286,6 +300,21 @@ class Sequence:
             app.axis.retract()
             if before != RUNNING:
                 app.store.log.fault(s.fault)
+        elif s.state == IDLE and pen_shelf.came and not app.job:
+            app.job = _settling(app)
         elif s.state == ARMED:
             app.store.log.note_state()
         app.led(1 if s.state >= IDLE else 0)
+
+
+def _settling(app):
+    """Generator: the pen is ready after an update, a roll-back or a damage; what is to be done then (pen.settle)."""
+    store = app.store
+    store.files.begin()  # the import takes its time
+    from pen.settle import settle
+
+    store.files.end()
+    yield
+    how = (pen_shelf.program, pen_shelf.came, store.log, pen_shelf.settled)
+    yield from settle(store.files, unique_id(), *how)
+    pen_shelf.forget("settle")

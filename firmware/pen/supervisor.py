@@ -11,7 +11,7 @@ acknowledges, cut-off channels proven again.
 
 from micropython import const
 
-from pen.faults import LATCHED_MS, LOCKOUTS, NONE, SUPERVISION_LOST
+from pen.faults import LATCHED_MS, LOCKOUTS, NONE, STANDS_WHILE, SUPERVISION_LOST
 from pen.limits import SR11_QUIET_MS
 from pen.states import (
     ARMED,
@@ -57,6 +57,11 @@ class Supervisor:
         self.state = state
         self._entered_ms = now_ms
 
+    @property
+    def sound(self):
+        """False while a fault stands, in the service of a locked-out pen too."""
+        return self.fault == NONE
+
     def since_ms(self, now_ms):
         """How long the pen has been in its state."""
         return self._elapsed_ms(now_ms, self._entered_ms)
@@ -64,10 +69,11 @@ class Supervisor:
     def fail(self, fault, now_ms):
         """Go to the safe state, or lock out. The first fault is kept: what follows is usually its consequence.
 
-        Only a fault that locks out takes the place of one that does not.
+        Only a fault that locks out takes the place of one that does not. Opened for service, a locked-out pen stays
+        open, though the cause stands: that is where it is mended. Nothing moves there (`sound`).
         """
         if fault in LOCKOUTS:
-            if self.state != LOCKED_OUT:
+            if self.state != LOCKED_OUT and not (self.state == SERVICE and self.fault == fault):
                 self.fault = fault
                 self._enter(LOCKED_OUT, now_ms)
         elif self.state not in (SAFE, LOCKED_OUT):
@@ -94,7 +100,7 @@ class Supervisor:
                 self._enter(SERVICE if self.service_open else IDLE, now_ms)
         elif state == SERVICE:
             if press_counts:
-                return self._pressed(not blockers & ~BLOCK_EXTERNAL_POWER)
+                return self._pressed(self.sound and not blockers & ~BLOCK_EXTERNAL_POWER)
         elif state == IDLE:
             if not blockers:
                 self._enter(ARMED, now_ms)
@@ -169,7 +175,7 @@ class Supervisor:
 
     def acknowledge(self, cause_gone, now_ms):
         """Leave the safe state towards new proofs, if the cause is gone. Returns None, or the refusal."""
-        if not cause_gone:
+        if not cause_gone or self.blockers & STANDS_WHILE.get(self.fault, 0):
             return "the cause is still there"
         self.fault = NONE
         self._enter(SELF_TEST, now_ms)

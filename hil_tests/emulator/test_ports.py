@@ -101,9 +101,25 @@ def test_the_mpremote_command_takes_over_a_development_build(tmp_path: Path, run
         deadline_s = time.monotonic() + 60
         while not link.is_symlink() and time.monotonic() < deadline_s:
             time.sleep(0.1)
-        time.sleep(2)
         mpremote = [sys.executable, "-m", "mpremote", "connect", str(link)]
-        for command, expected in ((["exec", "print(6 * 7)"], "42"), (["fs", "ls", ":pen"], "control.mpy")):
+        while subprocess.run([*mpremote, "exec", "1"], capture_output=True, check=False).returncode:
+            assert time.monotonic() < deadline_s, (
+                "until the pen knows its build it takes no Ctrl-C, and no longer"
+            )
+        (tmp_path / "mounted").mkdir()
+        (tmp_path / "mounted" / "theirs.py").write_text("answer = 42\n")
+        script = tmp_path / "script.py"
+        script.write_text("import sys\nprint(sys.implementation.name)\n")
+        for command, expected in (
+            (["exec", "print(6 * 7)"], "42"),
+            (["fs", "ls", ":"], "pen_loader.mpy"),
+            (["fs", "cp", str(script), ":script.py"], ""),
+            (["fs", "cat", ":script.py"], "sys.implementation"),
+            (["run", str(script)], "micropython"),
+            (["mount", str(tmp_path / "mounted"), "exec", "import theirs; print(theirs.answer)"], "42"),
+            (["exec", "from pen import build_info; print(build_info.BUILD_KIND)"], "development"),
+            (["reset"], ""),
+        ):
             done = subprocess.run(
                 [*mpremote, *command], capture_output=True, text=True, timeout=60, check=False
             )

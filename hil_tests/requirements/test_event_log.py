@@ -178,3 +178,22 @@ def test_a_power_cut_at_any_time_of_a_run_loses_at_most_its_record(pens: Pens, m
         lost[f"{at_ms:.0f} ms"] = 0.0 if stored else 1.0
     measure.worst("SR-28", "lost_records", lost, "power cut during a run and its end")
     assert min(lost.values()) == 0.0, "the last cuts come after the fault was stored"
+
+
+def test_each_cartridge_that_the_pen_is_armed_with_is_in_the_log_once(pens: Pens) -> None:
+    def run(pen: EmulatedPen) -> tuple[list[str], list[str]]:
+        first = pen.unseat_cartridge()
+        pen.wait_state("idle")
+        pen.seat_cartridge(first)
+        pen.wait_state("armed")
+        pen.unseat_cartridge()
+        pen.wait_state("idle")
+        second = pen.seat_cartridge()
+        pen.wait_state("armed")
+        pen.run_for(2_000 * MS)
+        assert first is not None
+        logged = [e.text.rsplit(" ", 1)[-1] for e in pen_log(pen) if e.name == "CARTRIDGE_ACCEPTED"]
+        return [first.chip.rom.hex(), second.chip.rom.hex()], logged
+
+    expected, logged = in_fork(run, pens.ready())
+    assert logged == expected

@@ -123,13 +123,14 @@ def test_external_power_in_the_moment_of_the_press_never_leaves_the_motor_runnin
 
 
 def test_the_safe_state_is_left_without_the_plug_and_not_with_it(pens: Pens) -> None:
-    def run(pen: EmulatedPen) -> tuple[str | None, str]:
+    def run(pen: EmulatedPen) -> tuple[str | None, str | None, str]:
         start(pen, 100)
         pen.set_vbus(True)
         pen.run_for(300 * MS)
+        plugged = stop_and_acknowledge(pen, 1_000)
         pen.set_vbus(False)
-        pen.run_for(300 * MS)
-        refused = stop_and_acknowledge(pen)
-        return refused, pen.wait_state("armed").state
+        pen.run_for(1_000 * MS)
+        unplugged = stop_and_acknowledge(pen)
+        return plugged, unplugged, pen.wait_state("armed").state
 
-    assert in_fork(run, pens.ready()) == (None, "armed")
+    assert in_fork(run, pens.ready()) == ("the cause is still there", None, "armed")

@@ -118,6 +118,21 @@ def test_ten_thousand_damaged_inputs_do_nothing_to_a_pen(pens: Pens) -> None:
     assert seen["writes"] == [] and seen["leak"] <= LEAK_BYTES
 
 
+def test_a_repeated_request_is_carried_out_once(pens: Pens) -> None:
+    def run(pen: EmulatedPen) -> tuple[int, int]:
+        pen.run_for(1_000 * MS)
+        before = _events(pen)
+        pen.command(messages.SET_RATE, 120)
+        for _ in range(3):
+            pen.link.repeat()
+            pen.run_for(100 * MS)
+        repeated = _events(pen) - before
+        pen.command(messages.SET_RATE, 100)
+        return repeated, _events(pen) - before
+
+    assert in_fork(run, pens.ready()) == (1, 2), "each change of the rate is one event"
+
+
 # ---------------------------------------------------------------------- figures
 def _round_trips(pen: EmulatedPen, running: bool) -> list[float]:
     pen.run_for(3_000 * MS)

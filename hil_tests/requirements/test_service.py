@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 import pytest
-from support.bench import MS, Pens, start
+from support.bench import MS, Pens, never_driven, start
 from support.flash import pen_log
 from support.forks import each_in_fork, in_fork
 from support.monitoring import fault, state, status
@@ -100,7 +99,8 @@ def test_other_protections_stay_in_service(pens: Pens) -> None:
         _open(pen)
         return then(pen)
 
-    assert in_fork(run, pens.ready(), jam) == ("safe", "stall")
+    # The blocked rotor's current may pass the latch before the missing index edge is due.
+    assert in_fork(run, pens.ready(), jam) in {("safe", "stall"), ("safe", "overcurrent")}
     assert in_fork(run, pens.ready(), unseat) == ("service", "none")
     assert in_fork(run, pens.ready(), too_deep) == ("service", "1.55 mm is above the profile limit 1.50 mm")
 
@@ -146,19 +146,12 @@ def test_the_service_access_does_not_open_here(pens: Pens, bring: Callable[[Emul
     assert in_fork(run, pens.ready()) == (OPENS_ONLY, False)
 
 
-LOCKED_OUT = pytest.mark.xfail(
-    date.today() < date(2027, 6, 30),
-    reason="firmware: the fault that locked the pen out is still there in the next pass and locks it out again "
-    "(by 2027-06-30)",
-)
-
-
 @pytest.mark.parametrize(
     "bring",
     [
         pytest.param(_idle, id="idle"),
         pytest.param(lambda pen: None, id="armed"),
-        pytest.param(_locked_out, id="locked_out", marks=LOCKED_OUT),
+        pytest.param(_locked_out, id="locked_out"),
     ],
 )
 def test_the_service_access_opens_here_and_is_in_the_log(
@@ -171,6 +164,19 @@ def test_the_service_access_opens_here_and_is_in_the_log(
         return [event.name for event in pen_log(pen)]
 
     assert "SERVICE" in in_fork(run, pens.ready())
+
+
+def test_in_the_service_of_a_locked_out_pen_nothing_moves(pens: Pens) -> None:
+    def run(pen: EmulatedPen) -> tuple[str | None, bool, str, str]:
+        _locked_out(pen)
+        _open(pen)
+        refused = pen.request(messages.SET_DEPTH, 500).refused
+        before_ns = float(pen.now_ns)
+        pen.press()
+        pen.run_for(500 * MS)
+        return refused, never_driven(pen, before_ns), state(pen), fault(pen)
+
+    assert in_fork(run, pens.ready()) == ("not in this state", True, "service", "clock fault")
 
 
 def test_closing_it_restarts_the_pen_with_everything_tested(pens: Pens) -> None:

@@ -38,9 +38,10 @@ def minimum_rate_hz(needles: int) -> float:
 class Pens:
     """Booted pens by cell voltage, seed and firmware, made when first asked for. Never change one: fork it."""
 
-    def __init__(self, runtime: Path, scratch: Path) -> None:
+    def __init__(self, runtime: Path, scratch: Path, phase_ms: float = 0.0) -> None:
         self._runtime = runtime
         self._scratch = scratch
+        self._phase_ms = phase_ms
         self._board = board.load()
         self._ready: dict[tuple[float, int, str], EmulatedPen] = {}
 
@@ -65,6 +66,7 @@ class Pens:
         if key not in self._ready:
             self._ready[key] = self.new(cell_v, seed, firmware)
             self._ready[key].power_up()
+            self._ready[key].run_for(self._phase_ms * MS)
         return self._ready[key]
 
     def variant(self, name: str, changes: Mapping[str, tuple[str, str]]) -> Path:

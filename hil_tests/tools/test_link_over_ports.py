@@ -263,3 +263,54 @@ def test_a_prompt_of_micropython_is_no_pen(emulate: Callable[..., Emulation]) ->
     bare = emulate("bare", "--no-app", "--seed", "9")
     with pytest.raises(Refused, match="MicroPython's prompt answers"):
         Pen.open(str(bare.link), timeout_s=8.0)
+
+
+def test_a_second_program_does_not_get_half_of_the_answers(left: Emulation) -> None:
+    """Also one that knows nothing of our locks: the port itself is taken."""
+    with Pen.open(str(left.link), timeout_s=8.0) as pen:
+        with pytest.raises(InfrastructureError, match="in use by another program"):
+            Pen.open(str(left.link))
+        assert pen.counters()["boots"] >= 1
+
+
+# ---------------------------------------------------------------------- asyncio, on a bad cable
+def test_the_asynchronous_telemetry_goes_on_after_unplugging(cable: Cable) -> None:
+    async def use() -> int:
+        async with await AsyncPen.open(cable.url, timeout_s=8.0, reconnect_s=RECONNECT_S) as pen:
+            await pen.subscribe(20)
+            seen = 0
+            async for _ in pen.telemetry():
+                seen += 1
+                if seen == 10:
+                    cable.unplug()
+                    threading.Timer(0.3, cable.plug_in).start()
+                if seen == 60:
+                    break
+            assert (await pen.command(COUNTERS))["boots"] >= 1
+            return pen.reconnections
+
+    assert asyncio.run(use()) == 1
+
+
+def test_the_asynchronous_telemetry_ends_with_an_error_or_with_close(cable: Cable) -> None:
+    async def use() -> None:
+        async with await AsyncPen.open(cable.url, timeout_s=8.0, reconnect_s=0.5) as pen:
+            await pen.subscribe(20)
+            cable.unplug()
+            with pytest.raises(InfrastructureError, match="did not come back"):
+                async for _ in pen.telemetry():
+                    pass
+            cable.plug_in()
+            assert (await pen.command(COUNTERS, timeout_s=5))["boots"] >= 1, "a later request tries again"
+
+            async def listen() -> int:
+                return len([frame async for frame in pen.telemetry()])
+
+            listening = asyncio.create_task(listen())
+            await asyncio.sleep(0.5)
+            await pen.close()
+            assert await asyncio.wait_for(listening, 2) > 0
+            with pytest.raises(InfrastructureError, match="was closed"):
+                await pen.command(COUNTERS)
+
+    asyncio.run(use())

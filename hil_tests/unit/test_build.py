@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,9 @@ from littlefs.context import UserContext
 
 from needlepen import board, paths, requirements
 from needlepen.board.codegen import board_constants
-from needlepen.build import AppImage, app_image, compiler, export, image, stage
+from needlepen.build import AppImage, app_image, compiler, export, host_words, image, stage
 from needlepen.build.fold import fold_constants
 from needlepen.build.limits_module import constant_name, constants, limits_module
-from needlepen.build.message_names import without_names
 from needlepen.build.staging import GENERATED
 from needlepen.cli.build import build as build_command
 from needlepen.errors import InfrastructureError, UsageError
@@ -226,8 +226,44 @@ def test_the_image_holds_main_as_source_and_modules_compiled(firmware: Path) -> 
     files = read_littlefs(built.image)
     assert {name: len(data) for name, data in files.items()} == dict(built.files)
     assert files["main.py"] == (firmware / "main.py").read_bytes()
-    assert [name for name in files if not name.endswith(".mpy")] == ["main.py", "manifest.crc"]
-    assert {"pen/app.mpy", "pen/link/frames.mpy", "pen/board.mpy", "pen/limits.mpy"} <= files.keys()
+    assert {"pen/app.mpy", "pen/link/frames.mpy", "pen/board.mpy", "pen/limits.mpy"} <= built.modules.keys()
+    lists = [name for name in files if name.startswith("sets/")]
+    assert (
+        files.keys() == {"main.py", "boot", "manifest.crc", *built.modules.values(), *lists}
+        and len(lists) == 1
+    )
+    assert all(files[name].startswith(b"M\x06") for name in built.modules.values())
+
+
+def test_a_module_lies_under_the_hash_of_its_content(firmware: Path) -> None:
+    built = app_image(PEN, firmware=firmware)
+    files = read_littlefs(built.image)
+    for name in built.modules.values():
+        assert name == f"code/{hashlib.sha256(files[name]).hexdigest()[:32]}"
+
+
+def test_a_changed_module_changes_its_file_and_the_build_info_alone(firmware: Path) -> None:
+    before = app_image(PEN, firmware=firmware).modules
+    (firmware / "pen/link/frames.py").write_text("SIZE = 5\n")
+    after = app_image(PEN, firmware=firmware).modules
+    changed = {module for module in after if after[module] != before[module]}
+    assert changed == {"pen/link/frames.mpy", "pen/build_info.mpy"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "None"), ("security_counter = 0", "0"), ("security_counter = true", "True"), ("=", "")],
+)
+def test_a_security_counter_that_is_none_is_refused(firmware: Path, text: str, reason: str) -> None:
+    (firmware / "release.toml").write_text(text)
+    with pytest.raises(UsageError, match=rf"release.toml: .*{reason}"):
+        app_image(PEN, firmware=firmware)
+
+
+def test_a_module_too_long_for_a_pen_is_refused(firmware: Path) -> None:
+    (firmware / "pen/app.py").write_text(f"x = {'a' * 20_000!r}\n")
+    with pytest.raises(UsageError, match=r"pen/app.mpy: \d+ bytes compiled"):
+        app_image(PEN, firmware=firmware)
 
 
 def test_the_image_fills_the_file_system_area_with_disk_version_2_0(firmware: Path) -> None:
@@ -267,7 +303,7 @@ def test_a_cached_image_is_not_compiled_again(firmware: Path, monkeypatch: pytes
     assert app_image(PEN, firmware=firmware) == first
 
 
-@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py"])
+@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py", "program.npb"])
 @pytest.mark.parametrize("damage", ["changed", "cut", "removed"])
 def test_a_damaged_cache_entry_is_built_again(firmware: Path, name: str, damage: str) -> None:
     first = app_image(PEN, firmware=firmware)
@@ -361,13 +397,16 @@ def test_the_command_prints_sizes_and_writes_the_image(tmp_path: Path) -> None:
     assert f"{answer['used_bytes']}  bytes of {answer['filesystem_bytes']}" in listing
 
 
-def test_the_pen_does_not_carry_the_names_of_the_messages() -> None:
-    """Formats and fields stay as they are, and so do the line numbers."""
+def test_the_pen_gets_formats_and_the_fields_of_requests_but_no_words_for_the_host() -> None:
     source = (paths.firmware_dir() / "pen/link/messages.py").read_text()
-    lean = without_names(source)
-    messages = firmware_module("pen.link.messages").MESSAGES
+    kinds, messages = firmware_module("pen.link.kinds"), firmware_module("pen.link.messages")
+    numbers = {name: value for name, value in vars(kinds).items() if isinstance(value, int)}
+    stripped = host_words.without_host_words(source, numbers)
+    assert stripped.count("\n") == source.count("\n")
     found: dict[str, Any] = {}
-    exec(compile(lean, "messages.py", "exec"), found)
-    assert found["MESSAGES"] == {kind: (0, *declared[1:]) for kind, declared in messages.items()}
-    assert lean.count("\n") == source.count("\n") and len(messages) > 20
-    assert without_names("x = (") == "x = (" and without_names("MESSAGES = 1\n") == "MESSAGES = 1\n"
+    exec(compile(stripped, "messages", "exec"), found)
+    assert found["MESSAGES"] == {
+        kind: ("", layout, "" if kind >= 0x80 else fields)
+        for kind, (_, layout, fields) in messages.MESSAGES.items()
+    }
+    assert host_words.without_host_words("not python", {}) == "not python"

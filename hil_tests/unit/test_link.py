@@ -200,6 +200,30 @@ def test_a_hello_forgets_what_an_earlier_host_left(port: Any, wire: Wire) -> Non
     assert port.offer(messages.TELEMETRY, bytes(29))
 
 
+def test_the_same_request_again_is_answered_again_and_not_taken_again(port: Any, wire: Wire) -> None:
+    first = (messages.SET_RATE, 7, b"\x64\x00")
+    assert port.is_new(first)
+    port.answer(messages.RESULT, b"\x07done")
+    port.answer(messages.IDENTITY, b"me")
+    assert [body for _, _, body in wire.frames()] == [b"\x07done", b"\x07me"], "an answer names its request"
+    assert not port.is_new(first)
+    assert [body for _, _, body in wire.frames()] == [b"\x07me"]
+    for other in (
+        (messages.SET_RATE, 8, b"\x64\x00"),
+        (messages.SET_RATE, 7, b"\x65\x00"),
+        (messages.STOP, 7, b""),
+    ):
+        assert port.is_new(other)
+        assert not port.is_new(other) and wire.frames() == [], "no answer yet"
+    assert port.is_new(first), "only the last one counts"
+
+
+def test_a_hello_makes_every_number_new(port: Any) -> None:
+    assert port.is_new((messages.STOP, 7, b""))
+    port.forget()
+    assert port.is_new((messages.STOP, 7, b""))
+
+
 def test_a_flood_cannot_hold_up_a_pass(port: Any, wire: Wire) -> None:
     wire.to_pen += b"x" * 10_000
     assert port.receive() is None and len(wire.to_pen) > 9_000
@@ -233,6 +257,33 @@ def test_a_reply_belongs_to_its_request() -> None:
     assert client.reply(first).refused == "no"  # type: ignore[union-attr]
     second = client.request(messages.SET_RATE, 100)
     assert client.reply(second) is None
+
+
+def test_a_late_answer_is_not_taken_for_that_of_the_next_request() -> None:
+    client, _ = _client()
+    body = messages.pack(messages.COUNTERS, 1, 2, 3, 4, 5)
+    first = client.request(messages.GET_COUNTERS)
+    second = client.request(messages.GET_COUNTERS)
+    client.feed(frames.encode(messages.COUNTERS, 0, bytes((first,)) + body))
+    assert client.reply(second) is None and client.reply(first) is not None
+    client.feed(frames.encode(messages.COUNTERS, 1, bytes((second,)) + body))
+    assert client.reply(second).fields["run_s"] == 3  # type: ignore[union-attr]
+
+
+def test_a_repeated_request_is_the_same_frame_after_a_confirmation() -> None:
+    client, sent = _client()
+    client.feed(frames.encode(messages.TELEMETRY, 9, messages.pack(messages.TELEMETRY, *[0] * 12)))
+    client.request(messages.STOP)
+    client.repeat()
+    stop, seen, again = _parse(bytes(sent))[0]
+    assert stop == again and seen[0] == messages.SEEN and seen[2] == b"\x09"
+
+
+def test_what_a_host_sends_is_an_echo_and_no_answer() -> None:
+    client, sent = _client()
+    sequence = client.request(messages.HELLO, kinds.PROTOCOL_VERSION)
+    client.feed(bytes(sent))
+    assert client.echoes == 1 and client.frames_heard == 0 and client.reply(sequence) is None
 
 
 def test_lost_frames_are_counted_by_their_sequence() -> None:

@@ -134,9 +134,11 @@ def _judge(what: str, torn: RecordedFlash, states: tuple[dict[str, Any], dict[st
     booted = next(e.sequence for e in seen if e.boot == again.log.boot)
     assert gaps(seen)[-1].first_sequence == numbers[-1] + 1 < booted, f"{what}: the gap does not show"
     again.change(volume=3)
-    again.log.add(E.HOST_CONNECTED)
+    again.log.add(E.PROFILE_SELECTED)
     settle(again)
-    assert read_log(files(torn), UNIQUE_ID)[-2].name == "HOST_CONNECTED" and store(torn).settings.volume == 3
+    assert (
+        read_log(files(torn), UNIQUE_ID)[-2].name == "PROFILE_SELECTED" and store(torn).settings.volume == 3
+    )
     return len(old) + len(new) - len(numbers)
 
 

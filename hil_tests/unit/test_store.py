@@ -95,7 +95,7 @@ def test_a_missing_number_shows_as_a_gap_and_a_boot_leaves_out_exactly_one() -> 
     flash = _provisioned()
     for _ in range(3):
         pen = store(flash)
-        pen.log.add(E.HOST_CONNECTED)
+        pen.log.add(E.PROFILE_SELECTED)
         settle(pen)
     assert gaps(_log(flash)) == [Gap(3, 1, True), Gap(6, 1, True)]
     without = [e for e in _log(flash) if e.sequence not in (5, 7)]
@@ -185,7 +185,7 @@ def test_each_bit_of_a_stored_log_may_flip_and_only_its_own_event_goes(where: st
         pen.flush()
     if where != "/log/journal":
         settle(pen)
-        pen.log.add(E.HOST_CONNECTED)
+        pen.log.add(E.PROFILE_SELECTED)
     settle(pen)
     content = bytes(flash.buffer)
     whole = [e.sequence for e in _log(flash)]
@@ -280,7 +280,7 @@ def test_a_flash_that_fails_is_a_fault_and_no_event_is_dropped_by_it() -> None:
 
     sound = pen._files.write, pen._files.append
     pen._files.write = pen._files.append = fails
-    pen.log.add(E.HOST_CONNECTED)
+    pen.log.add(E.PROFILE_SELECTED)
     pen.poll(10_000, False)
     assert pen.fault == faults.STORE and pen.blockers & S.BLOCK_STORE and pen.log.pending == 1
     assert pen.flush() == "could not be written"
@@ -292,13 +292,13 @@ def test_a_flash_that_fails_is_a_fault_and_no_event_is_dropped_by_it() -> None:
     pen._files.write, pen._files.append = sound
     settle(pen)
     assert pen.fault == faults.NONE and not pen.blockers & S.BLOCK_STORE
-    assert _log(flash)[-1].name == "HOST_CONNECTED"
+    assert _log(flash)[-1].name == "PROFILE_SELECTED"
 
 
 def test_a_log_that_cannot_be_read_at_boot_is_not_overwritten() -> None:
     flash = _provisioned()
     pen = store(flash)
-    pen.log.add(E.HOST_CONNECTED)
+    pen.log.add(E.PROFILE_SELECTED)
     settle(pen)
     target = files(flash)
     sound = target.read
@@ -315,7 +315,7 @@ def test_a_log_that_cannot_be_read_at_boot_is_not_overwritten() -> None:
         blind.poll(100 * k, False)
     assert blind.fault == faults.STORE and blind.blockers & S.BLOCK_STORE
     assert blind.flush() == "could not be written"
-    assert [e.name for e in _log(flash)] == ["BOOT", "HOST_CONNECTED"]
+    assert [e.name for e in _log(flash)] == ["BOOT", "PROFILE_SELECTED"]
     settle(store(flash))
     assert _log(flash)[-1].name == "BOOT"
 

@@ -38,7 +38,10 @@ class Event(BaseModel):
             raise ValueError(f"the text uses {error}, which is none of its values") from None
 
 
-_EXTRAS: Mapping[str, str] = {"run": "", "kind_name": "", "reason_text": "", "role_name": ""}
+_EXTRAS: Mapping[str, str] = dict.fromkeys(
+    ("run", "kind_name", "reason_text", "cause_text", "was_armed_text", "entered_text", "present_text", "fault_name",
+     "warning_names", "blocker_names", "profile_name", "day_text", "role_name"), ""
+)  # fmt: skip
 """What the reader of a log adds to the values."""
 
 

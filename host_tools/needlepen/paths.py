@@ -34,6 +34,14 @@ def cache_dir() -> Path:
     return path
 
 
+def data_dir() -> Path:
+    """What has to last: former settings of pens; NEEDLEPEN_DATA overrides the user's data folder."""
+    override = os.environ.get("NEEDLEPEN_DATA")
+    path = Path(override) if override else Path(platformdirs.user_data_dir("needlepen"))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def state_dir() -> Path:
     """What running programs tell each other: emulated pens, locks of devices. NEEDLEPEN_STATE overrides the cache."""
     override = os.environ.get("NEEDLEPEN_STATE")

@@ -62,7 +62,10 @@ class Note(_Entry):
 
 
 class Fault(_Entry):
-    """A fault. `latched_s` is the time for which it cannot be acknowledged: seconds, or the name of a limit."""
+    """A fault. `latched_s` is the time for which it cannot be acknowledged: seconds, or the name of a limit.
+
+    `stands_while` names a blocker: the cause is there for as long as that is.
+    """
 
     number: Annotated[int, Field(ge=1, le=255)]
     name: Annotated[str, Field(min_length=3, max_length=32)]
@@ -70,6 +73,7 @@ class Fault(_Entry):
     severity: Literal["safe", "lockout"]
     clears: Literal["acknowledge", "power cycle"]
     latched_s: int | float | str = 0
+    stands_while: str | None = None
     text: Text
     remedy: Text
 
@@ -104,6 +108,9 @@ class Supervision(_Entry):
             for name in (*way.sources, way.to):
                 if name not in self.states:
                     raise ValueError(f"a way leads from or to {name!r}, which is no state")
+        for name, fault in self.faults.items():
+            if fault.stands_while is not None and fault.stands_while not in self.blockers:
+                raise ValueError(f"{name} stands while {fault.stands_while!r}, which is no blocker")
         known = requirements.load()
         entries: list[Condition | Note | Fault] = [*self.blockers.values(), *self.warnings.values()]
         entries += [*self.notes.values(), *self.faults.values()]

@@ -8,20 +8,26 @@ The comment above a message is its description in host_tools/docs/protocol.md.
 import struct
 
 from pen.link.kinds import (
+    ABORT_UPDATE,
     ABOUT,
     ACKNOWLEDGE,
+    BEGIN_UPDATE,
     CARTRIDGE,
     CHALLENGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
+    COMMIT_UPDATE,
     COUNTERS,
+    ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
     GET_CARTRIDGE,
     GET_CHALLENGE,
     GET_COUNTERS,
+    GET_SETTINGS,
     GET_STATISTICS,
+    GET_UPDATE,
     HELLO,
     IDENTITY,
     LOCK,
@@ -29,19 +35,24 @@ from pen.link.kinds import (
     OPEN_SERVICE,
     PROVISION,
     PUT_CALIBRATION,
+    PUT_DATA,
     READ_LOG,
+    RESTART,
     RESULT,
     SEEN,
     SELECT_PROFILE,
     SET_DEPTH,
     SET_RATE,
     SET_TIME,
+    SET_VOLUME,
+    SETTINGS,
     STATISTICS,
     STATUS,
     STOP,
     SUBSCRIBE,
     TELEMETRY,
     UNLOCK,
+    UPDATE,
 )
 
 MESSAGES = {
@@ -83,9 +94,17 @@ MESSAGES = {
     PUT_CALIBRATION: ("put_calibration", "<H64s", "offset part"),
     # Checks the parts that were put and takes them over as the pen's calibration. Service only.
     COMMIT_CALIBRATION: ("commit_calibration", "<H", "length"),
-    # For a role, 1 operator to 3 engineer. Answered by CHALLENGE.
+    # At rest only. The pen answers, then leaves the bus and comes back as the drive of its boot ROM.
+    ENTER_BOOTSEL: ("enter_bootsel", "<", ""),
+    # At rest only. The pen answers, then restarts.
+    RESTART: ("restart", "<", ""),
+    # Answered by SETTINGS.
+    GET_SETTINGS: ("get_settings", "<", ""),
+    # Of the buzzer: 0 silent to 3; alarms are always loud.
+    SET_VOLUME: ("set_volume", "<B", "volume"),
+    # Asks for a role (1 operator, 2 technician, 3 engineer). Answered by CHALLENGE.
     GET_CHALLENGE: ("get_challenge", "<B", "role"),
-    # The answer to the last CHALLENGE: HMAC-SHA256 as in pen.unlocking. Good for one try and 30 s.
+    # The answer to the last challenge: HMAC-SHA256 under the key of the role, see pen.unlocking.
     UNLOCK: ("unlock", "<B32s", "role answer"),
     # Gives the role up.
     LOCK: ("lock", "<", ""),
@@ -95,6 +114,17 @@ MESSAGES = {
     PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     # Answered by ABOUT.
     GET_ABOUT: ("get_about", "<", ""),
+    # A new program: its list and signature, then the files that the pen lacks (bits of `lacking` in the order of the
+    # list), each as one stream in parts. Service only.
+    BEGIN_UPDATE: ("begin_update", "<HB", "list_bytes signature_bytes"),
+    # The next part of list and signature, or of the files; what is behind their end does not count.
+    PUT_DATA: ("put_data", "<I768s", "offset data"),
+    # All is there: the pen answers, restarts and tries the new program.
+    COMMIT_UPDATE: ("commit_update", "<", ""),
+    # How far it is. Answered by UPDATE.
+    GET_UPDATE: ("get_update", "<", ""),
+    # Ends the session; the pen forgets what it was sent.
+    ABORT_UPDATE: ("abort_update", "<", ""),
     # Done (refused 0), or not, and why.
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     # Who the pen is.
@@ -114,9 +144,17 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     # What the pen has done in its life.
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
+    # stage: 0 closed, 1 takes the list, 2 checks, 3 takes files, 4 refused; came: how the running program was chosen.
+    UPDATE: (
+        "update",
+        "<BBHIIII8s32s",
+        "stage came verify_ms received_bytes wanted_bytes counter loader_crc program lacking",
+    ),
     # Up to two events of 32 bytes each.
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
-    # A nonce to answer with UNLOCK. wait_s: the pen is locked for so long, and there is no nonce.
+    # As they are now: the depth is where the axis was sent, the profile a number of pen.profiles.
+    SETTINGS: ("settings", "<HHBB", "rate_hz depth_um volume profile"),
+    # wait_s: the pen is locked for so long, and there is no nonce.
     CHALLENGE: ("challenge", "<B16sB", "role nonce wait_s"),
     # The pen in detail. calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
     ABOUT: (

@@ -24,6 +24,7 @@ _SEGMENT_EVENTS = const(120)
 SEGMENTS_KEPT = const(18)  # 17 full ones hold 2,040 events (SR-28)
 _BAD_KEPT = const(4)
 QUEUE_EVENTS = const(32)
+_NOWHERE = (-1, 0, 0)
 _MAY_RUN = (ARMED, RUNNING, STOPPING, SERVICE)
 
 
@@ -72,6 +73,7 @@ class Log:
         self._number = 0  # highest segment number ever seen
         self._next = 1
         self._last_state = 0
+        self._resume = _NOWHERE  # where the reading of this number goes on: segment (0 the journal) and byte
 
     # ------------------------------------------------------------------ start
     def load(self):
@@ -197,6 +199,7 @@ class Log:
 
     def flush(self):
         """Append to the journal what fits: one write. Raises OSError; then nothing is lost from the queue."""
+        self._resume = _NOWHERE
         if not self._journal_moved and self._journal_used >= JOURNAL_EVENTS:
             self.settle()
         used = 0 if self._journal_moved else self._journal_used
@@ -215,6 +218,7 @@ class Log:
 
     def settle(self):
         """Move the journal to the end of the newest segment; begins a new segment when that is full. Raises OSError."""
+        self._resume = _NOWHERE
         sound, _ = decode(self._unique_id, self._files.read(_JOURNAL) or b"")
         if not self._segments or self._segment_used >= _SEGMENT_EVENTS:
             self._begin_segment()
@@ -238,22 +242,35 @@ class Log:
 
     def read(self, sequence, count):
         """At most `count` raw events from this sequence number on, oldest first, of those in flash."""
-        found = []
-        for number in reversed(self._segments):
-            head = self._files.read(_path(number), EVENT_BYTES) or b""
-            if event.unpack(self._unique_id, head) and sequence_of(head) <= sequence:
-                break
-        else:
-            number = self._segments[0] if self._segments else 0
-        for number in [n for n in self._segments if n >= number] + [0]:
+        found = []  # type: list
+        number, at = self._resume[1:] if self._resume[0] == sequence else (self._segment_of(sequence), 0)
+        self._resume = _NOWHERE
+        for number in [n for n in self._segments if n >= number > 0] + [0]:
             data = self._files.read(_path(number) if number else _JOURNAL) or b""
-            for raw in decode(self._unique_id, data)[0]:
-                if sequence_of(raw) >= sequence:
+            while at < len(data):
+                raw = data[at : at + EVENT_BYTES]
+                at += EVENT_BYTES
+                # the number first: a check sum of each event that is passed over would take 70 ms
+                if sequence_of(raw) >= sequence and event.unpack(self._unique_id, raw):
                     found.append(raw)
                     sequence = sequence_of(raw) + 1
                     if len(found) == count:
+                        self._resume = (sequence, number, at)
                         return found
+            at = 0
         return found
+
+    def _segment_of(self, sequence):
+        """The newest segment that begins at or before this number; an older one if its head is damaged."""
+        low, high = 0, len(self._segments)
+        while high - low > 1:
+            middle = (low + high) // 2
+            head = self._files.read(_path(self._segments[middle]), EVENT_BYTES) or b""
+            if event.unpack(self._unique_id, head) and sequence_of(head) <= sequence:
+                low = middle
+            else:
+                high = middle
+        return self._segments[low] if self._segments else 0
 
 
 def _path(number):

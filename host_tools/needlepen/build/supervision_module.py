@@ -31,13 +31,15 @@ def states_module(supervision: Supervision) -> str:
 
 
 def faults_module(supervision: Supervision) -> str:
-    """Source of pen/faults.py. `LOCKOUTS`: faults that no acknowledgement leaves; `LATCHED_MS`: those that wait."""
+    """Source of pen/faults.py. `LOCKOUTS`: faults that no acknowledgement leaves; `LATCHED_MS`: those that wait;
+    `STANDS_WHILE`: the BLOCK_ mask that tells that the cause is still there."""
     faults = supervision.faults.values()
     lockouts = tuple(fault.number for fault in faults if fault.severity == "lockout")
     latched = {fault.number: fault.latched_ms for fault in faults if fault.latched_ms}
+    stands = {f.number: supervision.blockers[f.stands_while].mask for f in faults if f.stands_while}
     return (
         _module("faults.toml", fault_constants(supervision))
-        + f"LOCKOUTS = {lockouts!r}\nLATCHED_MS = {latched!r}\n"
+        + f"LOCKOUTS = {lockouts!r}\nLATCHED_MS = {latched!r}\nSTANDS_WHILE = {stands!r}\n"
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from needlepen import __version__
 from needlepen.errors import NeedlepenError, UsageError
@@ -28,7 +30,14 @@ COMMANDS = {
     "keys": "Keys of pens on this computer: list, export, import, forget.",
     "repl": "Stop a pen and open its REPL, with the key of an engineer.",
     "board": "Check and show board descriptions.",
+    "doctor": "Say what is wrong with this computer or a pen, and what to do.",
+    "flash": "Write MicroPython and the pen's firmware to a board, and check them.",
     "build": "Build the pen's application image.",
+    "monitor": "Show a pen as it works, live, and record it.",
+    "plot": "Draw a recording as one page.",
+    "log": "Read the event log of a pen in words.",
+    "config": "Read, change, keep and undo the settings of a pen.",
+    "completion": "Print the script that completes commands in a shell.",
     "benchmark": "Measure the emulator and the firmware.",
 }
 INTERRUPTED = 130
@@ -48,6 +57,13 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands without importing any of them."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        found = COMMANDS.items()
+        return [CompletionItem(name, help=text) for name, text in found if name.startswith(incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -59,11 +75,14 @@ class _LazyGroup(click.Group):
     epilog="Examples:  needlepen run  |  needlepen run overspeed  |  needlepen emulate --link /tmp/pen",
 )
 @click.version_option(__version__, prog_name="needlepen")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Open microneedling pen: firmware, emulated pen, evidence.
 
     Exit codes: 0 pass, 1 product failure, 2 infrastructure, 3 refused, 4 usage.
     """
+    if os.environ.get("NO_COLOR"):
+        context.color = False  # rich looks by itself, click does not
 
 
 def main(arguments: list[str] | None = None) -> Any:
@@ -74,9 +93,20 @@ def main(arguments: list[str] | None = None) -> Any:
     except NeedlepenError as error:
         click.echo(f"needlepen: {error}", err=True)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(UsageError.exit_code)
+    except click.ClickException as error:
+        click.echo(f"needlepen: {_in_one_line(error)}", err=True)
         sys.exit(UsageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("needlepen: interrupted", err=True)
         sys.exit(INTERRUPTED)
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    """What is wrong with the command line, and where to look what it takes."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    sign = "" if message.endswith("?") else ";"
+    return f"{message}{sign} `{context.command_path} --help` says what it takes" if context else message

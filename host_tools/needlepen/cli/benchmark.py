@@ -16,8 +16,9 @@ import click
 )
 @click.option("--stock/--no-stock", default=True, show_default=True, help="Compare with stock rp2040py.")
 @click.option(
-    "--engine", type=click.Choice(["auto", "compiled", "python"]), default="auto", show_default=True
-)
+    "--engine", type=click.Choice(["auto", "compiled", "python"]), default="auto", show_default=True,
+    help="Emulator engine.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def benchmark(board: str, quick: bool, stock: bool, engine: str, as_json: bool) -> int:
     """Measure the pace of the emulation, the cost of the firmware, and the link.

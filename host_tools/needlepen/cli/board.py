@@ -10,12 +10,12 @@ BOARD = click.argument("name", default="pico_pen", metavar="[NAME|FILE]")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-@click.group()
+@click.group(epilog="Examples:  needlepen board check  |  needlepen board show my_pen.toml")
 def board() -> None:
     """Describe, check and document the boards that carry the firmware."""
 
 
-@board.command()
+@board.command(epilog="Examples:  needlepen board check  |  needlepen board check my_pen.toml --json")
 @BOARD
 @AS_JSON
 @click.pass_context
@@ -38,7 +38,7 @@ def check(context: click.Context, name: str, as_json: bool) -> None:
     click.echo(f"  {assumed} numbers are assumptions; `needlepen board show` marks them")
 
 
-@board.command()
+@board.command(epilog="Examples:  needlepen board show  |  needlepen board show --json")
 @BOARD
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
@@ -56,7 +56,7 @@ def show(name: str, as_json: bool) -> None:
                 click.echo(f"  {key} = {value}{'   (assumed)' if key in table.assumed else ''}")
 
 
-@board.command()
+@board.command(epilog="Examples:  needlepen board wiring  |  needlepen board wiring --write")
 @BOARD
 @click.option("--check", "only_check", is_flag=True, help="Fail if the table in boards/README.md differs.")
 @click.option("--write", is_flag=True, help="Write the table into boards/README.md.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(epilog="Examples:  needlepen campaign  |  needlepen campaign --runs 100 --seed 1")
 @click.option("--runs", type=click.IntRange(1, 100_000), default=30, show_default=True, help="How many.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**31), help="Of the first run; the others count on. [default: random]"

@@ -16,12 +16,12 @@ KEY = click.option(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(epilog="Examples:  needlepen cartridge types  |  needlepen cartridge show chip.bin")
 def cartridge() -> None:
     """Cartridge types and treatment profiles; make and read cartridge chips."""
 
 
-@cartridge.command()
+@cartridge.command(epilog="Examples:  needlepen cartridge types  |  needlepen cartridge types --json")
 @AS_JSON
 def types(as_json: bool) -> None:
     """List the cartridge types with depth limit and minimum stroke rate (SR-24)."""
@@ -42,7 +42,7 @@ def types(as_json: bool) -> None:
         )
 
 
-@cartridge.command()
+@cartridge.command(epilog="Examples:  needlepen cartridge profiles  |  needlepen cartridge profiles --json")
 @AS_JSON
 def profiles(as_json: bool) -> None:
     """List the treatment profiles: examples, no clinical advice."""
@@ -60,7 +60,7 @@ def profiles(as_json: bool) -> None:
         )
 
 
-@cartridge.command()
+@cartridge.command(epilog="Examples:  needlepen cartridge make --needles 36 --expiry 2030-06-30 chip.bin")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--needles", type=int, default=24, show_default=True, help="Needles, which give the type.")
 @click.option("--lot", default="SAMPLE", show_default=True, help="Up to 12 characters.")
@@ -93,7 +93,9 @@ def make(
     click.echo(json.dumps({"file": str(file), **made}, indent=2) if as_json else summary)
 
 
-@cartridge.command()
+@cartridge.command(
+    epilog="Examples:  needlepen cartridge show chip.bin  |  needlepen cartridge show chip.bin --json"
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @KEY
 @AS_JSON

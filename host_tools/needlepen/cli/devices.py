@@ -40,7 +40,7 @@ def devices(context: click.Context, as_json: bool) -> None:
         _print(found)
 
 
-@devices.command()
+@devices.command(epilog="Examples:  needlepen devices name e660000000000001 left")
 @click.argument("unique_id", metavar="ID")
 @click.argument("name")
 def name(unique_id: str, name: str) -> None:
@@ -51,7 +51,7 @@ def name(unique_id: str, name: str) -> None:
     click.echo(f"{unique_id} is called {name} from now on.")
 
 
-@devices.command()
+@devices.command(epilog="Examples:  needlepen devices forget left")
 @click.argument("name")
 def forget(name: str) -> None:
     """Forget a NAME."""

@@ -7,7 +7,7 @@ import json
 import click
 
 
-@click.command()
+@click.command(epilog="Examples:  needlepen docs --check  |  needlepen docs signals --write")
 @click.argument("name", default="all", metavar="[signals|supervision|protocol|all]")
 @click.option("--check", "only_check", is_flag=True, help="Fail if a document differs from the data.")
 @click.option("--write", is_flag=True, help="Bring the documents up to date.")

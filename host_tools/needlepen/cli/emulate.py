@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
     from needlepen.emulator.pen import EmulatedPen
     from needlepen.emulator.server import Endpoint
 
+_CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
 
-@click.command()
+
+@click.command(
+    epilog="Examples:  needlepen emulate --link /tmp/pen  |  needlepen emulate --name left --seed 1 --json"
+)
 @click.option("--link", type=click.Path(path_type=Path), help="Path at which the serial port appears.")
 @click.option(
     "--tcp", type=click.IntRange(0, 65535), help="Also serve on this TCP port of 127.0.0.1 (0: any)."
@@ -52,6 +57,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="Which build of the firmware.",
 )
+@click.option(
+    "--flash",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keep the flash in this file across runs; if the file exists, its content is what the board holds.",
+)
+@click.option(
+    "--bootsel", is_flag=True, help="Power on with BOOTSEL held; without a --flash file: a blank board."
+)
+@click.option("--volume", type=click.Path(path_type=Path), help="Folder that is the drive in BOOTSEL mode.")
 @click.option("--json", "as_json", is_flag=True, help="Say where to connect as one line of JSON.")
 def emulate(
     link: Path | None,
@@ -62,6 +76,9 @@ def emulate(
     kind: Kind,
     app: bool,
     factory: bool,
+    flash: Path | None,
+    bootsel: bool,
+    volume: Path | None,
     as_json: bool,
 ) -> None:
     """Keep an emulated pen alive on a pseudo-terminal and on TCP until Ctrl-C.
@@ -69,10 +86,15 @@ def emulate(
     The pen runs in real time: the real MicroPython and firmware on an emulated RP2040, wired to the pen's
     electronics and physics. Any serial program can connect, mpremote included. Several of them run side by side
     with a --name and a --seed each.
+
+    In BOOTSEL mode the port goes and a folder appears (LINK.RPI-RP2 unless --volume says otherwise) that takes UF2
+    files, as the drive of a real board does. The signal USR1 switches the board off and on with BOOTSEL held.
     """
     from needlepen.devices import registry
+    from needlepen.emulator.bootsel import VOLUME_LABEL
     from needlepen.emulator.factory_image import unique_id
-    from needlepen.emulator.server import Server, TcpPort, Terminal
+    from needlepen.emulator.flash_file import FlashFile, read_flash
+    from needlepen.emulator.server import Server, State, TcpPort, Terminal
 
     signal.signal(signal.SIGTERM, _interrupt)
     called = registry.check_name(name or Path(board_name).stem)
@@ -82,16 +104,35 @@ def emulate(
         port = None if tcp is None else TcpPort(tcp)
         if port is not None:
             stack.callback(port.close)
-        pen = _pen(board_name, kind, seed, app, factory)
+        content = read_flash(flash) if flash else None
+        if content is not None or bootsel:
+            pen = _board(board_name, seed, content or b"", bootsel)
+        else:
+            pen = _pen(board_name, kind, seed, app, factory)
+        stored = FlashFile(pen.chip, flash) if flash else None
+        if stored:
+            stack.callback(stored.save)
+        drive = volume or terminal.link.with_name(f"{terminal.link.name}.{VOLUME_LABEL}")
         tcp_port = port.port if port else None
-        registry.write(
-            registry.Entry(called, str(terminal.link), os.getpid(), unique_id(seed).hex(), tcp_port)
-        )
+        entry = registry.Entry(called, str(terminal.link), os.getpid(), unique_id(seed).hex(), tcp_port)
+        registry.write(entry)
         stack.callback(registry.remove, called)
-        _announce(terminal.link, tcp_port, pen.chip.engine_name, app, as_json)
+
+        def changed(state: State) -> None:
+            registry.write(
+                replace(entry, state=state, volume=str(drive) if state == registry.BOOTSEL else None)
+            )
+            if stored and state == "starting":
+                stored.save()
+
         endpoints: list[Endpoint] = [terminal] if port is None else [terminal, port]
+        server = Server(pen.chip, endpoints, drive, changed)
+        if hasattr(signal, "SIGUSR1"):
+            signal.signal(signal.SIGUSR1, lambda _number, _frame: server.power_on_with_bootsel())
+        what = "what the flash file holds" if content else "a blank flash" if bootsel else _CONTENT[app]
+        _announce(terminal.link, tcp_port, pen.chip.engine_name, what, as_json, drive)
         try:
-            Server(pen.chip, endpoints).serve()
+            server.serve()
         except KeyboardInterrupt:
             click.echo("", err=True)
 
@@ -108,15 +149,26 @@ def _pen(board_name: str, kind: Kind, seed: int, app: bool, factory: bool) -> Em
     return EmulatedPen(prepared.board, prepared.runtime.path, image, seed=seed)
 
 
-def _announce(link: Path, port: int | None, engine: str, app: bool, as_json: bool) -> None:
-    content = "needlepen firmware" if app else "bare MicroPython"
+def _board(board_name: str, seed: int, flash: bytes, bootsel: bool) -> EmulatedPen:
+    """With this content of the flash; `bootsel`: the button is held at power-on."""
+    from needlepen import board
+    from needlepen.emulator.pen import EmulatedPen
+
+    pen = EmulatedPen(board.load(board_name), None, None, seed=seed, flash=flash, bootsel_held=bootsel)
+    pen.chip.bootsel_held = False
+    return pen
+
+
+def _announce(link: Path, port: int | None, engine: str, content: str, as_json: bool, volume: Path) -> None:
     if as_json:
-        click.echo(json.dumps({"link": str(link), "tcp_port": port, "engine": engine, "content": content}))
+        where = {"link": str(link), "tcp_port": port, "volume": str(volume)}
+        click.echo(json.dumps({**where, "engine": engine, "content": content}))
         return
     click.echo(f"Emulated pen with {content} ({engine} engine), in real time. Connect with")
     click.echo(f"  mpremote connect {link} repl")
     if port is not None:
         click.echo(f"  mpremote connect socket://127.0.0.1:{port} repl")
+    click.echo(f"  in BOOTSEL mode: copy a UF2 file into {volume}")
     click.echo("Ctrl-C here ends it.")
 
 

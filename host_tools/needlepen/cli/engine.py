@@ -7,7 +7,7 @@ import json
 import click
 
 
-@click.command()
+@click.command(epilog="Examples:  needlepen engine  |  needlepen engine --if-possible")
 @click.option("--if-possible", is_flag=True, help="Without a C compiler say so and succeed.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def engine(if_possible: bool, as_json: bool) -> None:

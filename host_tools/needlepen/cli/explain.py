@@ -7,7 +7,9 @@ import json
 import click
 
 
-@click.command()
+@click.command(
+    epilog="Examples:  needlepen explain nose hot  |  needlepen explain 3  |  needlepen explain all --json"
+)
 @click.argument("name", nargs=-1, required=True, metavar="NAME|FAULT_NUMBER|all")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def explain(name: tuple[str, ...], as_json: bool) -> None:

@@ -7,7 +7,7 @@ import json
 import click
 
 
-@click.command()
+@click.command(epilog="Examples:  needlepen faults  |  needlepen faults motor")
 @click.argument("target", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def faults(target: str | None, as_json: bool) -> int:

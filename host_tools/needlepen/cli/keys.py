@@ -14,7 +14,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result
 ROLES = click.Choice(["operator", "technician", "engineer"])
 
 
-@click.group(epilog="Example:  needlepen keys export e660000000000001 tech.key --role technician")
+@click.group(epilog="Examples:  needlepen keys export e660000000000001 tech.key --role technician")
 def keys() -> None:
     """Keys of pens on this computer: list, export, import, forget. They are never shown.
 
@@ -23,7 +23,7 @@ def keys() -> None:
     """
 
 
-@keys.command("list", epilog="Example:  needlepen keys list --json")
+@keys.command("list", epilog="Examples:  needlepen keys list --json")
 @AS_JSON
 def list_keys(as_json: bool) -> None:
     """List the keys with their fingerprints, and say where they are kept."""
@@ -42,7 +42,7 @@ def list_keys(as_json: bool) -> None:
         click.echo("  none; 'needlepen provision' makes them, 'needlepen keys import' takes them from a file")
 
 
-@keys.command(epilog="Example:  needlepen keys export e660000000000001 tech.key --role technician")
+@keys.command(epilog="Examples:  needlepen keys export e660000000000001 tech.key --role technician")
 @click.argument("unique_id")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
@@ -61,7 +61,7 @@ def export(unique_id: str, file: Path, role: str | None, as_json: bool) -> None:
     _say(carried.entry, f"written to {file}; delete it when it has arrived", carried.key.fingerprint, as_json)
 
 
-@keys.command("import", epilog="Example:  needlepen keys import tech.key")
+@keys.command("import", epilog="Examples:  needlepen keys import tech.key")
 @click.argument("file", type=click.Path(path_type=Path))
 @AS_JSON
 def import_key(file: Path, as_json: bool) -> None:
@@ -74,7 +74,7 @@ def import_key(file: Path, as_json: bool) -> None:
     _say(carried.entry, f"kept in {store.where}; delete {file} now", carried.key.fingerprint, as_json)
 
 
-@keys.command(epilog="Example:  needlepen keys forget pen/e660000000000001 --yes")
+@keys.command(epilog="Examples:  needlepen keys forget pen/e660000000000001 --yes")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @AS_JSON

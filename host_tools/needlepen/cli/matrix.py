@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(
+    epilog="Examples:  needlepen matrix --target motor --state running  |  needlepen matrix --out matrix.html"
+)
 @click.option("--target", "targets", multiple=True, help="Only faults of this target. Repeatable.")
 @click.option("--state", "states", multiple=True, help="Only in this state. Repeatable.")
 @click.option("--jobs", type=click.IntRange(1, 64), help="Processes side by side. [default: one per core]")

@@ -10,7 +10,7 @@ import click
 from needlepen.devices.option import device_option
 
 
-@click.command(epilog="Example:  needlepen provision --device e660000000000001")
+@click.command(epilog="Examples:  needlepen provision --device e660000000000001")
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def provision(device: str | None, as_json: bool) -> None:

@@ -12,7 +12,7 @@ import click
 from needlepen.devices.option import device_option
 
 
-@click.command(epilog="Example:  needlepen repl --device e660000000000001")
+@click.command(epilog="Examples:  needlepen repl --device e660000000000001")
 @device_option
 @click.option("--start/--no-start", default=True, show_default=True, help="Start mpremote on it.")
 @click.option("--json", "as_json", is_flag=True, help="Say where the REPL is as JSON; starts nothing.")

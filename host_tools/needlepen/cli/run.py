@@ -24,7 +24,9 @@ LOG_WIDTH = 132
 ENGINES = ("auto", "compiled", "python")
 
 
-@click.command()
+@click.command(
+    epilog="Examples:  needlepen run  |  needlepen run overspeed --cell 4.2  |  needlepen run --inject cell:off@4"
+)
 @click.argument("scenario", default="treatment", metavar="[SCENARIO]")
 @click.option("--out", type=click.Path(path_type=Path), help="Report folder. [default: reports/NAME-TIME]")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="In place of the scenario's seed.")

@@ -11,7 +11,7 @@ import click
 from needlepen.errors import UsageError
 
 
-@click.command()
+@click.command(epilog="Examples:  needlepen runtime  |  needlepen runtime --offline --json")
 @click.option(
     "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from needlepen.build import uf2
-from needlepen.emulator import engine as engines
+from needlepen.emulator import boot_rom, engine as engines
 from needlepen.emulator.faults import Fault
 from needlepen.errors import InfrastructureError, UsageError
 
@@ -40,12 +40,18 @@ class Stats:
 
 
 class Chip:
-    """One emulated RP2040 with its flash, pads and USB console."""
+    """One emulated RP2040 with its flash, pads and USB console.
+
+    `flash` is what its flash holds, from its start on (blank by default); `runtime` (a UF2) and `filesystem` are
+    put over it. `bootsel_held` says whether the BOOTSEL button is held: it counts when the chip starts.
+    """
 
     def __init__(
         self,
-        runtime: Path,
+        runtime: Path | None,
         *,
+        flash: bytes = b"",
+        bootsel_held: bool = False,
         filesystem: bytes | None = None,
         unique_id: bytes = bytes.fromhex("e660000000000001"),
         engine: str = "auto",
@@ -69,12 +75,18 @@ class Chip:
         self._reset_listeners: list[Callable[[int, str], None]] = []
         self.mcu.watchdog.on_watchdog_trigger = lambda: self.reset("watchdog")
         self.console = parts.make_console(self)
-        for segment in uf2.read(Path(runtime)):
+        if len(flash) > FLASH_SIZE:
+            raise UsageError(f"The flash content has {len(flash)} bytes, but the flash only {FLASH_SIZE}.")
+        self.mcu.flash[: len(flash)] = flash
+        for segment in uf2.read(Path(runtime)) if runtime else ():
             start = segment.address - FLASH_BASE
             self.mcu.flash[start : start + len(segment.data)] = segment.data
         if filesystem is not None:
             self._load_filesystem(filesystem, filesystem_offset)
         self.mcu.core.pc = FLASH_BASE
+        self.bootsel_held = bootsel_held
+        self.in_bootsel = False
+        self._start()
 
     def _load_filesystem(self, image: bytes, offset: int) -> None:
         if offset + len(image) > FLASH_SIZE:
@@ -211,7 +223,10 @@ class Chip:
 
     @property
     def cpu_state(self) -> str:
-        """`running`, `asleep` (WFI or WFE), `halted`, `spinning`, or `locked up` after a fault until a reset."""
+        """`running`, `asleep` (WFI or WFE), `halted`, `spinning`, `in BOOTSEL mode`, or `locked up` after a fault
+        until a reset."""
+        if self.in_bootsel:
+            return "in BOOTSEL mode"
         if self._run_loop.locked:
             return "locked up"
         if self._run_loop.halted:
@@ -255,10 +270,32 @@ class Chip:
         self._run_loop.stall_cycle = 0
         self.fault = None
         self.pins.after_reset()
+        self._start()
         for listener in self._reset_listeners:
             listener(self.now_ns, cause)
 
+    def _start(self) -> None:
+        """The boot ROM decides: from flash, or BOOTSEL mode, in which nothing of the flash runs."""
+        self.in_bootsel = boot_rom.wants_bootsel(self.mcu, self.bootsel_held)
+        self._run_loop.locked = self.in_bootsel
+
+    def leave_bootsel(self) -> None:
+        """The boot ROM restarts the chip, as it does when a UF2 file is complete. Without effect elsewhere."""
+        if self.in_bootsel:
+            boot_rom.prepare_restart(self.mcu)
+            self.reset("watchdog")
+
     # flash
+
+    @property
+    def flash_bytes(self) -> int:
+        """Size of the flash chip."""
+        return FLASH_SIZE
+
+    @property
+    def flash(self) -> bytes:
+        """All that the flash holds."""
+        return bytes(self.mcu.flash[:FLASH_SIZE])
 
     def _stall(self, duration_ns: int) -> None:
         self._run_loop.stall_cycle = math.ceil((self._clock.nanos + duration_ns) / CYCLE_NS)

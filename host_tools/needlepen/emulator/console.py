@@ -109,6 +109,15 @@ class Console:
         self.wait_for(b">>> ", 2e9)
         return out.decode(), error.decode()
 
+    def close_port(self, baud: int) -> None:
+        """What the chip hears when a program closes the port that it had set to `baud`. 1200 is the touch that sends
+        MicroPython to BOOTSEL mode."""
+        self._host.set_port(baud, False)
+
+    def open_port(self, baud: int = 115_200) -> None:
+        """What the chip hears when a program opens the port again."""
+        self._host.set_port(baud, True)
+
     def pause_reading(self) -> None:
         """Stop taking data from the chip, as a host program that hangs; its buffers fill up."""
         self._host.controller.set_host_reading(False)

@@ -36,28 +36,34 @@ class EmulatedPen:
 
     Args:
         board: pins and converters.
-        runtime: MicroPython UF2.
+        runtime: MicroPython UF2, None for what `flash` holds.
         image: file system with the application.
         parameters: the physical pen; `parameters.but(cell_ocv_v=3.5)` for another cell.
         seed: converter noise, index disc and the tolerances of the depth axis.
         engine: "auto", "compiled" or "python".
+        flash: what the flash holds before `runtime` and `image`; without all three the board is blank.
+        bootsel_held: the BOOTSEL button is held at power-on.
     """
 
     def __init__(
         self,
         board: Board,
-        runtime: Path,
+        runtime: Path | None,
         image: bytes | None,
         parameters: PenParameters | None = None,
         seed: int = 0,
         engine: str = "auto",
         unique_id: bytes | None = None,
+        flash: bytes = b"",
+        bootsel_held: bool = False,
     ) -> None:
         self.board = board
         self.seed = seed
         self.parameters = parameters or PenParameters()
         self.chip: Chip = Chip(
             runtime,
+            flash=flash,
+            bootsel_held=bootsel_held,
             filesystem=image,
             unique_id=unique_id or serial_id(seed),
             engine=engine,

@@ -21,6 +21,7 @@ FRAME_NS = 1_000_000
 # A full-speed bulk packet of 64 bytes occupies the bus for about 50 us (19 fit in a frame).
 PACKET_NS = 50_000
 OUT_DELAY_NS = 10_000
+CONTROL_GAP_NS = 2_000_000  # between two control transfers: the first one is over by then
 
 
 class UsbController(RPUSBController):
@@ -107,6 +108,8 @@ class CdcHost(USBCDC):
         self.outgoing: deque[int] = deque()
         self._armed_sizes: deque[int] = deque()  # OUT buffers that the firmware has offered
         self._out_alarm: Any = usb.rp2040.clock.create_alarm(self._out_done)
+        self._lines_alarm: Any = usb.rp2040.clock.create_alarm(self._send_lines)
+        self._lines_wanted = True
         self._upstream_read: Callable[[int, int], None] = usb.on_endpoint_read  # type: ignore[assignment]
         usb.on_endpoint_read = self._on_endpoint_read
 
@@ -119,6 +122,19 @@ class CdcHost(USBCDC):
         """Queue bytes for the chip; they leave as the firmware offers buffers."""
         self.outgoing.extend(data)
         self._poll_out()
+
+    def set_port(self, baud: int, is_open: bool) -> None:
+        """What opening, setting up and closing the port sends: SET_LINE_CODING, then DTR and RTS in a transfer of
+        its own. Without effect before the chip is enumerated."""
+        if not self.is_connected:
+            return
+        self.set_line_coding(baud)
+        self._lines_wanted = is_open
+        self._lines_alarm.schedule(CONTROL_GAP_NS)
+
+    def _send_lines(self) -> None:
+        if self.is_connected:
+            self.set_control_lines(dtr=self._lines_wanted, rts=self._lines_wanted)
 
     def _on_endpoint_read(self, endpoint: int, size: int) -> None:
         if endpoint != 0 and endpoint == self._out_endpoint:
@@ -144,4 +160,5 @@ class CdcHost(USBCDC):
         self.outgoing.clear()
         self._armed_sizes.clear()
         self._out_alarm.cancel()
+        self._lines_alarm.cancel()
         super()._on_controller_reset()

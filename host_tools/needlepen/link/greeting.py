@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 
 from needlepen.errors import InfrastructureError, Refused
-from needlepen.link.client import LinkClient, kinds, messages
+from needlepen.link.client import LinkClient, frames, kinds, messages
 from needlepen.link.transport import Transport
 from needlepen.link.values import Identity
 
 REPEAT_S = 0.7
 _OTHER_VERSION = re.compile(r"pen speaks protocol (\d+)")
 _PROMPT = (b">>>", b"SyntaxError", b"raw REPL")
+_FRAME = re.compile(rb"~([A-Za-z0-9+/=]+)")
 _KEPT_NOISE = 400
 
 
@@ -42,7 +43,7 @@ class Greeting:
         sequence = link.request(messages.HELLO, kinds.PROTOCOL_VERSION)
         while (reply := link.reply(sequence)) is None:
             now_s = clock()
-            is_foreign = link.echoes > echoes or any(sign in noise for sign in _PROMPT)
+            is_foreign = link.echoes > echoes or _is_prompt(noise)
             if is_foreign or now_s - begun_s >= timeout_s:
                 raise self._nobody(noise, link.echoes > echoes, now_s - begun_s)
             if now_s - said_s >= REPEAT_S and hellos > 1:
@@ -60,7 +61,7 @@ class Greeting:
         return identity
 
     def _nobody(self, noise: bytes, echoed: bool, waited_s: float) -> Exception:
-        if echoed or any(sign in noise for sign in _PROMPT):
+        if echoed or _is_prompt(noise):
             return NotAPen(
                 f"{self._url}: MicroPython's prompt answers, not the pen's firmware, so nothing is sent to it; "
                 "reset the board, or install the firmware with `needlepen flash`.",
@@ -87,3 +88,11 @@ class Greeting:
             f"{self._url}: the pen speaks protocol {theirs}, this program {ours}: they would misunderstand each "
             f"other, so nothing is done; {remedy}."
         )
+
+
+def _is_prompt(noise: bytes) -> bool:
+    """Whether MicroPython's prompt sent this: its own words, or our request without the end of the line."""
+    echoes = (frames.decode(line) for line in _FRAME.findall(noise))
+    return any(sign in noise for sign in _PROMPT) or any(
+        echo and echo[0] == messages.HELLO for echo in echoes
+    )

@@ -9,15 +9,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from needlepen import access_table, events as event_table, supervision
+from needlepen.cartridges.tables import load_profiles
 from needlepen.firmware_modules import firmware_module
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_KEPT = 1 << 20
+_RESETS = {1: "switched on", 3: "restarted"}  # machine.reset_cause(): power, and watchdog or machine.reset()
 
 
 @dataclass(frozen=True)
 class LoggedEvent:
-    """One event. `date` is None where the host had not given the pen a date; `state` is the supervisor's."""
+    """One event. `date` is None where the host had not given the pen a date; `state` is the supervisor's.
+
+    `fault` is the name of the fault that it tells of, empty for none.
+    """
 
     sequence: int
     boot: int
@@ -27,6 +32,7 @@ class LoggedEvent:
     state: str
     values: tuple[int, int, int]
     text: str
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,9 @@ def _event(fields: tuple[int, ...]) -> LoggedEvent:
     else:
         name, text = f"EVENT_{code}", f"event {code} of newer firmware, values {values}"
     date = EPOCH + timedelta(seconds=date_s) if date_s else None
-    return LoggedEvent(sequence, boot, uptime_ms, date, name, tables.state_name(state), values, text)
+    number = firmware_module("pen.store.event").unpack_run(values)[0] if name == "FAULT" else 0
+    fault = tables.fault_name(number) if number else ""
+    return LoggedEvent(sequence, boot, uptime_ms, date, name, tables.state_name(state), values, text, fault)
 
 
 def _words(name: str, values: dict[str, int]) -> dict[str, Any]:
@@ -96,7 +104,34 @@ def _words(name: str, values: dict[str, int]) -> dict[str, Any]:
         words["role_name"] = roles.get(values["role"], f"role {values['role']}")
     if "reason" in values:
         words["reason_text"] = firmware_module("pen.store.reason_texts").text(values["reason"])
+    for key in ("was_armed", "entered", "present"):
+        if key in values:
+            words[f"{key}_text"] = "yes" if values[key] else "no"
+    return words | _named(values)
+
+
+def _named(values: dict[str, int]) -> dict[str, str]:
+    """The names behind numbers and masks."""
+    tables = supervision.load()
+    words = {}
+    if "reset_cause" in values:
+        words["cause_text"] = _RESETS.get(values["reset_cause"], f"reset of cause {values['reset_cause']}")
+    if "fault" in values:
+        words["fault_name"] = tables.fault_name(values["fault"])
+    if "warnings" in values:
+        words["warning_names"] = _listed(tables.warning_names(values["warnings"] & 0xFFFFFFFF))
+    if "blockers" in values:
+        words["blocker_names"] = _listed(tables.blocker_names(values["blockers"] & 0xFFFFFFFF))
+    if "day" in values:
+        words["day_text"] = f"{EPOCH + timedelta(days=min(max(0, values['day']), 99_999)):%Y-%m-%d}"
+    if "profile" in values:
+        names = [profile.name for profile in load_profiles() if profile.number == values["profile"]]
+        words["profile_name"] = names[0] if names else "unknown to these tools"
     return words
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names).replace("_", " ") or "none"
 
 
 def _run(name: str, values: tuple[int, int, int]) -> str:

@@ -70,11 +70,12 @@ def _add_panel(
 
 
 def _drawn(name: str, series: Series) -> Series:
-    """A stepped quantity as its changes only, so that it is exact and small."""
+    """A stepped quantity as its changes only, so that it is exact and small; up to where a gap begins."""
     if not theme.look(name).step or len(series.t_s) < 3:
         return series
     kept = np.flatnonzero(np.diff(series.values, prepend=np.nan) != 0)
-    kept = np.append(kept, len(series.t_s) - 1)
+    before_gaps = np.flatnonzero(np.isnan(series.values)[1:])
+    kept = np.unique(np.concatenate((kept, before_gaps, [len(series.t_s) - 1])))
     return Series(series.t_s[kept], series.values[kept], series.unit)
 
 

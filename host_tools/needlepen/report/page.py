@@ -91,27 +91,40 @@ class Card:
 def render(record: RunRecord) -> str:
     """The page as text."""
     known = requirements.load()
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     cards = [_card(record, number, cutoff) for number, cutoff in enumerate(record.cutoffs, start=1)]
-    return environment.get_template("page.html.j2").render(
-        record=record,
-        words=words,
-        style=Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        plotly=Markup(plotly.offline.get_plotlyjs().replace("</script", "<\\/script")),
-        overview=_embedded(overview(record, known)) if record.series or record.digital else None,
-        cards=cards,
-        groups=_groups(record, known),
-        figures=_key_figures(record),
-        identity=_identity(record),
-        limit_at_pct=_BAR_AT_LIMIT_PCT,
-        signals=[(name, theme.SIGNALS[name]) for name in record.digital if name in theme.SIGNALS],
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            record=record,
+            words=words,
+            style=style(),
+            plotly=Markup(plotly.offline.get_plotlyjs().replace("</script", "<\\/script")),
+            overview=embedded(overview(record, known)) if record.series or record.digital else None,
+            cards=cards,
+            groups=_groups(record, known),
+            figures=_key_figures(record),
+            identity=_identity(record),
+            limit_at_pct=_BAR_AT_LIMIT_PCT,
+            signals=[(name, theme.SIGNALS[name]) for name in record.digital if name in theme.SIGNALS],
+        )
     )
 
 
-def _embedded(figure: go.Figure) -> Markup:
+def environment() -> jinja2.Environment:
+    """Where the pages' templates come from."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def style() -> Markup:
+    """The style sheet of all pages, to be put inline."""
+    return Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))
+
+
+def embedded(figure: go.Figure) -> Markup:
     """The figure's JSON, safe inside a script element."""
     return Markup(figure.to_json().replace("<", "\\u003c"))
 
@@ -130,7 +143,7 @@ def _row(measurement: Measurement) -> Row:
 
 
 def _card(record: RunRecord, number: int, cutoff: CutOff) -> Card:
-    return Card(number, cutoff, _row(cutoff.as_measurement()), _embedded(zoom(record, cutoff)))
+    return Card(number, cutoff, _row(cutoff.as_measurement()), embedded(zoom(record, cutoff)))
 
 
 def _groups(record: RunRecord, known: requirements.Requirements) -> list[Group]:

@@ -49,6 +49,12 @@ SERIES: Mapping[str, Look] = {
     "duty": Look("driven part of the PWM period", "#5b6876", "Driven part of the PWM period", step=True),
     "supply_v": Look("bridge supply", "#5d7a3a", "Voltages"),
     "cell_v": Look("cell", "#a5842c", "Cell voltage"),
+    "duty_pct": Look("driven part", "#5b6876", "Driven part of the PWM period"),
+    "depth_set_mm": Look("set", MUTED, "Depth", step=True, dash="dot"),
+    "depth_mm": Look("measured", "#8a4f7d", "Depth", width=1.6),
+    "depth_cap_mm": Look("deepest allowed", FAINT, "Depth", step=True, dash="dash", width=1.0),
+    "nose_c": Look("nose", "#b4552d", "Temperatures"),
+    "winding_c": Look("motor winding", "#7a3b69", "Temperatures"),
 }
 """Well-known names; any other series gets a panel of its own."""
 

@@ -21,9 +21,14 @@ class ProgressLike(Protocol):
 
 
 class TerminalProgress:
-    """Progress on standard error (standard output is for results). Draws nothing until a step begins."""
+    """Progress on standard error (standard output is for results). Draws nothing until a step begins.
 
-    def __init__(self) -> None:
+    `prefix` begins each line where there is no terminal; `keep_steps`: steps that took less than 1 s stay, too.
+    """
+
+    def __init__(self, prefix: str = "runtime", keep_steps: bool = False) -> None:
+        self._prefix = prefix
+        self._keep_steps = keep_steps
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -44,7 +49,7 @@ class TerminalProgress:
         self._finish_step(succeeded=True)
         self._text, self._started_s = text, time.monotonic()
         if not self._console.is_terminal:
-            self._console.print(f"runtime: {text} ...", highlight=False, soft_wrap=True)
+            self._console.print(f"{self._prefix}: {text} ...", highlight=False, soft_wrap=True)
             return
         if self._bar is None:
             self._bar = Progress(
@@ -58,11 +63,15 @@ class TerminalProgress:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total)
 
+    def note(self, text: str) -> None:
+        """Something that a person should read now, beside the present step."""
+        self._console.print(f"{self._prefix}: {text}", style="yellow", highlight=False, soft_wrap=True)
+
     def _finish_step(self, *, succeeded: bool) -> None:
         if self._bar is None or self._task is None:
             return
         self._bar.remove_task(self._task)
         self._task = None
         took_s = time.monotonic() - self._started_s
-        if succeeded and took_s >= 1.0:
+        if succeeded and (took_s >= 1.0 or self._keep_steps):
             self._console.print(f"  {self._text} [dim]{took_s:.0f} s[/dim]", highlight=False)

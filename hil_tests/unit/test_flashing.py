@@ -1,0 +1,152 @@
+"""The decisions of `needlepen flash`: which drive, what to write, in which order. Nothing here touches a board."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from needlepen import board
+from needlepen.build import app_image, uf2
+from needlepen.build.firmware_uf2 import files_of
+from needlepen.devices.volumes import Volume
+from needlepen.errors import InfrastructureError, Refused
+from needlepen.flashing import drive
+from needlepen.flashing.install import (
+    STARTED_BY_NAME,
+    Listing,
+    changes,
+    has_records,
+    is_record,
+    portable,
+    without_places,
+)
+
+PEN = board.load()
+
+
+def volume(name: str, board_id: str = "RPI-RP2") -> Volume:
+    return Volume(Path("/media") / name, board_id, "a model")
+
+
+# ------------------------------------------------------------------------------------------------ which drive
+def test_only_a_single_new_drive_of_an_rp2040_is_taken() -> None:
+    old, new, other = volume("RPI-RP2"), volume("RPI-RP21"), volume("RP2350", "RP2350")
+    assert drive.appeared({old.path}, [old]) is None
+    assert drive.appeared({old.path}, [old, other]) is None
+    assert drive.appeared({old.path}, [old, new, other]) == new
+    with pytest.raises(Refused, match=r"Several boards.*RPI-RP2.*RPI-RP21"):
+        drive.appeared((), [old, new])
+
+
+@pytest.mark.parametrize(
+    ("platform", "is_there", "hint"),
+    [("linux", True, "udisksctl mount"), ("linux", False, "hold the BOOTSEL"), ("darwin", True, "hold the BOOTSEL"),
+     ("win32", True, "hold the BOOTSEL")],
+)  # fmt: skip
+def test_the_hint_says_what_a_person_can_do(tmp_path: Path, platform: str, is_there: bool, hint: str) -> None:
+    label = tmp_path / "RPI-RP2"
+    if is_there:
+        label.touch()
+    assert hint in drive.waiting_hint(platform, label)
+
+
+@pytest.mark.parametrize("info", [None, "", "hello", "Board-ID: RP2350\r\nModel: Raspberry Pi RP2350\r\n"])
+def test_nothing_is_written_to_what_is_no_drive_of_an_rp2040(tmp_path: Path, info: str | None) -> None:
+    if info is not None:
+        (tmp_path / "INFO_UF2.TXT").write_text(info)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(Refused, match="nothing is written"):
+        drive.write_uf2(tmp_path, bytes(512))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_drive_that_goes_too_early_is_an_error_and_one_that_goes_at_the_end_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "INFO_UF2.TXT").write_text("Board-ID: RPI-RP2\n")
+    data = uf2.encode([uf2.Segment(uf2.FLASH_BASE, bytes(60_000))])
+
+    def gone(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(drive.os, "fsync", gone)
+    seen: list[float] = []
+    drive.write_uf2(tmp_path, data, lambda done, _total: seen.append(done))
+    assert (tmp_path / drive.FILE_NAME).read_bytes() == data and seen[-1] == len(data)
+
+    def leave(done: float, _total: float) -> None:
+        if done > 20_000:
+            gone(0)
+
+    with pytest.raises(InfrastructureError, match=rf"took \d+ of {len(data)} bytes.*hold BOOTSEL"):
+        drive.write_uf2(tmp_path, data, leave)
+
+
+# ------------------------------------------------------------------------------------------------ which files
+names = st.sampled_from(
+    ["/main.py", "/boot.py", "/a", "/p/b", "/p/q/c", "/data/keys.a", "/log/000001", "/old/x", "/z"]
+)
+trees = st.dictionaries(names, st.binary(max_size=3), max_size=9)
+
+
+def listing(files: dict[str, bytes]) -> dict[str, tuple[int, int] | None]:
+    found: dict[str, tuple[int, int] | None] = {p: (len(d), zlib.crc32(d)) for p, d in files.items()}
+    for path in files:
+        found.update({str(p): None for p in Path(path).parents if str(p) != "/"})
+    return found
+
+
+@given(there=trees, wanted=trees)
+def test_the_changes_lead_to_what_is_wanted_and_leave_records_alone(
+    there: dict[str, bytes], wanted: dict[str, bytes]
+) -> None:
+    """Step by step, on a file system that refuses what littlefs refuses; stopped anywhere, nothing half starts."""
+    wanted = {path: data for path, data in wanted.items() if not is_record(path)}
+    records = {path: data for path, data in there.items() if is_record(path)}
+    now: dict[str, bytes | None] = {**{p: None for p, f in listing(there).items() if f is None}, **there}
+    todo = changes(wanted, listing(there))
+    steps = [("remove", p) for p in todo.remove] + [("folder", p) for p in todo.folders]
+    for what, path in [*steps, *(("write", p) for p in todo.write)]:
+        if what == "remove":
+            assert path in now and not any(other.startswith(f"{path}/") for other in now), (
+                f"{path} is not empty"
+            )
+            del now[path]
+        elif what == "folder":
+            assert path not in now
+            now[path] = None
+        else:
+            assert str(Path(path).parent) in (*now, "/")
+            now[path] = wanted[path]
+        if what != "remove" and path not in STARTED_BY_NAME:
+            assert not any(name in now for name in STARTED_BY_NAME), "a half installed program could start"
+    assert {p: d for p, d in now.items() if d is not None} == wanted | records
+    assert changes(wanted, listing({p: d for p, d in now.items() if d is not None})).none
+
+
+def test_records_are_seen_where_there_are_any() -> None:
+    none: Listing = {"/data": None, "/log": None, "/main.py": (1, 2), "/database": (1, 2)}
+    assert not has_records(none)
+    assert has_records({**none, "/log/000001": (32, 5)}) and has_records({**none, "/data/keys.bad": (1, 1)})
+
+
+def test_lists_of_files_lose_their_places_and_stay_sound() -> None:
+    """Whatever lists the image holds: their places belong to that image alone."""
+    files = files_of(app_image(PEN).image, PEN.flash)
+    changed = {path: data for path, data in portable(files).items() if data != files[path]}
+    assert changed, "no list of files in the image"
+    place = re.compile(rb"^[0-9a-f]{8} \d+ ([0-9a-f]{8}) ", re.MULTILINE)
+    for path, data in changed.items():
+        assert len(data) == len(files[path]) and set(place.findall(data)) == {b"ffffffff"}, path
+        body = data[: data.rfind(b"\n", 0, -1) + 1]
+        assert data == body + b"%08x\n" % zlib.crc32(body)
+        assert without_places(data) == data
+
+
+@given(st.binary(max_size=200))
+def test_other_files_come_through_unchanged(data: bytes) -> None:
+    assert without_places(data) == data
