@@ -297,10 +297,8 @@ class Sequence:
 def _settling(app):
     """Generator: the pen is ready after an update, a roll-back or a damage; what is to be done then (pen.settle)."""
     store = app.store
-    store.files.begin()  # the import takes its time
     from pen.settle import settle
 
-    store.files.end()
     yield
     how = (pen_shelf.program, pen_shelf.came, store.log, pen_shelf.settled)
     yield from settle(store.files, unique_id(), *how)

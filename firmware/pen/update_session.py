@@ -119,6 +119,7 @@ class Session:
         self._staging = None
         if self._reading:
             self._reading = False
+            self._port.receive = None  # see pen_shelf.forget
             del self._port.receive
 
     def _put(self, offset, data):
@@ -189,11 +190,9 @@ class Session:
         key = getattr(self._app.store.keys, "release", None)
         if key is None or key == bytes(32):
             return "the pen holds no key to check the signature with"
-        files = self._app.store.files
-        files.begin()  # for the import
         from pen import ed25519
 
-        files.end()
+        yield
         sound = yield from ed25519.verify(key, text, signature)
         return None if sound else "the signature is wrong"
 
