@@ -45,6 +45,7 @@ _INTR = const(0x4001_40F0 + 4 * (PIN_TRIGGER_N >> 3))
 _TRIGGER_FELL = const(1 << (4 * (PIN_TRIGGER_N & 7) + 2))
 _SERVE_MS = const(10)
 _TURNING = const(-1)
+_TRIAL = const(1)  # pen_loader.TRIAL
 _READ_MS = const(2)  # between two slices of reading the cartridge
 
 
@@ -287,10 +288,14 @@ class Sequence:
             app.axis.retract()
             if before != RUNNING:
                 app.store.log.fault(s.fault)
-        elif s.state == IDLE and pen_shelf.came and not app.job:
-            app.job = _settling(app)
         elif s.state == ARMED:
             app.store.log.note_state()
+        if (
+            pen_shelf.came
+            and not app.job
+            and (s.state == IDLE or (s.state == SAFE and pen_shelf.came != _TRIAL))
+        ):
+            app.job = _settling(app)
         app.led(1 if s.state >= IDLE else 0)
 
 
