@@ -260,13 +260,15 @@ class App:
         self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)
 
     def _go_on(self):
-        """A step of the job; it ends by itself, or when the flash refuses."""
+        """A step of the job, which may take 0.2 s; it ends by itself, or when the flash refuses."""
         job = self.job
         assert job is not None
+        self.store.files.begin()
         try:
             next(job)
-        except (StopIteration, OSError):
+        except (StopIteration, OSError, MemoryError):
             self.job = None
+        self.store.files.end()
         return True
 
     def feed(self):
