@@ -136,6 +136,8 @@ def _trigger_gate(cutoff):
         mem32[_GPIO_OUT_CLR] = 1 << PIN_WDT_KICK
         time.sleep_ms(_KICK_MS)
     cutoff.clear()
+    if not _released():  # it bounced: the pulse would turn the motor
+        return AGAIN
     refused = cutoff.arm()
     if refused:
         return refused

@@ -50,7 +50,7 @@ def _picture(pen: EmulatedPen) -> tuple[Any, ...]:
     assert told is not None and status is not None
     lines = [event for event in pen.electronics.timeline if event[1] in ("RUN_N", "SUPPLY", "DUTY")]
     return (
-        told.state, told.fault, told.set_hz, told.depth_set_mm, round(told.depth_mm, 2), status.profile,
+        told.state, told.fault, told.set_hz, told.depth_set_mm, round(pen.axis.steps), status.profile,
         status.depth_cap_mm, status.service, status.blockers, len(lines),
     )  # fmt: skip
 
