@@ -1,4 +1,4 @@
-"""Starts the pen. Everything else is in the package `pen`."""
+"""Starts the pen. Everything else is in the package `pen` of the program that boot.py has chosen."""
 
 import micropython
 
@@ -23,16 +23,17 @@ try:
     if development:
         micropython.kbd_intr(3)
 
-    from pen import shelf
-
-    shelf.put_up()
-
     from pen import app
 
     app.run(started_ms)
-except BaseException:
-    if development:
-        raise
-    # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
-    time.sleep_ms(400)
-    machine.reset()
+except BaseException as error:
+    try:
+        import pen_shelf
+
+        pen_shelf.give_up(error)
+    finally:
+        if not development:
+            # Never the REPL. The watchdog, if it runs, comes first: the pen then says what happened (SR-10).
+            time.sleep_ms(400)
+            machine.reset()
+    raise

@@ -13,4 +13,4 @@ trap 'rm -rf "$staged"' EXIT
 from needlepen.build import stage; stage(load("pico_pen"), Path(sys.argv[1]))' "$staged"
 cd "$staged"
 MYPYPATH=$stubs "$bin/mypy" --config-file "$config" --cache-dir "$cache" --no-site-packages \
-    --custom-typeshed-dir "$stubs" main.py pen
+    --custom-typeshed-dir "$stubs" boot.py main.py pen_loader.py pen_shelf.py pen

@@ -9,6 +9,7 @@ import time
 
 import machine
 import micropython
+import pen_shelf
 from machine import Pin
 from micropython import const
 
@@ -102,6 +103,7 @@ class App:
         self.ready_ms = 0
         self.longest_loop_ms = 0
         self.last_refusal = ""
+        self.job = None  # a generator that goes on at rest, a few ms a step
         self._restore()
         self.sequence = Sequence(self)
         self.commands = Commands(self)
@@ -229,6 +231,8 @@ class App:
                 supervisor.fail(part.fault, now_ms)
             blockers |= part.blockers
             warnings |= part.warnings
+        if self.job and not awake:
+            busy = self._go_on()
         self._busy = busy
         self.warnings = warnings
         event = self.panel.take_event()
@@ -237,6 +241,16 @@ class App:
         self.sequence.step(now_ms, blockers)
         self.host.serve(now_ms)
         self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)
+
+    def _go_on(self):
+        """A step of the job; it ends by itself, or when the flash refuses."""
+        job = self.job
+        assert job is not None
+        try:
+            next(job)
+        except (StopIteration, OSError):
+            self.job = None
+        return True
 
     def feed(self):
         """The watchdog is fed by the chain: this loop and, while the drive is awake, the tick and what it checks."""
@@ -267,6 +281,7 @@ def run(started_ms):
     for pin, level in SAFE_OUTPUTS:
         Pin(pin, Pin.OUT, value=level)
     micropython.alloc_emergency_exception_buf(100)
+    pen_shelf.rest()
     app = App(started_ms)
     try:
         app.run()

@@ -2,25 +2,28 @@
 
 The runtime lies in front of the file system and never changes; /flash.ref holds its length and CRC. Whoever prepares
 the pen puts that record into the image; where there is none, the first boot writes it and says so (`adopted`): trust
-on first use, which finds what breaks later but not what was broken then. /manifest.crc comes with every build and
-holds CRC, size, place and path of each file; its last line is the CRC of the lines before. The first round, at boot,
-reads the files straight from the flash at their places, which takes a tenth of the time; later ones by their path.
+on first use, which finds what breaks later but not what was broken then. /manifest.crc lists the files that start the
+program, /sets/... the modules of the program that runs: CRC, size, place and path; the last line is the CRC of the
+lines before. The first round, at boot, reads the files straight from the flash at their places, which takes a tenth of
+the time; later ones by their path.
 """
 
 import os
 from binascii import crc32
 
+import pen_shelf
 import uctypes
 from micropython import const
 
 from pen.board import FLASH_RUNTIME_BYTES
-from pen.integrity import manifest_lines, parse_reference, reference_text
+from pen.integrity import parse_reference, reference_text
 
 REFERENCE = "/flash.ref"
 MANIFEST = "/manifest.crc"
 _XIP = const(0x1000_0000)
 _SLICE_BYTES = const(2048)
 _NOWHERE = b"ffffffff"
+_LAST_LINE_BYTES = const(9)
 
 
 def _read(path):
@@ -86,51 +89,103 @@ class RuntimeTest:
 
 
 class FilesTest:
-    """`step` checks part of a file and returns True after the last one. `failed`: one was missing or wrong."""
+    """`step` checks part of a file and returns True after the last one. `failed`: one was missing or wrong.
+
+    The lists stay in the flash and are read along: in RAM they would take 7 KB.
+    """
 
     def __init__(self):
-        data = _read(MANIFEST)
-        self._lines = (manifest_lines(data) if data else None) or ()
-        self.failed = not self._lines
-        self.bad_path = MANIFEST if self.failed else ""
+        self.failed = False
+        self.bad_path = ""
         self._buffer = bytearray(512)
-        self._line = 0
+        self._lines = None
         self._file = None
+        self._wanted = 0  # CRC, size and path of the file that is being read
+        self._size = 0
+        self._path = ""
         self._crc = 0
         self._first_round = True
 
     def step(self):
-        if not self._lines:
-            return True
-        crc, size, place, path = self._lines[self._line].split(b" ")
-        if self._first_round and place != _NOWHERE:
-            start = _XIP + FLASH_RUNTIME_BYTES + int(place, 16)
-            return self._end_of_file(crc32(uctypes.bytearray_at(start, int(size))) == int(crc, 16), path)
+        if self._file is not None:
+            self._go_on()
+            return False
+        if self._lines is None:
+            self._lines = _lines((MANIFEST, "/sets/" + pen_shelf.program))
         try:
-            if self._file is None:  # a step of its own: looking up a path takes 2 ms
-                self._file = open(str(path, "ascii"), "rb")  # noqa: SIM115 (open until its last step)
-                self._crc = 0
-                return False
-            for _ in range(_SLICE_BYTES // 512):
-                count = self._file.readinto(self._buffer)
-                self._crc = crc32(memoryview(self._buffer)[:count], self._crc)
-                if count < len(self._buffer):
-                    return self._end_of_file(
-                        int(crc, 16) == self._crc and self._file.tell() == int(size), path
-                    )
-        except OSError:
-            return self._end_of_file(False, path)
+            words = next(self._lines)
+        except StopIteration:
+            self._lines = None
+            self._first_round = False
+            return True
+        if isinstance(words, str):
+            self._fail(words)
+            return False
+        try:
+            self._begin(words)
+        except ValueError:  # a damaged line
+            self._fail(str(words[-1]))
         return False
 
-    def _end_of_file(self, sound, path):
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _begin(self, words):
+        """Test a file where it lies, or open it."""
+        self._wanted, size, place = int(words[0], 16), int(words[1]), words[2]
+        self._size = size
+        self._path = path = str(words[-1], "ascii")
+        if self._first_round and place != _NOWHERE:
+            start = _XIP + FLASH_RUNTIME_BYTES + int(place, 16)
+            if crc32(uctypes.bytearray_at(start, size)) != self._wanted:
+                self._fail(path)
+            return
+        self._crc = 0
+        try:  # a step of its own: looking up a path takes 2 ms
+            self._file = open("/code/" + str(words[3], "ascii") if len(words) > 4 else path, "rb")  # noqa: SIM115
+        except OSError:
+            self._fail(path)
+
+    def _go_on(self):
+        """Read a slice of the open file."""
+        file, buffer = self._file, self._buffer
+        assert file is not None
+        try:
+            for _ in range(_SLICE_BYTES // 512):
+                count = file.readinto(buffer)
+                self._crc = crc32(memoryview(buffer)[:count], self._crc)
+                self._size -= count
+                if count < len(buffer):
+                    break
+            else:
+                return
+            sound = self._crc == self._wanted and self._size == 0
+        except OSError:
+            sound = False
+        file.close()
+        self._file = None
         if not sound:
+            self._fail(self._path)
+
+    def _fail(self, path):
+        if not self.failed:
             self.failed = True
-            self.bad_path = str(path, "ascii")
-        self._line = (self._line + 1) % len(self._lines)
-        if self._line:
-            return False
-        self._first_round = False
-        return True
+            self.bad_path = path
+
+
+def _lines(paths):
+    """The words of each line of some lists; the path, as a text, of a list that is missing or damaged."""
+    for path in paths:
+        crc = 0
+        ended = False
+        try:
+            with open(path, "rb") as file:
+                for line in file:
+                    if len(line) == _LAST_LINE_BYTES:
+                        ended = line == b"%08x\n" % crc
+                        break
+                    crc = crc32(line, crc)
+                    words = line.split()
+                    if 2 < len(words) < 10:  # the first line has ten
+                        yield words
+        except OSError:
+            pass
+        if not ended:
+            yield (path,)

@@ -1,12 +1,11 @@
 """What the pen does for a host: one answer to each request; telemetry and status flow while they are wanted."""
 
-import sys
 import time
 
 import machine
+import pen_shelf
 from micropython import const
 
-import pen
 from pen import reports
 from pen.access import Access
 from pen.board import BOARD_NAME
@@ -14,8 +13,10 @@ from pen.build_info import APPLICATION_HASH, BUILD_KIND, VERSION
 from pen.limits import PR01_RATE_MAX_HZ, PR01_RATE_MIN_HZ, PR01_RATE_STEP_HZ
 from pen.link import messages as m
 from pen.link.kinds import (
+    ABORT_UPDATE,
     ABOUT,
     ACKNOWLEDGE,
+    BEGIN_UPDATE,
     CARTRIDGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
@@ -69,6 +70,7 @@ class Host:
         self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
         self._calibration = None
+        self._session = None  # of an update
         self.access = Access(BUILD_KIND == "development")
         self._greeted = False  # by a host that speaks our protocol
         self._answers = {
@@ -176,6 +178,9 @@ class Host:
         if self._app.drive.awake:
             self._result(sequence, "the motor may turn: not now")
             return
+        if BEGIN_UPDATE <= kind <= ABORT_UPDATE:
+            self._update(kind, sequence, fields)
+            return
         from pen import unlocking
 
         try:
@@ -184,8 +189,7 @@ class Host:
             else:
                 self._result(sequence, "unknown request")
         finally:
-            del sys.modules["pen.unlocking"], sys.modules["pen.access_records"]
-            del pen.unlocking, pen.access_records
+            pen_shelf.forget("unlocking", "access_records")
 
     def _result(self, sequence, refused):
         """Answer a request: done, or why it is refused."""
@@ -313,3 +317,24 @@ class Host:
         record = bytes(self._calibration[: fields["length"]])
         self._calibration = None
         self._result(sequence, self._app.commands.accept_calibration(record))
+
+    def _update(self, kind, sequence, fields):
+        """A session of its own, with modules that are there only meanwhile."""
+        if self._app.drive.awake:
+            self._result(sequence, "not while something moves")
+            return
+        if self._session is None:
+            files = self._app.store.files
+            files.begin()  # the import takes longer than the watchdog waits
+            from pen import update_session
+
+            self._session = update_session.Session(self._app, self._port, self._result)
+            files.end()
+        try:
+            goes_on = self._session.answer(kind, sequence, fields)
+        except MemoryError:
+            self._result(sequence, "out of memory: restart the pen, try again")
+            goes_on = False
+        if not goes_on:
+            self._session.forget()
+            self._session = None

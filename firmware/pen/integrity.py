@@ -1,6 +1,4 @@
-"""The records of the flash test: text of the runtime's, and of the list of the application's files. Pure."""
-
-from binascii import crc32
+"""The record of the flash test: text of the runtime's. Pure."""
 
 from pen.board import FLASH_RUNTIME_BYTES
 
@@ -20,11 +18,3 @@ def parse_reference(record):
     return (
         (length, crc) if 0 < length <= FLASH_RUNTIME_BYTES and record == reference_text(length, crc) else None
     )
-
-
-def manifest_lines(data):
-    """The lines of a manifest (bytes) without the last, or None if its CRC is not the one in the last line."""
-    end = data.rfind(b"\n", 0, len(data) - 1) + 1
-    if not end or data[end:] != b"%08x\n" % crc32(data[:end]):
-        return None
-    return data[: end - 1].split(b"\n")

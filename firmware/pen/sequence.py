@@ -6,7 +6,8 @@ The supervisor decides; this module carries it out with the parts and tells it w
 import gc
 import time
 
-from machine import Pin, mem32
+import pen_shelf
+from machine import Pin, mem32, unique_id
 from micropython import const
 
 from pen.board import PIN_TDC, PIN_TRIGGER_N
@@ -286,6 +287,21 @@ class Sequence:
             app.axis.retract()
             if before != RUNNING:
                 app.store.log.fault(s.fault)
+        elif s.state == IDLE and pen_shelf.came and not app.job:
+            app.job = _settling(app)
         elif s.state == ARMED:
             app.store.log.note_state()
         app.led(1 if s.state >= IDLE else 0)
+
+
+def _settling(app):
+    """Generator: the pen is ready after an update, a roll-back or a damage; what is to be done then (pen.settle)."""
+    store = app.store
+    store.files.begin()  # the import takes its time
+    from pen.settle import settle
+
+    store.files.end()
+    yield
+    how = (pen_shelf.program, pen_shelf.came, store.log, pen_shelf.settled)
+    yield from settle(store.files, unique_id(), *how)
+    pen_shelf.forget("settle")

@@ -103,7 +103,7 @@ def test_the_mpremote_command_takes_over_a_development_build(tmp_path: Path, run
             time.sleep(0.1)
         time.sleep(2)
         mpremote = [sys.executable, "-m", "mpremote", "connect", str(link)]
-        for command, expected in ((["exec", "print(6 * 7)"], "42"), (["fs", "ls", ":pen"], "control.mpy")):
+        for command, expected in ((["exec", "print(6 * 7)"], "42"), (["fs", "ls", ":"], "pen_loader.mpy")):
             done = subprocess.run(
                 [*mpremote, *command], capture_output=True, text=True, timeout=60, check=False
             )

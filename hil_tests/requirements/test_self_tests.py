@@ -13,7 +13,8 @@ from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.parts_pen import MS, PartsPen, parts_firmware
 
-from needlepen.build import uf2
+from needlepen import board
+from needlepen.build import app_image, uf2
 from needlepen.emulator.parameters import PenParameters
 from needlepen.firmware_modules import firmware_module
 
@@ -249,7 +250,11 @@ def test_a_flash_behind_the_runtime_is_not_the_runtimes(fresh: PartsPen, runtime
 
 
 SPOIL = """
-import os
+import os, pen_shelf, pen.selftest
+def place(module):
+    for line in get('/sets/' + pen_shelf.program).split(b"\\n"):
+        if line.endswith(b" " + module.encode()):
+            return "/code/" + str(line.split()[3], "ascii")
 def get(path):
     with open(path, "rb") as file:
         return file.read()
@@ -257,19 +262,33 @@ def put(path, data):
     with open(path, "wb") as file:
         file.write(data)
 """
-FILE, LIST, RECORD = "/pen/thermal.mpy", "/manifest.crc", "/flash.ref"
+MODULE, RECORD = "pen/thermal.mpy", "/flash.ref"
+LIST, PROGRAM = "/manifest.crc", "'/sets/' + pen_shelf.program"
+FILE = f"place('{MODULE}')"
 CHANGED: dict[str, str] = {
-    "shorter": f"put('{FILE}', get('{FILE}')[:-1])",
-    "another byte": f"d = bytearray(get('{FILE}')); d[100] ^= 1; put('{FILE}', d)",
-    "gone": f"os.remove('{FILE}')",
+    "shorter": f"put({FILE}, get({FILE})[:-1])",
+    "another byte": f"d = bytearray(get({FILE})); d[100] ^= 1; put({FILE}, d)",
+    "gone": f"os.remove({FILE})",
 }
 SPOILT: dict[str, tuple[str, str]] = {
     "the list is gone": (LIST, f"os.remove('{LIST}')"),
-    "the list is changed": (LIST, f"put('{LIST}', get('{LIST}').replace(b'1', b'2', 1))"),
+    "the list is changed": (LIST, f"put('{LIST}', get('{LIST}')[:-2] + b'~\\n')"),
+    "the list of the program is gone": (PROGRAM, f"os.remove({PROGRAM})"),
+    "the list of the program is changed": (PROGRAM, f"put({PROGRAM}, get({PROGRAM})[:-2] + b'~\\n')"),
+    "the list of the program has no end": (PROGRAM, f"put({PROGRAM}, get({PROGRAM})[:4000])"),
+    "a line of the list is no line": (
+        PROGRAM,
+        f"put({PROGRAM}, get({PROGRAM}).replace(b'pen/app', b'p n/app', 1))",
+    ),
     "the reference is no record": ("runtime", f"put('{RECORD}', b'runtime 2 9 00000000')"),
     "the reference is of another runtime": ("runtime", f"put('{RECORD}', b'runtime 1 332032 00000000\\n')"),
     "the reference is empty": ("runtime", f"put('{RECORD}', b'')"),
 }
+
+
+def _code_name(module: str) -> str:
+    modules = app_image(board.load()).modules
+    return modules[module].removeprefix("code/")
 
 
 def test_any_bit_of_the_application_that_turns_over_is_found_at_boot(fresh: PartsPen) -> None:
@@ -278,8 +297,8 @@ def test_any_bit_of_the_application_that_turns_over_is_found_at_boot(fresh: Part
     draw = random.Random(SEED)
     cases = []
     for name in ("drive", "control", "thermal", "cartridge_record"):
-        path = f"/pen/{name}.mpy"
-        beginning = fresh.ask(f"open('{path}', 'rb').read(512)")
+        path = f"pen/{name}.mpy"
+        beginning = fresh.ask(f"open('/code/{_code_name(path)}', 'rb').read(512)")
         start = flash.find(beginning)
         assert start > 0, path
         cases += [(path, 0x10000000 + start + draw.randrange(len(beginning))) for _ in range(2)]
@@ -307,7 +326,7 @@ def test_a_file_of_the_application_that_was_changed_is_found_within_60_s_of_the_
         return (pen.now_ns - begun_ns) / 1e9, fault, detail
 
     seen_s, fault, detail = in_fork(boot, fresh)
-    assert (fault, detail) == (faults.FLASH, FILE)
+    assert (fault, detail) == (faults.FLASH, MODULE)
     measure("SR-26", "cycle_s", seen_s, f"file of the application {how}")
 
 
@@ -317,8 +336,10 @@ def test_a_spoilt_record_of_the_flash_test_is_a_fault_at_boot(fresh: PartsPen) -
         fault, detail, _ = pen.ask("boot()")
         return fault, detail
 
+    program = fresh.ask("'/sets/' + __import__('pen_shelf').program")
     for what, (fault, detail) in zip(SPOILT, each_in_fork(fresh, boot, SPOILT), strict=True):
-        assert (fault, detail) == (faults.FLASH, SPOILT[what][0]), what
+        record = SPOILT[what][0]
+        assert (fault, detail) == (faults.FLASH, program if record == PROGRAM else record), what
 
 
 # ---------------------------------------------------------------------- clocks

@@ -18,7 +18,8 @@ MS = 1e6
 US = 1e3
 
 PROGRAM = """
-import gc, time
+import gc, pen_shelf, time
+gc.threshold(32_768)
 from machine import Pin
 from pen.board import PIN_LED, SAFE_OUTPUTS
 for pin, level in SAFE_OUTPUTS:
@@ -27,6 +28,7 @@ from pen import clock_watch, faults
 from pen.control import state
 from pen.drive import Drive
 from pen.places import MAIN_AGE_MS, RATE_MHZ, STOP_REASON
+pen_shelf.rest()
 led = Pin(PIN_LED, Pin.OUT, value=0)
 drive = Drive()
 

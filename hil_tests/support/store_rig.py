@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from needlepen import board, paths, provision
 from needlepen.build import app_image
-from needlepen.build.staging import write_files
 from needlepen.emulator.chip import Chip
 from needlepen.emulator.flash_timing import FlashTiming
 from needlepen.emulator.power import Power
@@ -46,11 +46,8 @@ class StoreRig:
     def __init__(self, runtime: Path, scratch: Path, timing: FlashTiming | None = None) -> None:
         firmware = scratch / "store_rig"
         if not firmware.exists():
-            modules = {
-                path.relative_to(paths.firmware_dir()).as_posix(): path.read_bytes()
-                for path in (paths.firmware_dir() / "pen").rglob("*.py")
-            }
-            write_files({**modules, "main.py": b"pass\n"}, firmware)
+            shutil.copytree(paths.firmware_dir(), firmware)
+            (firmware / "main.py").write_text("pass\n")
         image = provision.provisioned(app_image(BOARD, firmware=firmware).image, BOARD, UNIQUE_ID)
         self.chip = Chip(
             runtime,

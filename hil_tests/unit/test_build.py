@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -224,8 +225,44 @@ def test_the_image_holds_main_as_source_and_modules_compiled(firmware: Path) -> 
     files = read_littlefs(built.image)
     assert {name: len(data) for name, data in files.items()} == dict(built.files)
     assert files["main.py"] == (firmware / "main.py").read_bytes()
-    assert [name for name in files if not name.endswith(".mpy")] == ["main.py", "manifest.crc"]
-    assert {"pen/app.mpy", "pen/link/frames.mpy", "pen/board.mpy", "pen/limits.mpy"} <= files.keys()
+    assert {"pen/app.mpy", "pen/link/frames.mpy", "pen/board.mpy", "pen/limits.mpy"} <= built.modules.keys()
+    lists = [name for name in files if name.startswith("sets/")]
+    assert (
+        files.keys() == {"main.py", "boot", "manifest.crc", *built.modules.values(), *lists}
+        and len(lists) == 1
+    )
+    assert all(files[name].startswith(b"M\x06") for name in built.modules.values())
+
+
+def test_a_module_lies_under_the_hash_of_its_content(firmware: Path) -> None:
+    built = app_image(PEN, firmware=firmware)
+    files = read_littlefs(built.image)
+    for name in built.modules.values():
+        assert name == f"code/{hashlib.sha256(files[name]).hexdigest()[:32]}"
+
+
+def test_a_changed_module_changes_its_file_and_the_build_info_alone(firmware: Path) -> None:
+    before = app_image(PEN, firmware=firmware).modules
+    (firmware / "pen/link/frames.py").write_text("SIZE = 5\n")
+    after = app_image(PEN, firmware=firmware).modules
+    changed = {module for module in after if after[module] != before[module]}
+    assert changed == {"pen/link/frames.mpy", "pen/build_info.mpy"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("", "None"), ("security_counter = 0", "0"), ("security_counter = true", "True"), ("=", "")],
+)
+def test_a_security_counter_that_is_none_is_refused(firmware: Path, text: str, reason: str) -> None:
+    (firmware / "release.toml").write_text(text)
+    with pytest.raises(UsageError, match=rf"release.toml: .*{reason}"):
+        app_image(PEN, firmware=firmware)
+
+
+def test_a_module_too_long_for_a_pen_is_refused(firmware: Path) -> None:
+    (firmware / "pen/app.py").write_text(f"x = {'a' * 20_000!r}\n")
+    with pytest.raises(UsageError, match=r"pen/app.mpy: \d+ bytes compiled"):
+        app_image(PEN, firmware=firmware)
 
 
 def test_the_image_fills_the_file_system_area_with_disk_version_2_0(firmware: Path) -> None:
@@ -265,7 +302,7 @@ def test_a_cached_image_is_not_compiled_again(firmware: Path, monkeypatch: pytes
     assert app_image(PEN, firmware=firmware) == first
 
 
-@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py"])
+@pytest.mark.parametrize("name", ["app.littlefs", "about.json", "staged/main.py", "program.npb"])
 @pytest.mark.parametrize("damage", ["changed", "cut", "removed"])
 def test_a_damaged_cache_entry_is_built_again(firmware: Path, name: str, damage: str) -> None:
     first = app_image(PEN, firmware=firmware)

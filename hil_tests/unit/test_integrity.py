@@ -8,40 +8,54 @@ from pathlib import Path
 import pytest
 
 from needlepen import board
-from needlepen.build import app_image, integrity, uf2
+from needlepen.build import AppImage, app_image, code_set, integrity, uf2
 from needlepen.errors import UsageError
 from needlepen.firmware_modules import firmware_module
 
 FLASH = board.load().flash
 records = firmware_module("pen.integrity")
-FILES = {"main.py": b"from pen import app\n", "pen/app.mpy": bytes(range(256))}
+loader = firmware_module("pen_loader")
 
 
-def test_the_pen_reads_the_manifest_that_the_build_makes() -> None:
-    lines = records.manifest_lines(integrity.manifest(FILES))
-    assert [line.split() for line in lines] == [
-        [b"%08x" % zlib.crc32(data), b"%d" % len(data), b"ffffffff", b"/" + name.encode()]
-        for name, data in FILES.items()
-    ]
-
-
-def test_every_image_holds_a_manifest_of_all_its_other_files() -> None:
+def test_every_image_lists_all_its_files() -> None:
     image = app_image(board.load())
-    listed = records.manifest_lines(_file(image.image, integrity.MANIFEST))
-    sizes = {line.split()[3].decode()[1:]: int(line.split()[1]) for line in listed}
-    assert sizes == {name: size for name, size in image.files.items() if name != integrity.MANIFEST}
+    base = {
+        line.split()[3].decode()[1:]: int(line.split()[1])
+        for line in _lines(_file(image.image, "manifest.crc"))
+    }
+    assert base.keys() == {"boot.py", "main.py", "pen_loader.mpy", "pen_shelf.mpy"}
+    listed = _set_of(image)
+    assert {path: f"code/{name}" for _, _, _, name, path in listed} == dict(image.modules)
+    sizes = base | {f"code/{name}": size for _, size, _, name, _ in listed}
+    others = {"boot", "manifest.crc", next(name for name in image.files if name.startswith("sets/"))}
+    assert sizes == {name: size for name, size in image.files.items() if name not in others}
 
 
-def test_files_lie_where_the_manifest_says() -> None:
-    image = app_image(board.load()).image
-    placed = 0
-    for line in records.manifest_lines(_file(image, integrity.MANIFEST)):
+def test_files_lie_where_the_lists_say() -> None:
+    built = app_image(board.load())
+    image = built.image
+    listed = [(crc, size, place, f"code/{name}") for crc, size, place, name, _ in _set_of(built)]
+    for line in _lines(_file(image, integrity.MANIFEST)):
         crc, size, place, path = line.split()
-        if int(place, 16) != integrity.NOWHERE:
-            placed += 1
-            content = image[int(place, 16) :][: int(size)]
-            assert zlib.crc32(content) == int(crc, 16) and content == _file(image, path.decode()[1:])
-    assert placed > 40
+        listed.append((int(crc, 16), int(size), int(place, 16), path.decode()[1:]))
+    placed = [entry for entry in listed if entry[2] != code_set.NOWHERE]
+    for crc, size, place, name in placed:
+        content = image[place:][:size]
+        assert zlib.crc32(content) == crc and content == _file(image, name)
+    assert len(placed) >= len(listed) - 10
+
+
+def _set_of(image: AppImage) -> list[tuple[int, int, int, str, str]]:
+    name = next(name for name in image.files if name.startswith("sets/"))
+    data = _file(image.image, name)
+    assert loader.is_sound(data)
+    return code_set.entries(data)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    end = data.rfind(b"\n", 0, len(data) - 1) + 1
+    assert data[end:] == b"%08x\n" % zlib.crc32(data[:end])
+    return data[:end].splitlines()
 
 
 def _file(image: bytes, name: str) -> bytes:
@@ -58,9 +72,17 @@ def _file(image: bytes, name: str) -> bytes:
         return bytes(file.read())
 
 
-@pytest.mark.parametrize("whole", [integrity.manifest(FILES), records.reference_text(1234, 0xDEADBEEF)])
-def test_a_record_with_any_bit_turned_over_or_any_byte_missing_is_none(whole: bytes) -> None:
-    parse = records.parse_reference if whole.startswith(b"runtime") else records.manifest_lines
+SET = code_set.make({"pen/app.mpy": b"code", "pen/link/a.mpy": b"more"}, "b", "development", "1", "ab", 1)
+RECORDS = {
+    "runtime": (records.parse_reference, records.reference_text(1234, 0xDEADBEEF)),
+    "boot": (loader.parse, loader.pack("0123456789abcdef", "-", "-")),
+    "set": (lambda data: loader.is_sound(data) or None, SET.manifest),
+}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_record_with_any_bit_turned_over_or_any_byte_missing_is_none(record: str) -> None:
+    parse, whole = RECORDS[record]
     sound = parse(whole)
     assert sound is not None
     for place in range(len(whole)):

@@ -20,7 +20,7 @@ from needlepen.board import load
 from needlepen.build.staging import sources
 from needlepen.errors import UsageError
 
-_ROOT = "pen"
+_ROOTS = ("pen", "pen_loader")
 _DEFAULT_BOARD = "pico_pen"
 
 
@@ -36,7 +36,7 @@ def _micropython() -> ModuleType:
 
 
 class _FirmwareLoader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports `pen.*` from firmware sources held in memory."""
+    """Imports `pen.*` and the loader from firmware sources held in memory."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
@@ -51,7 +51,7 @@ class _FirmwareLoader(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != _ROOT and not fullname.startswith(_ROOT + "."):
+        if fullname.split(".")[0] not in _ROOTS:
             return None
         found = self._file(fullname)
         if found is None:

@@ -9,27 +9,31 @@ and text mode cannot change a frame. The sequence number is the sender's, modulo
 import binascii
 import struct
 
+from pen.link.kinds import PUT_DATA
+
 MAX_BODY = 96
+DATA_BODY = 772  # PUT_DATA alone, and only while the pen takes an update
 MAX_LINE = 2 + (MAX_BODY + 6 + 2) // 3 * 4
 _START = b"~"
 
 
 def encode(kind, sequence, body):
     """One frame as bytes. `kind`, `sequence`: 0-255; `body`: at most MAX_BODY bytes."""
-    if len(body) > MAX_BODY:
-        raise ValueError("frame body of %d bytes, at most %d fit" % (len(body), MAX_BODY))
+    longest = DATA_BODY if kind == PUT_DATA else MAX_BODY
+    if len(body) > longest:
+        raise ValueError("frame body of %d bytes, at most %d fit" % (len(body), longest))
     content = bytes((kind, sequence)) + body
     check = struct.pack("<I", binascii.crc32(content) & 0xFFFFFFFF)
     return _START + binascii.b2a_base64(content + check)
 
 
-def decode(line):
+def decode(line, longest=MAX_BODY):
     """(kind, sequence, body) of the text between `~` and newline; None if anything about it is wrong."""
     try:
         content = binascii.a2b_base64(line)
     except ValueError:
         return None
-    if len(content) < 6 or len(content) > MAX_BODY + 6:
+    if len(content) < 6 or len(content) > longest + 6:
         return None
     if binascii.b2a_base64(content)[:-1] != line:
         return None  # base64 skips what it does not know, and has bits that mean nothing: damage all the same

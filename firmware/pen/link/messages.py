@@ -8,13 +8,16 @@ The comment above a message is its description in host_tools/docs/protocol.md.
 import struct
 
 from pen.link.kinds import (
+    ABORT_UPDATE,
     ABOUT,
     ACKNOWLEDGE,
+    BEGIN_UPDATE,
     CARTRIDGE,
     CHALLENGE,
     CLEAR_STATISTICS,
     CLOSE_SERVICE,
     COMMIT_CALIBRATION,
+    COMMIT_UPDATE,
     COUNTERS,
     ENTER_BOOTSEL,
     EVENTS,
@@ -23,6 +26,7 @@ from pen.link.kinds import (
     GET_CHALLENGE,
     GET_COUNTERS,
     GET_STATISTICS,
+    GET_UPDATE,
     HELLO,
     IDENTITY,
     LOCK,
@@ -30,6 +34,7 @@ from pen.link.kinds import (
     OPEN_SERVICE,
     PROVISION,
     PUT_CALIBRATION,
+    PUT_DATA,
     READ_LOG,
     RESTART,
     RESULT,
@@ -44,6 +49,7 @@ from pen.link.kinds import (
     SUBSCRIBE,
     TELEMETRY,
     UNLOCK,
+    UPDATE,
 )
 
 MESSAGES = {
@@ -101,6 +107,13 @@ MESSAGES = {
     RESTART: ("restart", "<", ""),
     # Answered by ABOUT.
     GET_ABOUT: ("get_about", "<", ""),
+    # A new program: its list and signature, then the files that the pen lacks (bits of `lacking` in the order of the
+    # list), each as one stream in parts. Service only.
+    BEGIN_UPDATE: ("begin_update", "<HB", "list_bytes signature_bytes"),
+    PUT_DATA: ("put_data", "<I768s", "offset data"),
+    COMMIT_UPDATE: ("commit_update", "<", ""),
+    GET_UPDATE: ("get_update", "<", ""),
+    ABORT_UPDATE: ("abort_update", "<", ""),
     # Done (refused 0), or not, and why.
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
     # Who the pen is.
@@ -120,6 +133,11 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     # What the pen has done in its life.
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
+    UPDATE: (
+        "update",
+        "<BBHIIII8s32s",
+        "stage came verify_ms received_bytes wanted_bytes counter loader_crc program lacking",
+    ),
     # Up to two events of 32 bytes each.
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
     # A nonce to answer with UNLOCK. wait_s: the pen is locked for so long, and there is no nonce.

@@ -19,6 +19,7 @@ from pen.store.numbers import (
     KIND_CALIBRATION,
     KIND_COUNTERS,
     KIND_KEYS,
+    KIND_RELEASE,
     KIND_SETTINGS,
     MISSING,
     NEWER_FORMAT,
@@ -36,6 +37,7 @@ KIND_NAMES = {
     KIND_CALIBRATION: "calibration",
     KIND_KEYS: "keys",
     KIND_ACCESS: "access",
+    KIND_RELEASE: "release",
 }
 
 _MAGIC = b"NPen"

@@ -9,12 +9,14 @@ KIND_COUNTERS = 2
 KIND_CALIBRATION = 3
 KIND_KEYS = 4
 KIND_ACCESS = 5
+KIND_RELEASE = 6
 # ---- formats that this firmware writes; they count from 1
 SETTINGS_FORMAT = 1
 COUNTERS_FORMAT = 1
 CALIBRATION_FORMAT = 1
 KEYS_FORMAT = 2  # 1 had no release key; only development pens had it
 ACCESS_FORMAT = 1
+RELEASE_FORMAT = 1
 # ---- sizes
 ENVELOPE_BYTES = 24  # around the payload
 EVENT_BYTES = 32

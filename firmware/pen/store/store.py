@@ -77,7 +77,7 @@ class Store:
         self.settings = settings.Settings()
         self.counters = counter_records.Counters()
         self.log = Log(files, unique_id)
-        self._files = files
+        self.files = self._files = files
         self._unique_id = unique_id
         self._development = development
         self._now_ms = 0

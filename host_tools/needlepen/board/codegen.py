@@ -55,6 +55,8 @@ def _identity(board: Board) -> dict[str, Constant]:
         "MICROPYTHON_VERSION": board.micropython.version,
         "SYS_CLOCK_HZ": board.board.sys_clock_hz,
         "FLASH_RUNTIME_BYTES": board.flash.filesystem_offset,
+        "FLASH_BLOCK_BYTES": board.flash.block_bytes,
+        "FLASH_BLOCKS": board.flash.filesystem_blocks,
     }
 
 

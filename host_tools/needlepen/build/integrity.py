@@ -1,4 +1,7 @@
-"""What the pen's flash test (SR-26) compares with: a CRC-32 of each file of the application, and of the runtime."""
+"""What the pen's flash test (SR-26) compares with: CRC-32 of the files that start the program, and of the runtime.
+
+The modules of the program have theirs in the list of their set (code_set).
+"""
 
 from __future__ import annotations
 
@@ -8,45 +11,43 @@ from pathlib import Path
 
 from needlepen.board.model import Flash
 from needlepen.build import uf2
+from needlepen.build.code_set import NOWHERE
 from needlepen.errors import UsageError
 
 MANIFEST = "manifest.crc"
 REFERENCE = "flash.ref"
 _FLASH_BASE = 0x10000000
+_BEGINNING_BYTES = 16
 
 
-NOWHERE = 0xFFFFFFFF
-"""Place of a file that does not lie in one piece."""
-
-
-def manifest(files: Mapping[str, bytes], places: Mapping[str, int] | None = None) -> bytes:
+def manifest(files: Mapping[str, bytes], placed: Mapping[str, int] | None = None) -> bytes:
     """Content of MANIFEST for files by path: "CRC size place path" each, then the CRC of these lines.
 
-    `places`: offset of the content in the file system's area, so that the pen can test it without littlefs at boot.
+    `placed`: offset of the content in the file system's area, so that the pen can test it without littlefs at boot.
     """
     lines = [
-        f"{zlib.crc32(data):08x} {len(data)} {(places or {}).get(name, NOWHERE):08x} /{name}\n"
+        f"{zlib.crc32(data):08x} {len(data)} {(placed or {}).get(name, NOWHERE):08x} /{name}\n"
         for name, data in sorted(files.items())
     ]
     listed = "".join(lines).encode()
     return listed + b"%08x\n" % zlib.crc32(listed)
 
 
-def with_places(image: bytes, files: Mapping[str, bytes]) -> bytes:
-    """The file system image with the places of the files in its manifest. `files`: all of them, the manifest too.
+def places(image: bytes, files: Mapping[str, bytes], block_bytes: int) -> dict[str, int]:
+    """Offsets in the file system's area of the files that lie in one piece: in a block of their own.
 
-    littlefs keeps the data of a file beside its directories and without a check of its own, so that bytes can be
-    exchanged in place. A small file lies inside its directory: it has no place.
+    A longer file is in several blocks, the later ones begin with pointers.
     """
-    old = files[MANIFEST]
-    at = image.find(old)
-    if at < 0:
-        return image
-    listed = {name: data for name, data in files.items() if name != MANIFEST}
-    found = {name: image.find(data) for name, data in listed.items() if len(data) > 512}
-    new = manifest(listed, {name: place for name, place in found.items() if place >= 0})
-    assert len(new) == len(old)
-    return image[:at] + new + image[at + len(new) :]
+    blocks: dict[bytes, list[int]] = {}
+    for place in range(0, len(image), block_bytes):
+        blocks.setdefault(image[place : place + _BEGINNING_BYTES], []).append(place)
+    found = {}
+    for name, data in files.items():
+        if _BEGINNING_BYTES <= len(data) <= block_bytes:
+            for place in blocks.get(data[:_BEGINNING_BYTES], ()):
+                if image[place : place + len(data)] == data:
+                    found[name] = place
+    return found
 
 
 def reference(runtime: Path, flash: Flash) -> bytes:

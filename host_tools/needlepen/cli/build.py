@@ -62,6 +62,7 @@ def build(board_name: str, kind: str, out: Path | None, uf2_path: Path | None, a
             "sha256": image.sha256,
             "application_sha256": image.content_sha256,
             "files": dict(image.files),
+            "modules": dict(image.modules),
             "used_bytes": used,
             "filesystem_bytes": len(image.image),
         }
@@ -69,8 +70,9 @@ def build(board_name: str, kind: str, out: Path | None, uf2_path: Path | None, a
             facts["uf2"] = uf2_facts
         click.echo(json.dumps(facts, indent=2))
         return
-    for name, size in image.files.items():
-        click.echo(f"{size:8d}  {name}")
+    module_of = {path: module for module, path in image.modules.items()}
+    for name, size in sorted(image.files.items(), key=lambda file: module_of.get(file[0], file[0])):
+        click.echo(f"{size:8d}  {module_of.get(name, name)}")
     click.echo(f"{used:8d}  bytes of {len(image.image)}, {image.kind} build for {image.board}")
     click.echo(f"{path}  sha256 {image.sha256}")
     if uf2_facts:
