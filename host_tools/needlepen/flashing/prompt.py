@@ -89,7 +89,7 @@ class Prompt:
             return bytes(self._transport.fs_readfile(path, chunk_size=_CHUNK))
 
     def block_heads(self, flash: Flash) -> dict[int, int]:
-        """CRC-32 of the first bytes of each block of the file system, by offset: littlefs begins a file with a block."""
+        """CRC-32 of the first 512 bytes of each block of the file system, by offset: a file begins with a block."""
         first = XIP + flash.filesystem_offset
         code = (
             "import uctypes, binascii\n"
