@@ -115,10 +115,16 @@ def forget(*names):
     """Free modules of the package `pen` that were wanted for a time, and the loader."""
     import pen
 
+    # What is deleted from a table stays in its memory, and so alive, until the place is needed again: None goes first.
+    modules: dict = sys.modules
     for name in names:
-        if sys.modules.pop("pen." + name, None):
+        if modules.get("pen." + name):
+            modules["pen." + name] = None
+            del modules["pen." + name]
+            setattr(pen, name, None)
             delattr(pen, name)
-    sys.modules.pop("pen_loader", None)
+    modules["pen_loader"] = None
+    del modules["pen_loader"]
 
 
 def give_up(error):

@@ -188,6 +188,12 @@ class App:
         if time.ticks_diff(panel.next_change_ms, due_ms) < 0:
             due_ms = panel.next_change_ms
         due_ms = self.host.due_ms(due_ms)
+        trigger = self.trigger
+        now_ms = time.ticks_ms()
+        if trigger.waiting:
+            ripe_ms = time.ticks_add(now_ms, max(0, trigger.left_ms(now_ms, time.ticks_diff)))
+            if time.ticks_diff(ripe_ms, due_ms) < 0:
+                due_ms = ripe_ms
         low, high = self.axis.window_codes
         found = quiet.lie_still(
             INPUT_MASK, self._lines, low, high, due_ms, self._watchdog.feed, self.host.heard
@@ -206,6 +212,8 @@ class App:
             self._turn += 1
             if self._look_at(_REST_TURNS[self._turn % len(_REST_TURNS)], now_ms):
                 found = _LOOKED
+        if trigger.waiting and trigger.left_ms(now_ms, time.ticks_diff) <= 0:
+            found = _LOOKED
         if self.host.serve(now_ms) or found == _LOOKED:
             self._pass(now_ms, _NOBODY)
 
@@ -252,13 +260,15 @@ class App:
         self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)
 
     def _go_on(self):
-        """A step of the job; it ends by itself, or when the flash refuses."""
+        """A step of the job, which may take 0.2 s; it ends by itself, or when the flash refuses."""
         job = self.job
         assert job is not None
+        self.store.files.begin()
         try:
             next(job)
-        except (StopIteration, OSError):
+        except (StopIteration, OSError, MemoryError):
             self.job = None
+        self.store.files.end()
         return True
 
     def feed(self):

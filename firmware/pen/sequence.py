@@ -47,6 +47,7 @@ _INTR = const(0x4001_40F0 + 4 * (PIN_TRIGGER_N >> 3))
 _TRIGGER_FELL = const(1 << (4 * (PIN_TRIGGER_N & 7) + 2))
 _SERVE_MS = const(10)
 _TURNING = const(-1)
+_TRIAL = const(1)  # pen_loader.TRIAL
 _READ_MS = const(2)  # between two slices of reading the cartridge
 
 
@@ -300,20 +301,22 @@ class Sequence:
             app.axis.retract()
             if before != RUNNING:
                 app.store.log.fault(s.fault)
-        elif s.state == IDLE and pen_shelf.came and not app.job:
-            app.job = _settling(app)
         elif s.state == ARMED:
             app.store.log.note_state()
+        if (
+            pen_shelf.came
+            and not app.job
+            and (s.state == IDLE or (s.state == SAFE and pen_shelf.came != _TRIAL))
+        ):
+            app.job = _settling(app)
         app.led(1 if s.state >= IDLE else 0)
 
 
 def _settling(app):
     """Generator: the pen is ready after an update, a roll-back or a damage; what is to be done then (pen.settle)."""
     store = app.store
-    store.files.begin()  # the import takes its time
     from pen.settle import settle
 
-    store.files.end()
     yield
     how = (pen_shelf.program, pen_shelf.came, store.log, pen_shelf.settled)
     yield from settle(store.files, unique_id(), *how)

@@ -63,8 +63,8 @@ def _counter_of(files, name):
 
 
 def _short(name):
-    """The first eight digits of a set's name, as the log keeps it."""
-    return int(name[:8], 16) if name != pen_loader.NONE else 0
+    """The first seven digits of a set's name, as the log keeps it."""
+    return int(name[:7], 16) if name != pen_loader.NONE else 0
 
 
 def tidy(files, sets):

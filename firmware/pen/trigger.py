@@ -31,6 +31,15 @@ class Trigger:
         """True once the trigger has been up long enough for a press to count."""
         return self._released_once
 
+    @property
+    def waiting(self):
+        """True while it is up and not long enough yet: somebody has to look again, or no press will count."""
+        return not self._released_once and not self._level
+
+    def left_ms(self, now_ms, elapsed_ms):
+        """How long a `waiting` trigger still has to be up; 0 or less: look now."""
+        return self._needed_ms + _ROUNDING_MS - elapsed_ms(now_ms, self._since_ms)
+
     def update(self, now_ms, pressed, elapsed_ms, touched=False):
         """Take the level that was read at `now_ms`, not at the begin of a pass; True while a press counts.
 

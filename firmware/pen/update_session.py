@@ -36,6 +36,7 @@ _SIGNATURE_BYTES = const(64)
 _LINE_MAX = const(1_040)
 _READ_MAX = const(1_200)
 _STEP_MS = const(8)
+_VERIFY_STEP_MS = const(40)
 _XIP = const(0x1000_0000)
 _START = const(0x7E)  # ~
 
@@ -103,7 +104,6 @@ class Session:
             return "list or signature of impossible length"
         self._close()
         gc.collect()
-        self._staging = update.Staging(self._app.store.files, Flash(), pen_shelf.program)
         self._buffer = bytearray(list_bytes + signature_bytes)
         self._signed = signature_bytes
         self._total = len(self._buffer)
@@ -119,6 +119,7 @@ class Session:
         self._staging = None
         if self._reading:
             self._reading = False
+            self._port.receive = None  # see pen_shelf.forget
             del self._port.receive
 
     def _put(self, offset, data):
@@ -143,11 +144,22 @@ class Session:
         return None
 
     def _check(self):
-        """Generator: judge list and signature, then find out what is missing."""
-        staging = self._staging
-        assert staging is not None
+        """Generator: judge signature and list, then find out what is missing."""
+        counter = 0
         try:
-            refused = yield from self._judge(staging)
+            refused = yield from self._verify()
+            if not refused:
+                staging = update.Staging(self._app.store.files, Flash(), pen_shelf.program)
+                yield
+                refused = yield from staging.begin(
+                    self._buffer,
+                    len(self._buffer) - self._signed,
+                    BOARD_NAME.encode(),
+                    BUILD_KIND.encode(),
+                    ("%d.%d" % sys.implementation.version[:2]).encode(),
+                    self._counter,
+                )
+                counter = staging.counter
             if not refused:
                 begun_ms = time.ticks_ms()
                 for _ in staging.look():
@@ -158,43 +170,44 @@ class Session:
             refused = "out of memory: restart the pen, try again"
         if refused:
             self._refusal = refused
+            self._app.store.log.add(UPDATE_REFUSED, counter)
+            self._close()
             self._stage = _REFUSED
-            self._app.store.log.add(UPDATE_REFUSED, staging.counter)
             return
         gc.collect()
+        self._staging = staging
         self._offset, self._total = 0, staging.wanted
         self._stage = _FILES
 
-    def _judge(self, staging):
-        """Generator: its value is None, or why list or signature do not do."""
-        buffer = self._buffer
-        end = len(buffer) - self._signed
-        signature = bytes(memoryview(buffer)[end:])
-        gc.collect()
-        yield
-        micropython_version = ("%d.%d" % sys.implementation.version[:2]).encode()
-        refused = yield from staging.begin(
-            buffer, end, BOARD_NAME.encode(), BUILD_KIND.encode(), micropython_version, self._counter
-        )
-        if refused or (not signature and BUILD_KIND == "development"):
-            return refused
-        begun_ms = time.ticks_ms()
-        refused = yield from self._verify(update.signed_text(memoryview(buffer)[:end]), signature)
-        self._verify_ms = time.ticks_diff(time.ticks_ms(), begun_ms)
-        return refused
-
-    def _verify(self, text, signature):
-        if not signature:
-            return "not signed"
+    def _verify(self):
+        """Generator: its value is None, or why the signature does not do. It makes garbage, so it comes first."""
+        if not self._signed:
+            return None if BUILD_KIND == "development" else "not signed"
         key = getattr(self._app.store.keys, "release", None)
-        if key is None or key == bytes(32):
+        if key is None:
             return "the pen holds no key to check the signature with"
-        files = self._app.store.files
-        files.begin()  # for the import
+        end = len(self._buffer) - self._signed
+        text = update.signed_text(memoryview(self._buffer)[:end])
+        signature = bytes(memoryview(self._buffer)[end:])
+        begun_ms = time.ticks_ms()
         from pen import ed25519
 
-        files.end()
-        sound = yield from ed25519.verify(key, text, signature)
+        gc.collect()
+        yield
+        steps = ed25519.verify(key, text, signature)
+        sound = None
+        while sound is None:
+            step_ms = time.ticks_ms()
+            try:
+                while time.ticks_diff(time.ticks_ms(), step_ms) < _VERIFY_STEP_MS:
+                    next(steps)
+            except StopIteration as end:
+                sound = bool(end.value)
+            yield
+        self._verify_ms = time.ticks_diff(time.ticks_ms(), begun_ms)
+        del steps, ed25519
+        pen_shelf.forget("ed25519")
+        gc.collect()
         return None if sound else "the signature is wrong"
 
     def _commit(self):
@@ -203,7 +216,7 @@ class Session:
             return "no program has been sent"
         refused = staging.commit()
         if not refused:
-            self._app.store.log.add(PROGRAM_STAGED, int(staging.name[:8], 16), staging.counter)
+            self._app.store.log.add(PROGRAM_STAGED, int(staging.name[:7], 16), staging.counter)
         return refused
 
     def _report(self):

@@ -125,6 +125,19 @@ def test_a_trigger_held_at_boot_counts_only_after_200_ms_of_release(pens: Pens) 
         )
 
 
+def test_a_released_trigger_counts_without_a_host_too(pens: Pens) -> None:
+    """Nothing is asked of the pen and nothing else happens: it has to look again by itself."""
+
+    def boot() -> list[bool]:
+        pen = pens.new()
+        pen.press()
+        pen.run_for(4_000 * MS)
+        widths_ms = [RELEASE_MS - 1, 1.25 * RELEASE_MS, 10 * RELEASE_MS]
+        return each_in_fork(pen, _release_for, [(0.0, ms) for ms in widths_ms])
+
+    assert in_fork(boot) == [False, True, True]
+
+
 @pytest.mark.parametrize("pressed_ms", [12.0, 60.0])
 def test_a_press_during_the_tests_of_the_boot_asks_for_a_new_release(pens: Pens, pressed_ms: float) -> None:
     """Up at power-on, pressed however shortly before the pen is ready, then up for half of the time: no start."""

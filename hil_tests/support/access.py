@@ -66,7 +66,10 @@ def ready(pens: Pens, firmware: Path | None = None) -> EmulatedPen:
 def ask(pen: EmulatedPen, name: str) -> Reply:
     """A request with all its values zero, also one whose format this firmware does not know."""
     kind, link = REQUESTS[name], pen.link
-    body = bytes(struct.calcsize(messages.MESSAGES[kind][1])) if kind in messages.MESSAGES else b""
+    size = struct.calcsize(messages.MESSAGES[kind][1]) if kind in messages.MESSAGES else 0
+    body = bytes(
+        size if size <= frames.MAX_BODY else 0
+    )  # longer ones only come while the pen takes an update
     if name == "HELLO":
         body = bytes([kinds.PROTOCOL_VERSION])
     sequence = link._sequence

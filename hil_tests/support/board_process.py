@@ -46,7 +46,7 @@ class BoardProcess:
             [*command, "--flash", str(self.flash_file), *options],
             stdout=self._log, stderr=self._log, env=environment(state),
         )  # fmt: skip
-        self.wait(lambda: self.entry is not None)
+        self.wait(lambda: self.state in ("running", "bootsel"))
 
     @property
     def entry(self) -> dict[str, Any] | None:

@@ -47,7 +47,7 @@ def useless(rng: random.Random) -> bytes:
             [k for k in messages.MESSAGES if k < _FROM_PEN and k not in (kinds.HELLO, kinds.SEEN)]
         )
         size = struct.calcsize(messages.MESSAGES[kind][1])
-        size += rng.choice((-1, 1, 2)) if size else 1
+        size += 1 if not size else -1 if size > frames.MAX_BODY - 2 else rng.choice((-1, 1, 2))
         return bytes(frames.encode(kind, rng.randrange(256), rng.randbytes(size)))
     return bytes(frames.encode(kind, rng.randrange(256), rng.randbytes(rng.randrange(9))))
 

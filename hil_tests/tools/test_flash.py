@@ -74,6 +74,7 @@ def test_a_blank_board_becomes_a_pen(place: Path) -> None:
     assert len(blank.flash_file.read_bytes()) == PEN.flash.size_bytes
 
 
+@pytest.mark.nightly
 def test_a_dropped_file_makes_a_pen(place: Path) -> None:
     """One file from `needlepen build --uf2`, copied by hand; then it lasts over switching off and on."""
     built = needlepen("build", "--uf2", str(place / "pen.uf2"), state=place)
@@ -111,6 +112,7 @@ def older_pen(runtime: Path, folder: Path) -> bytes:
     ).chip.flash
 
 
+@pytest.mark.nightly
 def test_a_pen_can_be_begun_anew(place: Path, pen_flash: bytes) -> None:
     with BoardProcess(place, "anew", "--seed", "3", flash=pen_flash) as anew:
         refused = needlepen("flash", "--erase-records", state=place)
@@ -207,7 +209,9 @@ def recover_by_hand(place: Path, broken: BoardProcess) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------------------ bricked boards
-@pytest.mark.parametrize("damage", ["runtime", "file system", "everything"])
+@pytest.mark.parametrize(
+    "damage", ["runtime", "file system", pytest.param("everything", marks=pytest.mark.nightly)]
+)
 def test_a_bricked_board_has_a_way_back(place: Path, pen_flash: bytes, damage: str) -> None:
     """As host_tools/docs/recovery.md says: BOOTSEL, flash, and if that is not enough, with a new file system."""
     noise = random.Random(damage).randbytes(len(pen_flash))

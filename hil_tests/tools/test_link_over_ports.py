@@ -228,6 +228,19 @@ def test_a_reset_is_noticed_though_the_port_stays(cable: Cable) -> None:
         assert len(list(islice(pen.telemetry(), 20))) == 20 and pen.reconnections >= 1
 
 
+def test_after_a_reset_that_was_asked_for_it_is_the_new_start_that_answers(cable: Cable) -> None:
+    with _open(cable) as pen:
+        pen.subscribe(20)
+        assert any(frame.state == "armed" for frame in islice(pen.telemetry(), 500))
+        boots = pen.counters()["boots"]
+        pen.open_service()
+        pen.close_service()
+        pen.reconnect(boots=boots)
+        assert pen.counters()["boots"] == boots + 1
+        with pytest.raises(InfrastructureError, match="did not reset within 0 s"):
+            pen.reconnect(0.3, boots=boots + 1)
+
+
 # ---------------------------------------------------------------------- who answers
 @pytest.mark.parametrize("ours", [kinds.PROTOCOL_VERSION - 1, kinds.PROTOCOL_VERSION + 1])
 def test_another_protocol_version_is_refused_with_what_to_do(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from needlepen import board
-from needlepen.build import app_image, uf2
+from needlepen.build import app_image, code_set, uf2
 from needlepen.build.firmware_uf2 import files_of
 from needlepen.devices.volumes import Volume
 from needlepen.errors import InfrastructureError, Refused
@@ -21,6 +20,7 @@ from needlepen.flashing.install import (
     changes,
     has_records,
     is_record,
+    places,
     portable,
     without_places,
 )
@@ -134,17 +134,32 @@ def test_records_are_seen_where_there_are_any() -> None:
     assert has_records({**none, "/log/000001": (32, 5)}) and has_records({**none, "/data/keys.bad": (1, 1)})
 
 
-def test_lists_of_files_lose_their_places_and_stay_sound() -> None:
-    """Whatever lists the image holds: their places belong to that image alone."""
+def test_lists_of_modules_lose_the_places_of_their_image_and_get_those_of_the_board() -> None:
     files = files_of(app_image(PEN).image, PEN.flash)
-    changed = {path: data for path, data in portable(files).items() if data != files[path]}
-    assert changed, "no list of files in the image"
-    place = re.compile(rb"^[0-9a-f]{8} \d+ ([0-9a-f]{8}) ", re.MULTILINE)
-    for path, data in changed.items():
-        assert len(data) == len(files[path]) and set(place.findall(data)) == {b"ffffffff"}, path
-        body = data[: data.rfind(b"\n", 0, -1) + 1]
-        assert data == body + b"%08x\n" % zlib.crc32(body)
-        assert without_places(data) == data
+    (path,) = [path for path, data in portable(files).items() if data != files[path]]
+    bare = portable(files)[path]
+    assert code_set.is_sound(bare) and {place for _, _, place, *_ in code_set.entries(bare)} == {
+        code_set.NOWHERE
+    }
+    assert without_places(bare) == bare
+    given = {name: 4096 * n for n, (*_, name, _path) in enumerate(code_set.entries(bare))}
+    assert without_places(code_set.with_places(bare, given)) == bare
+
+
+def test_a_module_gets_a_place_only_where_it_lies_once() -> None:
+    once, twice, small, split = (bytes([n]) * 3000 for n in range(4))
+    small = small[:400]
+    split += bytes(3000)
+    wanted = {
+        "/code/once": once,
+        "/code/twice": twice,
+        "/code/small": small,
+        "/code/split": split,
+        "/main.py": once,
+    }
+    blocks = {0: once, 4096: twice, 8192: twice, 12288: small.ljust(4096, b"\xff"), 16384: split[:4096]}
+    heads = {place: zlib.crc32(data[:512]) for place, data in blocks.items()}
+    assert places(wanted, heads, lambda place, data: blocks[place][: len(data)] == data) == {"once": 0}
 
 
 @given(st.binary(max_size=200))

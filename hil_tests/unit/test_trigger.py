@@ -77,3 +77,16 @@ def test_no_pattern_counts_without_200_ms_of_release_before(pattern: list[tuple[
         now = 0 if pressed else duration_ms
         longest = max(longest, now)
     assert not any(_counts(pattern)) or longest >= RELEASE_MS
+
+
+def test_it_says_how_long_a_release_still_has_to_last() -> None:
+    """So that somebody looks then: at rest nothing else would."""
+    t = trigger.Trigger(0)
+    t.update(0, True, _elapsed)
+    assert not t.waiting
+    t.update(100, False, _elapsed)
+    assert t.waiting
+    left_ms = t.left_ms(150, _elapsed)
+    assert RELEASE_MS - 50 < left_ms <= RELEASE_MS
+    t.update(150 + left_ms, False, _elapsed)
+    assert not t.waiting and t.released

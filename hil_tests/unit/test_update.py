@@ -35,7 +35,7 @@ def test_only_what_differs_is_lacking_and_the_next_start_tries_and_confirms() ->
     assert send(staging, NEW) is None
     name, came, log = boot(flash)
     assert (name, came) == (NEW.name, loader.TRIAL)
-    assert log.events == [(E.PROGRAM_CONFIRMED, int(NEW.name[:8], 16), 1)]
+    assert log.events == [(E.PROGRAM_CONFIRMED, int(NEW.name[:7], 16), 1)]
     assert boot(flash)[:2] == (NEW.name, loader.ORDINARY) and is_whole(flash, NEW.name)
 
 
@@ -46,7 +46,7 @@ def test_the_program_before_stays_and_comes_back_when_the_list_of_the_new_one_is
     files(flash).write(f"/sets/{new.name}", b"damaged")
     name, came, log = boot(flash)
     assert (name, came) == (OLD.name, loader.DAMAGED)
-    assert log.events == [(E.PROGRAM_SAVED, int(OLD.name[:8], 16))]
+    assert log.events == [(E.PROGRAM_SAVED, int(OLD.name[:7], 16))]
     assert boot(flash)[1] == loader.ORDINARY
 
 
@@ -69,7 +69,7 @@ def test_a_program_that_never_gets_ready_is_taken_back_and_tidied_away() -> None
     assert boot(flash, ready=False)[:2] == (new.name, loader.TRIAL)
     name, came, log = boot(flash)
     assert (name, came) == (OLD.name, loader.ROLLED_BACK)
-    assert log.events == [(E.PROGRAM_ROLLED_BACK, int(new.name[:8], 16), int(OLD.name[:8], 16))]
+    assert log.events == [(E.PROGRAM_ROLLED_BACK, int(new.name[:7], 16), int(OLD.name[:7], 16))]
     assert files(flash).names("/sets") == [OLD.name] and set(files(flash).names("/code")) == OLD.files.keys()
     assert boot(flash)[1] == loader.ORDINARY
 

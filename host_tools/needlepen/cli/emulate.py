@@ -115,7 +115,7 @@ def emulate(
         drive = volume or terminal.link.with_name(f"{terminal.link.name}.{VOLUME_LABEL}")
         tcp_port = port.port if port else None
         entry = registry.Entry(called, str(terminal.link), os.getpid(), unique_id(seed).hex(), tcp_port)
-        registry.write(entry)
+        registry.write(replace(entry, state=registry.STARTING))
         stack.callback(registry.remove, called)
 
         def changed(state: State) -> None:

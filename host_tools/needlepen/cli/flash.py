@@ -97,7 +97,8 @@ def flash(
 def _chosen(text: str | None) -> Device | None:
     """The device that is meant; None if nothing is connected and a person has to help."""
     from needlepen.devices import Device, choose_device, find_devices
-    from needlepen.devices.model import BOOTSEL, BUSY, MICROPYTHON, PEN, SILENT
+    from needlepen.devices.model import BOOTSEL, BUSY, FOREIGN, MICROPYTHON, PEN, SILENT
+    from needlepen.errors import Refused
     from needlepen.flashing.drive import require_rp2040
 
     kinds = (PEN, BOOTSEL, MICROPYTHON, SILENT)
@@ -111,9 +112,40 @@ def _chosen(text: str | None) -> Device | None:
         ]
         return known[0] if known else Device(BOOTSEL, volume=path)
     if text is not None:
-        return choose_device(text, kinds)
-    there = [device for device in find_devices() if device.kind in (*kinds, BUSY)]
-    return choose_device(None, kinds) if there else None
+        return _not_foreign(choose_device(text, (*kinds, FOREIGN)))
+    there = [device for device in map(_or_silent, find_devices()) if device.kind in (*kinds, BUSY)]
+    if len(there) > 1:
+        raise Refused(
+            f"Several boards are connected, say which with --device: {'; '.join(str(one) for one in there)}."
+        )
+    if there and there[0].kind == BUSY:
+        return choose_device(there[0].port, kinds)  # refuses, and says who uses it
+    return there[0] if there else None
+
+
+def _or_silent(device: Device) -> Device:
+    """A board with MicroPython whose prompt was left in the middle of something is one that does not answer yet."""
+    from dataclasses import replace
+
+    from needlepen.devices.model import FOREIGN, SILENT
+    from needlepen.devices.search import MICROPYTHON_USB
+
+    is_micropython = device.emulated or device.usb_id == "{:04x}:{:04x}".format(*MICROPYTHON_USB)
+    return (
+        replace(device, kind=SILENT) if device.kind == FOREIGN and device.port and is_micropython else device
+    )
+
+
+def _not_foreign(device: Device) -> Device:
+    from needlepen.devices.model import FOREIGN
+    from needlepen.errors import Refused
+
+    known = _or_silent(device)
+    if known.kind == FOREIGN:
+        raise Refused(
+            f"{device} is no RP2040 with MicroPython, so nothing is written to it. {device.note}".strip()
+        )
+    return known
 
 
 def _confirm(chosen: Device | None, yes: bool) -> None:

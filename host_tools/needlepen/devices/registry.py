@@ -15,14 +15,14 @@ from pathlib import Path
 from needlepen import paths
 from needlepen.errors import UsageError
 
-RUNNING, BOOTSEL = "running", "bootsel"
+RUNNING, BOOTSEL, STARTING = "running", "bootsel", "starting"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One emulated pen. `link`: path of its serial port; `state`: RUNNING or BOOTSEL; `volume`: folder of its UF2
-    volume while it is in BOOTSEL."""
+    """One emulated pen. `link`: path of its serial port; `state`: RUNNING, BOOTSEL, or STARTING (neither port nor
+    volume); `volume`: folder of its UF2 volume while it is in BOOTSEL."""
 
     name: str
     link: str

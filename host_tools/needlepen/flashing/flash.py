@@ -149,7 +149,7 @@ class _Flashing:
                 board.leave("import machine\nmachine.bootloader()")
             else:
                 wanted = files.portable(files_of(image, plan.board.flash))
-                self._files = files.install(board, wanted, self._shown.amount)
+                self._files = files.install(board, wanted, plan.board.flash, self._shown.amount)
                 board.leave("import machine\nmachine.reset()")
         if self._records == "none there":
             path = arrival.drive(DRIVE_S, self._shown.note)

@@ -11,14 +11,19 @@ import contextlib
 import io
 import os
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from mpremote.transport import TransportError  # type: ignore[import-untyped]
 from mpremote.transport_serial import SerialTransport  # type: ignore[import-untyped]
 
+from needlepen.board.model import Flash
 from needlepen.errors import InfrastructureError
 
+XIP = 0x1000_0000
+HEAD_BYTES = 512
+"""What littlefs does not keep inside a directory is longer than this."""
 _CHUNK = 2048
 # Whatever the program has mounted in place of the board's own file system, or around it
 _MOUNT = """
@@ -82,6 +87,29 @@ class Prompt:
         """The content of a file."""
         with self._explained(f"content of {path}"):
             return bytes(self._transport.fs_readfile(path, chunk_size=_CHUNK))
+
+    def block_heads(self, flash: Flash) -> dict[int, int]:
+        """CRC-32 of the first 512 bytes of each block of the file system, by offset: a file begins with a block."""
+        first = XIP + flash.filesystem_offset
+        code = (
+            "import uctypes, binascii\n"
+            f"print([binascii.crc32(uctypes.bytearray_at({first} + {flash.block_bytes} * n, {HEAD_BYTES})) "
+            f"for n in range({flash.filesystem_blocks})])"
+        )
+        crcs: list[int] = ast.literal_eval(self.run(code).strip())
+        return {n * flash.block_bytes: crc for n, crc in enumerate(crcs)}
+
+    def holds(self, flash: Flash) -> Callable[[int, bytes], bool]:
+        """Whether data lie in one piece at an offset of the file system."""
+
+        def ask(place: int, data: bytes) -> bool:
+            at = XIP + flash.filesystem_offset + place
+            crc = self.run(
+                f"import uctypes, binascii\nprint(binascii.crc32(uctypes.bytearray_at({at}, {len(data)})))"
+            )
+            return int(crc) == zlib.crc32(data)
+
+        return ask
 
     def make_folder(self, path: str) -> None:
         """Make a folder that is not there."""

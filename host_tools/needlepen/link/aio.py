@@ -132,9 +132,9 @@ class AsyncPen:
         """Acknowledge a fault whose cause has gone."""
         await self.call(lambda pen: pen.acknowledge())
 
-    async def reconnect(self, timeout_s: float = RECONNECT_S) -> None:
+    async def reconnect(self, timeout_s: float = RECONNECT_S, boots: int | None = None) -> None:
         """As `Pen.reconnect`."""
-        await self.call(lambda pen: pen.reconnect(timeout_s))
+        await self.call(lambda pen: pen.reconnect(timeout_s, boots))
 
     async def subscribe(self, period_ms: int = 20) -> None:
         """As `Pen.subscribe`; the lease is kept alive while the pen is open, whether somebody iterates or not."""

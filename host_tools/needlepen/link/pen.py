@@ -231,10 +231,22 @@ class Pen(Operations):
         self._frames.append(frame)
 
     # ------------------------------------------------------------------ connection
-    def reconnect(self, timeout_s: float = RECONNECT_S) -> None:
-        """Get the connection back after a reset that was asked for. Raises InfrastructureError after `timeout_s`."""
-        self._drop()
-        self._come_back(Unplugged(f"{self._url}: the pen did not come back after its reset."), timeout_s)
+    def reconnect(self, timeout_s: float = RECONNECT_S, boots: int | None = None) -> None:
+        """Get the connection back after a reset that was asked for.
+
+        `boots`: what `counters()["boots"]` was before; then the pen that answers has really booted since, and is not
+        the one that is about to reset. Raises InfrastructureError after `timeout_s`.
+        """
+        end_s = time.monotonic() + timeout_s
+        gone = Unplugged(f"{self._url}: the pen did not come back after its reset.")
+        while True:
+            self._drop()
+            self._come_back(gone, max(0.1, end_s - time.monotonic()))
+            if boots is None or self.counters()["boots"] != boots:
+                return
+            if time.monotonic() >= end_s:
+                raise InfrastructureError(f"{self._url}: the pen did not reset within {timeout_s:.0f} s.")
+            self._closing.wait(_PAUSE_S)
 
     def listen(self, timeout_s: float) -> int:
         """Take what arrives, waiting at most `timeout_s` for the first byte; returns the number of bytes."""

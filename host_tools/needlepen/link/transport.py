@@ -90,7 +90,11 @@ class Transport:
 
 def _why_not(url: str, error: Exception) -> Unplugged:
     reason = str(error)
-    if "exclusively lock" in reason or getattr(error, "errno", None) in (11, 16):
+    if (
+        "exclusively lock" in reason
+        or "Access is denied" in reason
+        or getattr(error, "errno", None) in (11, 16)
+    ):
         return InUse(
             f"{url} is in use by another program, which would get half of the answers; end that program first."
         )
