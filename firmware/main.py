@@ -1,10 +1,15 @@
 """Starts the pen. Everything else is in the package `pen` of the program that boot.py has chosen."""
 
-import gc
-import time
-
-import machine
 import micropython
+
+micropython.kbd_intr(
+    -1
+)  # again: MicroPython lets Ctrl-C in for each file that it runs, and USB begins after boot.py
+
+import gc  # noqa: E402
+import time  # noqa: E402
+
+import machine  # noqa: E402
 
 started_ms = time.ticks_ms()
 development = False
