@@ -28,6 +28,9 @@ COMMANDS = {
     "keys": "Keys of pens on this computer: list, export, import, forget.",
     "repl": "Stop a pen and open its REPL, with the key of an engineer.",
     "board": "Check and show board descriptions.",
+    "deploy": "Build the firmware and install what differs on a development pen.",
+    "update": "Install a bundle of firmware on a pen.",
+    "bundle": "Bundles of firmware: make, show, verify, and the key that signs them.",
     "build": "Build the pen's application image.",
     "benchmark": "Measure the emulator and the firmware.",
 }
