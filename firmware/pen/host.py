@@ -191,15 +191,18 @@ class Host:
         if BEGIN_UPDATE <= kind <= ABORT_UPDATE:
             self._update(kind, sequence, fields)
             return
-        from pen import unlocking
-
+        files = self._app.store.files
+        files.begin()  # with the import it may take longer than the watchdog waits
         try:
+            from pen import unlocking
+
             if kind in unlocking.ANSWERS:
                 unlocking.ANSWERS[kind](self._app, sequence, fields)
             else:
                 self._result(sequence, "unknown request")
         finally:
             pen_shelf.forget("unlocking", "access_records")
+            files.end()
 
     def _result(self, sequence, refused):
         """Answer a request: done, or why it is refused."""
