@@ -89,7 +89,7 @@ def _settled(pen: Reconnecting) -> Report:
                 raise
         if time.monotonic() > deadline_s:
             raise InfrastructureError(
-                f"The pen has not settled after {_SETTLE_S:.0f} s (its program came {told.came}); acknowledge its fault "
-                "if it shows one, switch it off and on."
+                f"The pen has not settled after {_SETTLE_S:.0f} s (its program came {told.came}); acknowledge its "
+                "fault if it shows one, switch it off and on."
             )
         time.sleep(_LOOK_S)
