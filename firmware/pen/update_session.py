@@ -309,9 +309,14 @@ class Flash:
 
 
 def _loader_crc():
-    """CRC of the list of what starts the program: an update leaves that as it is."""
+    """CRC over what starts the program, which an update leaves as it is: content and path of each file."""
+    crc = 0
     try:
         with open("/manifest.crc", "rb") as file:
-            return int(file.read()[-9:-1], 16)
-    except (OSError, ValueError):
+            for line in file:
+                words = line.split()
+                if len(words) == 4:
+                    crc = crc32(words[0] + words[3], crc)
+    except OSError:
         return 0
+    return crc

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.bench import MS, Pens, start
-from support.damage import damaged, frames, useless
+from support.damage import damaged, frames, kinds, useless
 from support.forks import in_fork
 from support.measuring import Measure
 
@@ -131,6 +131,26 @@ def test_a_repeated_request_is_carried_out_once(pens: Pens) -> None:
         return repeated, _events(pen) - before
 
     assert in_fork(run, pens.ready()) == (1, 2), "each change of the rate is one event"
+
+
+def test_hosts_that_say_hello_and_do_not_read_do_not_hold_up_the_main_loop(pens: Pens) -> None:
+    """A write into a full USB buffer blocks for 500 ms, and the watchdog bites after 200 ms."""
+
+    def run(pen: EmulatedPen) -> int:
+        resets: list[int] = []
+        pen.chip.on_reset(lambda t_ns, _cause: resets.append(t_ns))
+        pen.run_for(1_000 * MS)
+        pen.chip.console.pause_reading()
+        for number in range(12):
+            hello = messages.pack(messages.HELLO, kinds.PROTOCOL_VERSION)
+            pen.chip.console.write(frames.encode(messages.HELLO, number, hello))
+            pen.run_for(50 * MS)
+        pen.chip.console.resume_reading()
+        pen.run_for(500 * MS)
+        pen.command(messages.HELLO, kinds.PROTOCOL_VERSION)
+        return len(resets)
+
+    assert in_fork(run, pens.ready()) == 0, "resets"
 
 
 # ---------------------------------------------------------------------- figures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import io
+import select
 import struct
 from types import SimpleNamespace
 from typing import Any
@@ -114,13 +115,13 @@ class Wire:
         self.to_pen = bytearray()
         self.from_pen = bytearray()
 
-    def register(self, *_: object) -> None:
-        """As select.poll has it."""
+        self.room = 1_000_000
+        self.blocked = False
 
-    def poll(self, _timeout_ms: int) -> list[int]:
-        return [1] if self.to_pen else []
-
-    ipoll = poll
+    def write(self, data: bytes) -> None:
+        self.blocked = self.blocked or len(data) > self.room
+        self.from_pen += data
+        self.room -= len(data)
 
     def read(self, size: int) -> bytes:
         data = bytes(self.to_pen[:size])
@@ -138,6 +139,20 @@ class Wire:
         return found
 
 
+class Poll:
+    """As select.poll has it, for one stream."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def register(self, _stream: object, events: int) -> None:
+        self._events = events
+
+    def ipoll(self, _timeout_ms: int) -> list[int]:
+        ready = self._wire.to_pen if self._events == select.POLLIN else self._wire.room > 0
+        return [1] if ready else []
+
+
 @pytest.fixture
 def wire() -> Wire:
     return Wire()
@@ -146,9 +161,10 @@ def wire() -> Wire:
 @pytest.fixture
 def port(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Any:
     stdin = SimpleNamespace(buffer=SimpleNamespace(readinto=wire.readinto))
-    stdout = SimpleNamespace(buffer=SimpleNamespace(write=wire.from_pen.extend))
+    stdout = SimpleNamespace(buffer=SimpleNamespace(write=wire.write))
     monkeypatch.setattr(port_module, "sys", SimpleNamespace(stdin=stdin, stdout=stdout))
-    monkeypatch.setattr(port_module, "select", SimpleNamespace(poll=lambda: wire, POLLIN=1))
+    fake = SimpleNamespace(poll=lambda: Poll(wire), POLLIN=select.POLLIN, POLLOUT=select.POLLOUT)
+    monkeypatch.setattr(port_module, "select", fake)
     return port_module.Port()
 
 
@@ -198,6 +214,26 @@ def test_a_hello_forgets_what_an_earlier_host_left(port: Any, wire: Wire) -> Non
         pass
     port.forget()
     assert port.offer(messages.TELEMETRY, bytes(29))
+
+
+def test_hosts_that_say_hello_and_do_not_read_never_block_a_write(port: Any, wire: Wire) -> None:
+    """The buffer holds 256 bytes; each hello makes the earlier answers forgotten, not gone."""
+    wire.room = 256
+    for number in range(20):
+        port.forget()
+        assert port.is_new((messages.HELLO, number, b"\x03"))
+        port.answer(messages.RESULT, bytes(62))
+    assert not wire.blocked and wire.room == 0
+    wire.frames()
+    wire.room = 256
+    port.forget()
+    assert port.is_new((messages.HELLO, 99, b"\x03"))
+    port.answer(messages.RESULT, bytes((99,)))
+    ((_, sequence, body),) = wire.frames()
+    assert body == bytes((99,)), "with room again the answer is whole"
+    _seen(wire, sequence)
+    _drain(port)
+    assert not port._doubtful
 
 
 def test_the_same_request_again_is_answered_again_and_not_taken_again(port: Any, wire: Wire) -> None:

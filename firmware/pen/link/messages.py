@@ -154,7 +154,7 @@ MESSAGES = {
     EVENTS: ("events", "<IB64s", "next_sequence count events"),
     # As they are now: the depth is where the axis was sent, the profile a number of pen.profiles.
     SETTINGS: ("settings", "<HHBB", "rate_hz depth_um volume profile"),
-    # wait_s: the pen is locked for so long, and there is no nonce.
+    # A nonce to answer with UNLOCK. wait_s: the pen is locked for so long, and there is no nonce.
     CHALLENGE: ("challenge", "<B16sB", "role nonce wait_s"),
     # The pen in detail. calibration: 0 none, 1 valid, 2 due, 3 expired, 4 refused; role: 0 none to 3 engineer.
     ABOUT: (

@@ -27,6 +27,10 @@ class Port:
         self._read = sys.stdin.buffer.readinto
         self._byte = bytearray(1)
         self._write = sys.stdout.buffer.write
+        room = select.poll()
+        room.register(sys.stdout, select.POLLOUT)
+        self._room = room.ipoll  # room(0): iterates once if a byte can be written at once
+        self._doubtful = False  # what an earlier host did not confirm may still fill the buffer
         self._sequence = 0
         self._unseen = []  # (sequence, length) in order
         self._unseen_bytes = 0
@@ -77,12 +81,14 @@ class Port:
                 for _, length in self._unseen[: place + 1]:
                     self._unseen_bytes -= length
                 del self._unseen[: place + 1]
+                self._doubtful = False
                 break
         while self._queue and self._put(*self._queue[0]):
             del self._queue[0]
 
     def forget(self):
-        """A host said hello: what an earlier one left unconfirmed does not count any more."""
+        """A host said hello: what an earlier one left unconfirmed does not count any more, but may be there."""
+        self._doubtful = self._doubtful or self._unseen_bytes > 0
         self._unseen = []
         self._unseen_bytes = 0
         self._queue = []
@@ -129,8 +135,21 @@ class Port:
         frame = frames.encode(kind, self._sequence, body)
         if self._unseen_bytes + len(frame) > WINDOW_BYTES:
             return False
-        self._write(frame)
+        if self._doubtful:
+            self._write_what_fits(frame)
+        else:
+            self._write(frame)
         self._unseen.append((self._sequence, len(frame)))
         self._unseen_bytes += len(frame)
         self._sequence = (self._sequence + 1) & 0xFF
         return True
+
+    def _write_what_fits(self, frame):
+        """Byte by byte as long as there is room; the rest is lost, as it is anyway if nobody reads."""
+        byte = self._byte
+        for byte[0] in frame:
+            for _ready in self._room(0):
+                break
+            else:
+                return
+            self._write(byte)

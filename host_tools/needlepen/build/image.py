@@ -40,7 +40,7 @@ LITTLEFS: dict[str, Any] = {
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
 _PROGRAM = "program.npb"
-_FORMAT = 8  # increase when the way of building changes
+_FORMAT = 9  # increase when the way of building changes
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class AppImage:
     kind: Kind
     board: str
     program_sha256: str
+    loader_crc: int
 
     @cached_property
     def program(self) -> CodeSet:
@@ -201,6 +202,7 @@ def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind, c
         "files": {name: len(data) for name, data in sorted(files.items())},
         "modules": {path: f"{code_set.CODE}/{name}" for path, name in program.modules.items()},
         "content_sha256": content_hash(dict(staged)),
+        "loader_crc": integrity.loader_crc(base),
         "program_sha256": hashlib.sha256(bundle).hexdigest(),
         "kind": kind,
         "board": board.name,

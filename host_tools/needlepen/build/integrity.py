@@ -33,6 +33,14 @@ def manifest(files: Mapping[str, bytes], placed: Mapping[str, int] | None = None
     return listed + b"%08x\n" % zlib.crc32(listed)
 
 
+def loader_crc(files: Mapping[str, bytes]) -> int:
+    """What a pen with these files beside its sets says of them: one CRC over contents and paths."""
+    crc = 0
+    for name, data in sorted(files.items()):
+        crc = zlib.crc32(f"{zlib.crc32(data):08x}/{name}".encode(), crc)
+    return crc
+
+
 def places(image: bytes, files: Mapping[str, bytes], block_bytes: int) -> dict[str, int]:
     """Offsets in the file system's area of the files that lie in one piece: in a block of their own.
 

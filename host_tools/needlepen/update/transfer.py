@@ -108,13 +108,6 @@ def transfer(
     return Sent(bundle.program.name, modules, len(manifest) + len(signature) + len(data), state.verify_ms)
 
 
-def loader_crc(base: dict[str, bytes]) -> int:
-    """What `Report.loader_crc` says of a pen with these files beside its sets."""
-    from needlepen.build import integrity
-
-    return int(integrity.manifest(base)[-9:-1], 16)
-
-
 def _must(pen: UpdatablePen, what: str, kind: int, *values: Any) -> None:
     reply = pen.request(kind, *values)
     if reply.refused:

@@ -1,0 +1,95 @@
+"""The whole way of a program onto a pen: service, transfer, restart, and a look whether it stays."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from needlepen.errors import InfrastructureError, NeedlepenError, ProductFailure, Refused
+from needlepen.link.client import messages
+from needlepen.update.bundle import Bundle
+from needlepen.update.transfer import Progress, Report, UpdatablePen, report, transfer
+
+_SETTLE_S = 30.0  # a trial ends after 10 s at most, then the old program starts
+_LOOK_S = 0.2
+
+
+class Reconnecting(UpdatablePen, Protocol):
+    """A pen whose connection comes back after a reset that was asked for."""
+
+    def reconnect(self, timeout_s: float = ...) -> None:
+        """Get the connection back."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What was done. `modules`: those sent; `bytes` with the list; `verify_ms`: device time for the signature."""
+
+    program: str
+    before: str
+    modules: tuple[str, ...]
+    bytes: int
+    verify_ms: int
+    seconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything had to be done."""
+        return self.program != self.before
+
+
+def install(
+    pen: Reconnecting, bundle: Bundle, progress: Progress = lambda _what, _done, _total: None
+) -> Installed:
+    """Bring the program of a bundle onto a pen and see it confirmed.
+
+    Raises Refused with the pen's reason, after which it runs what it ran; ProductFailure if the pen took the program
+    back because it did not reach ready; InfrastructureError if the pen does not come back.
+    """
+    begun_s = time.monotonic()
+    before = report(pen)
+    name = bundle.program.name
+    if before.program == name:
+        return Installed(name, name, (), 0, 0, time.monotonic() - begun_s)
+    closed = pen.request(messages.OPEN_SERVICE).refused
+    try:
+        sent = transfer(pen, bundle, progress)
+    except BaseException as error:
+        if not closed:  # opened here: the pen starts again as it was; what has come stays for the next try
+            with contextlib.suppress(NeedlepenError):
+                pen.request(messages.CLOSE_SERVICE)
+        elif isinstance(error, Refused) and "service" in str(error):
+            raise Refused(f"The pen does not open its service access: {closed}.") from None
+        raise
+    progress("restart", 0, 0)
+    after = _settled(pen)
+    if after.program != name:
+        raise ProductFailure(
+            f"The pen took the program {name} back because it did not reach ready within 10 s; it runs {after.program} "
+            "again. Its event log and a run of the new firmware on the emulated pen say why."
+        )
+    return Installed(
+        name, before.program, sent.modules, sent.bytes, sent.verify_ms, time.monotonic() - begun_s
+    )
+
+
+def _settled(pen: Reconnecting) -> Report:
+    """Wait until the pen has started again and has confirmed or taken back its program."""
+    deadline_s = time.monotonic() + _SETTLE_S
+    pen.reconnect(_SETTLE_S)
+    while True:
+        try:
+            told = report(pen)
+            if told.came == "ordinary":
+                return told
+        except (InfrastructureError, Refused):  # it restarts once more, to take the program back
+            if time.monotonic() > deadline_s:
+                raise
+        if time.monotonic() > deadline_s:
+            raise InfrastructureError(
+                f"The pen has not settled after {_SETTLE_S:.0f} s (its program came {told.came}); acknowledge its "
+                "fault if it shows one, switch it off and on."
+            )
+        time.sleep(_LOOK_S)
