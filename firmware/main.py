@@ -2,9 +2,8 @@
 
 import micropython
 
-micropython.kbd_intr(
-    -1
-)  # again: MicroPython lets Ctrl-C in for each file that it runs, and USB begins after boot.py
+# Again: MicroPython lets Ctrl-C in anew for each file that it runs, and USB begins after boot.py (SR-25).
+micropython.kbd_intr(-1)
 
 import gc  # noqa: E402
 import time  # noqa: E402
