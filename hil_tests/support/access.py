@@ -25,7 +25,7 @@ REQUESTS = {name: getattr(kinds, name) for name in access_table.load() if name !
 NEEDED = {name: Role[role.upper()] for name, role in access_table.load().items()}
 EVERYTHING = b"\r\x03\x03\x01\x04\x02\x05print(6*7)\x04\r\n~AAAA\n~\x00\xff\x03"
 """What leads to a REPL where there is one, and garbage."""
-PROMPTS = (b">>>", b"raw REPL", b"42", b"Traceback", b"paste mode")
+PROMPTS = (b">>>", b"raw REPL", b"42\r\n", b"Traceback", b"paste mode")
 
 
 def secret(name: str) -> bytes:
