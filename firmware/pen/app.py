@@ -38,7 +38,6 @@ from pen.trigger import Trigger
 
 _LOOP_MS = const(10)
 _BUSY_MS = const(5)  # at rest, while a part wants to go on
-_RELEASE_LOOK_MS = const(30)
 _LOOK_MS = const(120)  # at rest, between the turns of two parts
 _LITTER_MAX = const(60)  # glances until the garbage is collected; a run fills the heap in 70 or more
 _BREATH_MS = const(2)  # USB and the file system want to be served too
@@ -181,11 +180,6 @@ class App:
         if time.ticks_diff(panel.next_change_ms, due_ms) < 0:
             due_ms = panel.next_change_ms
         due_ms = self.host.due_ms(due_ms)
-        waits = (
-            not self.trigger.released
-        )  # for the trigger to have been up long enough: nobody else looks at it
-        if waits and time.ticks_diff(due_ms, now_ms) > _RELEASE_LOOK_MS:
-            due_ms = time.ticks_add(now_ms, _RELEASE_LOOK_MS)
         low, high = self.axis.window_codes
         found = quiet.lie_still(
             INPUT_MASK, self._lines, low, high, due_ms, self._watchdog.feed, self.host.heard
@@ -203,8 +197,7 @@ class App:
             self._turn += 1
             if self._look_at(_REST_TURNS[self._turn % len(_REST_TURNS)], now_ms):
                 found = _LOOKED
-        told = self.host.due_ms(now_ms) != now_ms
-        if self.host.serve(now_ms) or found != quiet.NOTHING or told or waits:
+        if self.host.serve(now_ms) or found == _LOOKED:
             self._pass(now_ms, _NOBODY)
 
     def _look_at(self, place, now_ms):
