@@ -12,6 +12,7 @@ from support.bench import MS, Pens, start
 from support.damage import damaged, frames, kinds, useless
 from support.forks import in_fork
 from support.measuring import Measure
+from support.monitoring import state
 
 from needlepen.benchmark import link as link_figures
 from needlepen.emulator.pen import EmulatedPen
@@ -24,6 +25,7 @@ LONGEST = 4
 CTRL_C = 3  # means the prompt of a development build, not the link
 LEAK_BYTES = 64  # the last request and its answer are kept, whatever their size
 WORST_MS = 50.0
+NEEDLES = 12  # on skin, or the run ends after 15 s
 MEDIAN_RATIO = 2.0
 
 
@@ -157,8 +159,10 @@ def test_hosts_that_say_hello_and_do_not_read_do_not_hold_up_the_main_loop(pens:
 def _round_trips(pen: EmulatedPen, running: bool) -> list[float]:
     pen.run_for(3_000 * MS)
     if running:
-        start(pen, 100)
-    return link_figures.round_trips_ms(pen, 150)
+        start(pen, 100, needles=NEEDLES)
+    times = link_figures.round_trips_ms(pen, 150)
+    assert state(pen) == ("running" if running else "armed")
+    return times
 
 
 def test_a_command_is_answered_while_stroking_as_at_rest(pens: Pens) -> None:
@@ -174,9 +178,10 @@ def test_a_command_is_answered_while_stroking_as_at_rest(pens: Pens) -> None:
 
 def _telemetry(pen: EmulatedPen, running: bool, seconds: float) -> tuple[link_figures.Stream, dict[str, int]]:
     if running:
-        start(pen, 100)
+        start(pen, 100, needles=NEEDLES)
     pen.command(messages.CLEAR_STATISTICS)
     stream = link_figures.telemetry(pen, seconds)
+    assert state(pen) == ("running" if running else "armed")
     return stream, pen.command(messages.GET_STATISTICS)
 
 

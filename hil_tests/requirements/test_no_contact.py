@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 import pytest
-from support.bench import LIMIT, MS, RATES_HZ, Pens, braked_ns, press, start
+from support.bench import LIMIT, MS, RATES_HZ, Pens, braked_ns, press, rate, start
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state, status, until
 
 from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import messages
 
 LIMIT_S = float(LIMIT("SR-13", "no_contact_s"))
 WITHIN_S = 1.0  # "within 1 s" of the requirement
@@ -52,6 +53,27 @@ def test_15_s_in_the_air_end_the_run(pens: Pens, measure: Measure, set_hz: int, 
     assert why == ("none", f"{LIMIT_S:.0f} s") and again == "running"
     measure("SR-13", "no_contact_s", stopped_s, f"{set_hz} Hz in the air, cell {cell_v} V", relation=">=")
     assert stopped_s <= LIMIT_S + WITHIN_S
+
+
+@pytest.mark.parametrize("has_host", [True, False])
+def test_after_the_end_of_a_run_the_next_press_starts_again_also_without_a_host(
+    pens: Pens, has_host: bool
+) -> None:
+    """Telemetry keeps the main loop awake at rest; a pen in use has none."""
+
+    def run(pen: EmulatedPen) -> float:
+        pen.run_for(1 * S)
+        if not has_host:
+            pen.command(messages.SUBSCRIBE, 0, 0)
+        pen.press()
+        pen.run_for((LIMIT_S + 2) * S)
+        pen.release()
+        pen.run_for(500 * MS)
+        pen.press()
+        pen.run_for(1 * S)
+        return rate(pen)
+
+    assert in_fork(run, pens.ready(4.2)) > 50
 
 
 @pytest.mark.parametrize("set_hz", RATES_HZ)

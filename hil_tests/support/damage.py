@@ -16,6 +16,8 @@ frames = firmware_module("pen.link.frames")
 kinds = firmware_module("pen.link.kinds")
 messages = firmware_module("pen.link.messages")
 
+SHORT = [k for k, (_, layout, _) in messages.MESSAGES.items() if struct.calcsize(layout) <= frames.MAX_BODY]
+"""Kinds that a pen takes at any time: all but the data of an update."""
 _NOISE_BYTES = 1 << 16
 _POOL = 4096
 _FROM_PEN = 0x80
@@ -43,9 +45,7 @@ def useless(rng: random.Random) -> bytes:
     elif way == 1:
         kind = rng.randrange(_FROM_PEN, 256)
     else:
-        kind = rng.choice(
-            [k for k in messages.MESSAGES if k < _FROM_PEN and k not in (kinds.HELLO, kinds.SEEN)]
-        )
+        kind = rng.choice([k for k in SHORT if k < _FROM_PEN and k not in (kinds.HELLO, kinds.SEEN)])
         size = struct.calcsize(messages.MESSAGES[kind][1])
         size += 1 if not size else -1 if size > frames.MAX_BODY - 2 else rng.choice((-1, 1, 2))
         return bytes(frames.encode(kind, rng.randrange(256), rng.randbytes(size)))

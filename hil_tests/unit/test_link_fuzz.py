@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from support.damage import damaged, frames, kinds, messages, requests, useless
+from support.damage import SHORT, damaged, frames, kinds, messages, requests, useless
 
 SEED = 20261
 INPUTS = 1_000_000
@@ -72,7 +72,7 @@ def test_damaged_input_leaks_nothing() -> None:
 
 
 # ---------------------------------------------------------------------- properties
-@given(st.sampled_from(sorted(messages.MESSAGES)), st.integers(0, 255), st.data())
+@given(st.sampled_from(SHORT), st.integers(0, 255), st.data())
 def test_every_message_survives_the_way(kind: int, sequence: int, data: st.DataObject) -> None:
     import struct
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from needlepen.emulator.pen import TELEMETRY_LEASE_MS, EmulatedPen
+from needlepen.errors import ProductFailure
 from needlepen.link import Telemetry
 from needlepen.link.client import messages
 
@@ -14,6 +15,7 @@ PERIOD_MS = 10
 _SLICE_NS = 50_000
 _PATIENCE_NS = 1e9
 _RENEW_S = 20.0
+_SETTLE_NS = 300e6
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,17 @@ def round_trips_ms(pen: EmulatedPen, count: int) -> list[float]:
         sequence = pen.link.request(messages.SET_RATE, 100)
         pen.run_until(lambda: pen.link.reply(sequence) is not None, _PATIENCE_NS, _SLICE_NS)  # noqa: B023
         times.append((pen.now_ns - begun_ns) / 1e6)
+    return times
+
+
+def round_trips_stroking_ms(pen: EmulatedPen, count: int) -> list[float]:
+    """The same after a start. Raises ProductFailure if the run ends meanwhile."""
+    pen.press()
+    pen.wait_state("running")
+    pen.run_for(_SETTLE_NS)
+    times = round_trips_ms(pen, count)
+    if pen.telemetry is None or pen.telemetry.state != "running":
+        raise ProductFailure(f"the run ended while its round trips were measured: {pen.telemetry}")
     return times
 
 

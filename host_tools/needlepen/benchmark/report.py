@@ -73,15 +73,14 @@ def run(
     )
     pen.connect()
     telemetry_s = TELEMETRY_S * wall_s
-    step(f"the link, at rest: round trips, and {telemetry_s:.0f} s of telemetry at 100 Hz (some minutes)")
+    step(f"the link: round trips, and {telemetry_s:.0f} s of telemetry at 100 Hz (some minutes)")
     idle_ms = _forked(lambda: link.round_trips_ms(pen, ROUND_TRIPS))
+    results += _round_trips(idle_ms, _forked(lambda: link.round_trips_stroking_ms(pen, ROUND_TRIPS)))
     results += _telemetry(_forked(lambda: link.telemetry(pen, telemetry_s)), telemetry_s)
     step("the pen, stroking at 100 Hz")
     results.append(
         Result("pen stroking at 100 Hz", emulation.stroking(pen, wall_s), "device s / wall s", 1.0, ">=")
     )
-    step("the link, stroking")
-    results += _round_trips(idle_ms, _forked(lambda: link.round_trips_ms(pen, ROUND_TRIPS)))
     step("needlepen --help")
     results.append(Result("needlepen --help", program.help_s(), "s", HELP_S, "<="))
     step("the demo")
