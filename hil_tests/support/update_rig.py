@@ -68,7 +68,7 @@ def value(steps: Generator[None, None, Any]) -> Any:
 
 
 def stage(
-    flash: RecordedFlash, new: CodeSet, counter: int = 0, manifest: bytes | None = None
+    flash: RecordedFlash, new: CodeSet, counter: int = 0, manifest: bytes | None = None, thorough: bool = True
 ) -> tuple[Any, str | None]:
     """Judge a program as the pen does; the staging and the refusal."""
     running = loader.choose(files(flash))[0]
@@ -78,7 +78,7 @@ def stage(
         staging.begin(bytearray(listed), len(listed), b"pico_pen", b"development", b"1.25", counter)
     )
     if not refused:
-        value(staging.look())
+        value(staging.look(thorough))
     return staging, refused
 
 

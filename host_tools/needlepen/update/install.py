@@ -13,6 +13,7 @@ from needlepen.update.bundle import Bundle
 from needlepen.update.transfer import Progress, Report, UpdatablePen, report, transfer
 
 _SETTLE_S = 30.0  # a trial ends after 10 s at most, then the old program starts
+_START_S = 4.0
 _LOOK_S = 0.2
 
 
@@ -49,7 +50,7 @@ def install(
     back because it did not reach ready; InfrastructureError if the pen does not come back.
     """
     begun_s = time.monotonic()
-    before = report(pen)
+    before = first_report(pen)
     name = bundle.program.name
     if before.program == name:
         return Installed(name, name, (), 0, 0, time.monotonic() - begun_s)
@@ -75,21 +76,39 @@ def install(
     )
 
 
+def first_report(pen: UpdatablePen) -> Report:
+    """What the pen runs; waits while a pen that has just started moves its depth axis. Raises as `report`."""
+    deadline_s = time.monotonic() + _START_S
+    while True:
+        try:
+            return report(pen)
+        except Refused:
+            if time.monotonic() > deadline_s:
+                raise
+        time.sleep(_LOOK_S)
+
+
 def _settled(pen: Reconnecting) -> Report:
     """Wait until the pen has started again and has confirmed or taken back its program."""
     deadline_s = time.monotonic() + _SETTLE_S
-    pen.reconnect(_SETTLE_S)
+    connected = False
     while True:
         try:
+            if not connected:
+                pen.reconnect(_SETTLE_S)
+                connected = True
             told = report(pen)
             if told.came == "ordinary":
                 return told
-        except (InfrastructureError, Refused):  # it restarts once more, to take the program back
+        except (InfrastructureError, Refused):
+            # It says what went wrong, restarts once more to take the program back, or moves its depth axis.
             if time.monotonic() > deadline_s:
                 raise
+            time.sleep(_LOOK_S)
+            continue
         if time.monotonic() > deadline_s:
             raise InfrastructureError(
-                f"The pen has not settled after {_SETTLE_S:.0f} s (its program came {told.came}); acknowledge its fault "
-                "if it shows one, switch it off and on."
+                f"The pen has not settled after {_SETTLE_S:.0f} s (its program came {told.came}); acknowledge its "
+                "fault if it shows one, switch it off and on."
             )
         time.sleep(_LOOK_S)
