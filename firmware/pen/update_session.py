@@ -151,6 +151,7 @@ class Session:
         try:
             refused = yield from self._verify()
             if not refused:
+                gc.collect()
                 staging = update.Staging(self._app.store.files, Flash(), pen_shelf.program)
                 yield
                 refused = yield from staging.begin(
@@ -293,6 +294,17 @@ class Flash:
                 if mem8[at + place] == first and uctypes.bytearray_at(at + place, length) == data:
                     return place
         return update.NOWHERE
+
+    def lines(self, path):
+        """Generator: the words of each line of a list that names a module."""
+        try:
+            with open(path, "rb") as file:
+                for line in file:
+                    words = line.split()
+                    if len(words) == 5:
+                        yield words
+        except OSError:
+            return
 
     def check(self, path):
         """Length and CRC of a file, None if it is not there."""

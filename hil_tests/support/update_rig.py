@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from needlepen import board, provision
@@ -52,6 +52,10 @@ class FlashView:
             if len(data) <= size and self._flash.buffer[place : place + len(data)] == data:
                 return place
         return int(update.NOWHERE)
+
+    def lines(self, path: str) -> Iterator[list[bytes]]:
+        data = self._files.read(path) or b""
+        return (line.split() for line in data.split(b"\n") if len(line.split()) == 5)
 
     def check(self, path: str) -> tuple[int, int] | None:
         data = self._files.read(path)

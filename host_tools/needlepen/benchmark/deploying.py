@@ -29,6 +29,7 @@ CHANGED = "pen/thermal.py"
 _TREE = "tree"
 _PAUSE_NS = 50e6
 _ON_NS = 40e9
+_SETTLE_NS = 3e9
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def by_deploy(bench: Bench, new: CodeSet, engine: str = "auto") -> Cost:
         files_s = (pen.now_ns - begun_ns) / 1e9
         pen.power_up()
         runs_s = (pen.now_ns - begun_ns) / 1e9
+        pen.run_for(_SETTLE_NS)
         program = report(pen).program
         if program != new.name:
             raise InfrastructureError(f"The pen runs {program} after the deploy, not {new.name}.")

@@ -10,10 +10,11 @@ from typing import Protocol
 from needlepen.errors import InfrastructureError, NeedlepenError, ProductFailure, Refused
 from needlepen.link.client import messages
 from needlepen.update.bundle import Bundle
-from needlepen.update.transfer import Progress, Report, UpdatablePen, report, transfer
+from needlepen.update.transfer import Progress, Report, Sent, UpdatablePen, report, transfer
 
 _SETTLE_S = 30.0  # a trial ends after 10 s at most, then the old program starts
 _START_S = 4.0
+_FULL = "out of memory"
 _LOOK_S = 0.2
 
 
@@ -56,7 +57,12 @@ def install(
         return Installed(name, name, (), 0, 0, time.monotonic() - begun_s)
     closed = pen.request(messages.OPEN_SERVICE).refused
     try:
-        sent = transfer(pen, bundle, progress)
+        try:
+            sent = transfer(pen, bundle, progress)
+        except Refused as error:
+            if _FULL not in str(error) or closed:
+                raise
+            sent = _after_restart(pen, bundle, progress)
     except BaseException as error:
         if not closed:  # opened here: the pen starts again as it was; what has come stays for the next try
             with contextlib.suppress(NeedlepenError):
@@ -76,8 +82,18 @@ def install(
     )
 
 
+def _after_restart(pen: Reconnecting, bundle: Bundle, progress: Progress) -> Sent:
+    """A pen that has been on for long may have its free memory in pieces; after a restart it is in one."""
+    pen.request(messages.CLOSE_SERVICE)
+    pen.reconnect(_SETTLE_S)
+    deadline_s = time.monotonic() + _START_S
+    while pen.request(messages.OPEN_SERVICE).refused and time.monotonic() < deadline_s:
+        time.sleep(_LOOK_S)
+    return transfer(pen, bundle, progress)
+
+
 def first_report(pen: UpdatablePen) -> Report:
-    """What the pen runs; waits while a pen that has just started moves its depth axis. Raises as `report`."""
+    """What the pen runs; waits while a pen that has just started is busy. Raises as `report`."""
     deadline_s = time.monotonic() + _START_S
     while True:
         try:
