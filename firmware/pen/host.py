@@ -343,21 +343,22 @@ class Host:
 
     def _update(self, kind, sequence, fields):
         """A session of its own, with modules that are there only meanwhile."""
-        if self._app.drive.awake:
-            self._result(sequence, "not while something moves")
+        app = self._app
+        goes_on = False
+        if app.drive.awake or (app.job and self._session is None):
+            self._result(sequence, "not now: the pen is busy")
             return
-        if self._session is None:
-            files = self._app.store.files
-            files.begin()  # the import takes longer than the watchdog waits
-            from pen import update_session
-
-            self._session = update_session.Session(self._app, self._port, self._result)
-            files.end()
         try:
+            if self._session is None:
+                app.store.files.begin()  # the import takes longer than the watchdog waits
+                from pen import update_session
+
+                self._session = update_session.Session(app, self._port, self._result)
+                app.store.files.end()
             goes_on = self._session.answer(kind, sequence, fields)
         except MemoryError:
+            app.store.files.end()
             self._result(sequence, "out of memory: restart the pen, try again")
-            goes_on = False
-        if not goes_on:
+        if not goes_on and self._session is not None:
             self._session.forget()
             self._session = None

@@ -8,7 +8,8 @@
 
 Whatever is cut on the way, the record that names the program is the last write: until then the old one is booted.
 `files` is pen.store.device.Device or its like; `flash.part(place, size)` gives bytes of the file system's area,
-`flash.find(data)` the place at which a file lies in one piece, or NOWHERE, `flash.check(path)` its length and CRC.
+`flash.find(data)` the place at which a file lies in one piece, or NOWHERE, `flash.check(path)` its length and CRC,
+`flash.lines(path)` yields the words of the lines of a list.
 """
 
 import hashlib
@@ -42,7 +43,6 @@ class Staging:
         self.wanted = self.received = 0
         self._list = b""
         self._placed_list = bytearray()
-        self._running = files.read("/sets/" + program) or b""
         self._places = array("I", bytes(4 * _FILES_MAX))
         self._line = 0  # where the line of the file that comes begins
         self._number = -1
@@ -85,25 +85,33 @@ class Staging:
             return "this program runs already"
         return None
 
-    def look(self):
+    def look(self, thorough):
         """Generator: find out which files are there, and sound. One file a step.
 
+        The flash test reads the files of the running program all the time; unless it failed or has not been through
+        them (`thorough`), what the list of that program names needs only a look at its place.
         What stays is in arrays made before: small objects between the garbage would leave the heap in small pieces.
         """
-        running = self._running
+        running = self._flash.lines("/sets/" + self._program)  # in the order of the modules, as the new list
+        there = _following(running)
         for number, words in enumerate(_entries(self._list)):
             crc, size, name = int(words[0], 16), int(words[1]), words[3]
-            at = running.find(name)
-            place = int(running[at - 9 : at - 1], 16) if at > 0 else NOWHERE
+            while there and there[4] < words[4]:
+                there = _following(running)
+            known = bool(there) and there[3] == name
+            place = int(there[2], 16) if known else NOWHERE
             path = "/code/" + str(name, "ascii")
-            if self._flash.check(path) != (size, crc):
+            if place != NOWHERE and not thorough:
+                sound = crc32(self._flash.part(place, size)) == crc
+            else:
+                sound = self._flash.check(path) == (size, crc)
+            if not sound:
                 self.lacking[number >> 3] |= 1 << (number & 7)
                 self.wanted += size
-            elif at < 0 or (place != NOWHERE and crc32(self._flash.part(place, size)) != crc):
+            elif not known or (place != NOWHERE and crc32(self._flash.part(place, size)) != crc):
                 place = self._flash.find(self._files.read(path))
             self._places[number] = place
             yield
-        self._running = b""
         self._next()
 
     def _next(self):
@@ -196,6 +204,14 @@ def _fits(words):
         return int(words[0], 16) >= 0 and 0 <= int(words[1]) <= _FILE_MAX and len(unhexlify(words[3])) == 16
     except ValueError:
         return False
+
+
+def _following(lines):
+    """The words of the next line, [] after the last one."""
+    try:
+        return next(lines)
+    except StopIteration:
+        return []
 
 
 def _entries(manifest):

@@ -69,7 +69,7 @@ def test_in_a_development_build_the_same_bytes_do_lead_there(pens: Pens) -> None
     """A test of the tests above."""
 
     def run(pen: EmulatedPen) -> list[bytes]:
-        return _prompts(_shower(pen, 100))
+        return _prompts(_shower(pen, 400))
 
     assert {b">>>", b"raw REPL"} & set(in_fork(run, pens.ready()))
 

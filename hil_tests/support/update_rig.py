@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from needlepen import board, provision
@@ -53,6 +53,10 @@ class FlashView:
                 return place
         return int(update.NOWHERE)
 
+    def lines(self, path: str) -> Iterator[list[bytes]]:
+        data = self._files.read(path) or b""
+        return (line.split() for line in data.split(b"\n") if len(line.split()) == 5)
+
     def check(self, path: str) -> tuple[int, int] | None:
         data = self._files.read(path)
         return None if data is None else (len(data), zlib.crc32(data))
@@ -68,7 +72,7 @@ def value(steps: Generator[None, None, Any]) -> Any:
 
 
 def stage(
-    flash: RecordedFlash, new: CodeSet, counter: int = 0, manifest: bytes | None = None
+    flash: RecordedFlash, new: CodeSet, counter: int = 0, manifest: bytes | None = None, thorough: bool = True
 ) -> tuple[Any, str | None]:
     """Judge a program as the pen does; the staging and the refusal."""
     running = loader.choose(files(flash))[0]
@@ -78,7 +82,7 @@ def stage(
         staging.begin(bytearray(listed), len(listed), b"pico_pen", b"development", b"1.25", counter)
     )
     if not refused:
-        value(staging.look())
+        value(staging.look(thorough))
     return staging, refused
 
 

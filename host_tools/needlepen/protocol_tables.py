@@ -75,7 +75,10 @@ def _numbers(kinds: object) -> list[tuple[str, object]]:
 
     return [
         ("protocol version", kinds.PROTOCOL_VERSION),  # type: ignore[attr-defined]
-        ("longest body", f"{frames.MAX_BODY} bytes"),
+        (
+            "longest body",
+            f"{frames.MAX_BODY} bytes; PUT_DATA, while the pen takes an update: {frames.DATA_BODY}",
+        ),
         ("what the pen sends without credit", f"{kinds.WINDOW_BYTES} bytes"),  # type: ignore[attr-defined]
         ("frames of telemetry and status per SEEN", SEEN_EVERY),
         ("the host says a request again after", f"{host.REPEAT_S} s"),

@@ -114,16 +114,15 @@ MESSAGES = {
     PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     # Answered by ABOUT.
     GET_ABOUT: ("get_about", "<", ""),
-    # A new program: its list and signature, then the files that the pen lacks (bits of `lacking` in the order of the
-    # list), each as one stream in parts. Service only.
+    # A new program comes: first its list and its signature (64 bytes or none), as one stream. Service only.
     BEGIN_UPDATE: ("begin_update", "<HB", "list_bytes signature_bytes"),
-    # The next part of list and signature, or of the files; what is behind their end does not count.
+    # The next part of the list with its signature, then of the files that the pen lacks, in the order of the list.
     PUT_DATA: ("put_data", "<I768s", "offset data"),
-    # All is there: the pen answers, restarts and tries the new program.
+    # All has come: the pen restarts and tries the new program.
     COMMIT_UPDATE: ("commit_update", "<", ""),
-    # How far it is. Answered by UPDATE.
+    # Answered by UPDATE, or by a refusal that says why the list or its signature was refused.
     GET_UPDATE: ("get_update", "<", ""),
-    # Ends the session; the pen forgets what it was sent.
+    # Ends the session; what has come is removed.
     ABORT_UPDATE: ("abort_update", "<", ""),
     # Done (refused 0), or not, and why.
     RESULT: ("result", "<BB60s", "of_sequence refused reason"),
@@ -144,7 +143,8 @@ MESSAGES = {
     CARTRIDGE: ("cartridge", "<8sBBHHH48s", "rom accepted needles depth_limit_um used_s left_s reason"),
     # What the pen has done in its life.
     COUNTERS: ("counters", "<IIIII", "boots strokes run_s sessions calibration_run_s"),
-    # stage: 0 closed, 1 takes the list, 2 checks, 3 takes files, 4 refused; came: how the running program was chosen.
+    # stage: 0 closed, 1 list, 2 checking, 3 files; came: 0 ordinary, 1 on trial, 2 rolled back, 3 after damage;
+    # verify_ms: what the last signature took; program: the one that runs; lacking: a bit for each file of the list.
     UPDATE: (
         "update",
         "<BBHIIII8s32s",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from needlepen import requirements
-from needlepen.benchmark import emulation, firmware_cost, link, program
+from needlepen.benchmark import deploying, emulation, firmware_cost, link, program
 from needlepen.build import AppImage
 from needlepen.emulator import bench
 from needlepen.emulator.pen import EmulatedPen
@@ -22,6 +22,7 @@ ROUND_TRIPS = 300
 TELEMETRY_S = 200.0  # of device time, for each wall second that the caller allows: 10 min with its usual 3
 WORST_ROUND_TRIP_MS = 50.0
 HELP_S = 0.5
+DEPLOY_TIMES = 3.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def run(
     results.append(
         Result("pen stroking at 100 Hz", emulation.stroking(pen, wall_s), "device s / wall s", 1.0, ">=")
     )
+    step("a one-line change: deploy, and mpremote cp -r of the tree (a minute)")
+    results += _deploys(prepared, engine)
     step("needlepen --help")
     results.append(Result("needlepen --help", program.help_s(), "s", HELP_S, "<="))
     step("the demo")
@@ -106,6 +109,20 @@ def _round_trips(idle_ms: list[float], stroking_ms: list[float]) -> Iterator[Res
     yield Result("command round trip at rest, median", idle, "ms")
     yield Result("command round trip stroking, median", stroking, "ms", 2 * idle, "<=")
     yield Result("command round trip stroking, worst", max(stroking_ms), "ms", WORST_ROUND_TRIP_MS, "<=")
+
+
+def _deploys(prepared: bench.Bench, engine: str) -> Iterator[Result]:
+    new = deploying.one_line_change(prepared)
+    ours = _forked(lambda: deploying.by_deploy(prepared, new, engine))
+    theirs = _forked(lambda: deploying.by_mpremote(prepared, prepared.application.program, new, engine))
+    for name, cost in (("deploy of a one-line change", ours), ("mpremote cp -r of the tree", theirs)):
+        yield Result(f"{name}, files on the pen", cost.files_s, "s")
+        yield Result(f"{name}, pen runs it", cost.runs_s, "s")
+        yield Result(f"{name}, sent", cost.bytes, "bytes")
+    yield Result(
+        "mpremote / deploy, files on the pen", theirs.files_s / ours.files_s, "times", DEPLOY_TIMES, ">="
+    )
+    yield Result("mpremote / deploy, pen runs it", theirs.runs_s / ours.runs_s, "times", DEPLOY_TIMES, ">=")
 
 
 def _tick_and_memory(pen: EmulatedPen, image: AppImage) -> Iterator[Result]:

@@ -26,8 +26,8 @@ def deploy(device: str | None, firmware: Path | None, as_json: bool) -> None:
     from needlepen.build import app_image
     from needlepen.devices import open_pen
     from needlepen.errors import Refused
-    from needlepen.update import Bundle, report
-    from needlepen.update.install import install
+    from needlepen.update import Bundle
+    from needlepen.update.install import first_report, install
     from needlepen.update.showing import shown, tell
 
     with open_pen(device, purpose="deploy") as pen:
@@ -37,7 +37,7 @@ def deploy(device: str | None, firmware: Path | None, as_json: bool) -> None:
                 "'needlepen bundle make' and 'needlepen update'"
             )
         built = app_image(board.load(pen.identity.board), "development", firmware)
-        same_loader = report(pen).loader_crc == built.loader_crc
+        same_loader = first_report(pen).loader_crc == built.loader_crc
         with shown(as_json) as progress:
             done = install(pen, Bundle(built.program), progress)
         facts = {"unique_id": pen.identity.unique_id, "loader_is_current": same_loader}

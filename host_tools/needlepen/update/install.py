@@ -10,9 +10,11 @@ from typing import Protocol
 from needlepen.errors import InfrastructureError, NeedlepenError, ProductFailure, Refused
 from needlepen.link.client import messages
 from needlepen.update.bundle import Bundle
-from needlepen.update.transfer import Progress, Report, UpdatablePen, report, transfer
+from needlepen.update.transfer import Progress, Report, Sent, UpdatablePen, report, transfer
 
 _SETTLE_S = 30.0  # a trial ends after 10 s at most, then the old program starts
+_START_S = 4.0
+_FULL = "out of memory"
 _LOOK_S = 0.2
 
 
@@ -49,13 +51,18 @@ def install(
     back because it did not reach ready; InfrastructureError if the pen does not come back.
     """
     begun_s = time.monotonic()
-    before = report(pen)
+    before = first_report(pen)
     name = bundle.program.name
     if before.program == name:
         return Installed(name, name, (), 0, 0, time.monotonic() - begun_s)
     closed = pen.request(messages.OPEN_SERVICE).refused
     try:
-        sent = transfer(pen, bundle, progress)
+        try:
+            sent = transfer(pen, bundle, progress)
+        except Refused as error:
+            if _FULL not in str(error) or closed:
+                raise
+            sent = _after_restart(pen, bundle, progress)
     except BaseException as error:
         if not closed:  # opened here: the pen starts again as it was; what has come stays for the next try
             with contextlib.suppress(NeedlepenError):
@@ -75,18 +82,46 @@ def install(
     )
 
 
+def _after_restart(pen: Reconnecting, bundle: Bundle, progress: Progress) -> Sent:
+    """A pen that has been on for long may have its free memory in pieces; after a restart it is in one."""
+    pen.request(messages.CLOSE_SERVICE)
+    pen.reconnect(_SETTLE_S)
+    deadline_s = time.monotonic() + _START_S
+    while pen.request(messages.OPEN_SERVICE).refused and time.monotonic() < deadline_s:
+        time.sleep(_LOOK_S)
+    return transfer(pen, bundle, progress)
+
+
+def first_report(pen: UpdatablePen) -> Report:
+    """What the pen runs; waits while a pen that has just started is busy. Raises as `report`."""
+    deadline_s = time.monotonic() + _START_S
+    while True:
+        try:
+            return report(pen)
+        except Refused:
+            if time.monotonic() > deadline_s:
+                raise
+        time.sleep(_LOOK_S)
+
+
 def _settled(pen: Reconnecting) -> Report:
     """Wait until the pen has started again and has confirmed or taken back its program."""
     deadline_s = time.monotonic() + _SETTLE_S
-    pen.reconnect(_SETTLE_S)
+    connected = False
     while True:
         try:
+            if not connected:
+                pen.reconnect(_SETTLE_S)
+                connected = True
             told = report(pen)
             if told.came == "ordinary":
                 return told
-        except (InfrastructureError, Refused):  # it restarts once more, to take the program back
+        except (InfrastructureError, Refused):
+            # It says what went wrong, restarts once more to take the program back, or moves its depth axis.
             if time.monotonic() > deadline_s:
                 raise
+            time.sleep(_LOOK_S)
+            continue
         if time.monotonic() > deadline_s:
             raise InfrastructureError(
                 f"The pen has not settled after {_SETTLE_S:.0f} s (its program came {told.came}); acknowledge its "

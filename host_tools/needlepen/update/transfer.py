@@ -16,7 +16,7 @@ PART_BYTES = 768
 STAGES = ("closed", "list", "checking", "files")
 CAME = ("ordinary", "on trial", "rolled back", "damage")
 _CHECK_TIMEOUT_S = 30.0
-_PAUSE_S = 0.02
+_PAUSE_S = 0.05
 
 
 class UpdatablePen(Protocol):
