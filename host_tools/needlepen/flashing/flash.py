@@ -24,7 +24,7 @@ from needlepen.devices.model import Device
 from needlepen.errors import InfrastructureError, ProductFailure, Refused
 from needlepen.flashing import drive, enter, install as files
 from needlepen.flashing.arrival import Arrival
-from needlepen.flashing.prompt import prompt
+from needlepen.flashing.prompt import prompt, wait_for_prompt
 from needlepen.link.client import messages
 from needlepen.link.pen import Pen
 from needlepen.link.values import Identity
@@ -166,6 +166,8 @@ class _Flashing:
                 settled(pen)  # not while it tests itself
                 enter.become_engineer(pen)
                 pen.command(messages.OPEN_REPL)
+                pen.close()
+                wait_for_prompt(port)
 
     def _proof(self, port: str) -> FlashResult:
         plan = self._plan

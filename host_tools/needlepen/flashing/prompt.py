@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import serial
 from mpremote.transport import TransportError  # type: ignore[import-untyped]
 from mpremote.transport_serial import SerialTransport  # type: ignore[import-untyped]
 
@@ -25,6 +26,7 @@ XIP = 0x1000_0000
 HEAD_BYTES = 512
 """What littlefs does not keep inside a directory is longer than this."""
 _CHUNK = 2048
+_ENTER_S = 4
 # Whatever the program has mounted in place of the board's own file system, or around it
 _MOUNT = """
 import os, rp2, vfs
@@ -143,7 +145,7 @@ def prompt(port: str) -> Iterator[Prompt]:
     with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it does not understand
         try:
             transport = SerialTransport(port)
-            transport.enter_raw_repl(soft_reset=True)
+            _enter(transport)
             transport.exec(_MOUNT)
         except (TransportError, OSError) as error:
             if transport is not None:
@@ -156,6 +158,30 @@ def prompt(port: str) -> Iterator[Prompt]:
         yield Prompt(transport, port)
     finally:
         _close(transport)
+
+
+def wait_for_prompt(port: str, timeout_s: float = 6.0) -> None:
+    """Listen until the prompt has said that it is there, or for `timeout_s`. A pen that is just stopping starts anew if
+    it hears anything."""
+    heard = b""
+    end_s = time.monotonic() + timeout_s
+    with (
+        contextlib.suppress(serial.SerialException, OSError),
+        serial.serial_for_url(port, timeout=0.1) as listening,
+    ):
+        while b">>> " not in heard and time.monotonic() < end_s:
+            heard += listening.read(200)
+
+
+def _enter(transport: Any) -> None:
+    """Again if nothing comes: a program that is just ending may still have taken what was sent first."""
+    for last in (False, False, True):
+        try:
+            transport.enter_raw_repl(soft_reset=True, timeout_overall=_ENTER_S)
+            return
+        except TransportError:
+            if last:
+                raise
 
 
 def _close(transport: Any) -> None:
