@@ -16,6 +16,7 @@ PART_BYTES = 768
 STAGES = ("closed", "list", "checking", "files")
 CAME = ("ordinary", "on trial", "rolled back", "damage")
 _CHECK_TIMEOUT_S = 30.0
+_BUSY_S = 10.0
 _PAUSE_S = 0.05
 
 
@@ -90,7 +91,7 @@ def transfer(
     reason, after which it runs what it ran, and InfrastructureError if it does not answer.
     """
     manifest, signature = bundle.program.manifest, bundle.signature
-    _must(pen, "the program", messages.BEGIN_UPDATE, len(manifest), len(signature))
+    _begin(pen, len(manifest), len(signature), pause)
     _stream(pen, "list", manifest + signature, progress)
     state = _checked(pen, pause)
     listed = code_set.entries(manifest)
@@ -106,6 +107,18 @@ def transfer(
         _must(pen, "the switch", messages.COMMIT_UPDATE)
     modules = tuple(entry[4] for entry in missing)
     return Sent(bundle.program.name, modules, len(manifest) + len(signature) + len(data), state.verify_ms)
+
+
+def _begin(pen: UpdatablePen, list_bytes: int, signature_bytes: int, pause: Callable[[], None]) -> None:
+    """Open the session; waits while the pen still tidies up after another one."""
+    deadline_s = time.monotonic() + _BUSY_S
+    while True:
+        reply = pen.request(messages.BEGIN_UPDATE, list_bytes, signature_bytes)
+        if not reply.refused:
+            return
+        if "busy" not in reply.refused or time.monotonic() > deadline_s:
+            raise Refused(f"The pen refused the program: {reply.refused}; it runs what it ran.")
+        pause()
 
 
 def _must(pen: UpdatablePen, what: str, kind: int, *values: Any) -> None:
