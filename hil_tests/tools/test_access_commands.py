@@ -6,18 +6,20 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import serial
 from support.line import Emulation
 
 from needlepen import Pen
 from needlepen.access import Key, KeyStore, Role, role_key, unlock
 from needlepen.access.keystore import KeyFile
 from needlepen.errors import Refused
-from needlepen.link.client import messages
+from needlepen.link.client import LinkClient, messages
 
 ID = "e660000000000019"
 
@@ -50,6 +52,18 @@ def _needlepen(*words: str, **environment: str) -> dict[str, Any]:
     return found
 
 
+def _refused_without_hello(port: Path) -> str | None:
+    """What a program hears that comes after another one and just asks for another rate."""
+    with serial.serial_for_url(str(port), timeout=0.1) as line:
+        link = LinkClient(line.write)
+        sequence = link.request(messages.SET_RATE, 90)
+        deadline_s = time.monotonic() + 10
+        while (reply := link.reply(sequence)) is None:
+            assert time.monotonic() < deadline_s
+            link.feed(line.read(1000))
+        return reply.refused
+
+
 def _secrets(path: Path) -> list[str]:
     return list(json.loads(path.read_text())["keys"].values())
 
@@ -73,6 +87,7 @@ def test_a_pen_is_provisioned_unlocked_and_opened_by_commands(
         pen.set_rate(120)
         assert pen.about().role == "technician" and pen.about().provisioned
         assert pen.request(messages.OPEN_REPL).refused == "needs the role engineer"
+    assert _refused_without_hello(blank.link) == "needs the role operator", "the role went with the program"
 
     done = _run("needlepen", "keys", "export", ID, str(tmp_path / "tech.key"), "--role", "technician")
     assert done.returncode == 0, done

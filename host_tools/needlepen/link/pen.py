@@ -6,6 +6,7 @@ waits for nothing for long loses no answers, since the pen sends no more than a 
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import threading
 import time
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from needlepen.errors import InfrastructureError, Refused, UsageError
+from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
 from needlepen.link.client import LinkClient, kinds, messages
 from needlepen.link.greeting import Greeting
 from needlepen.link.operations import Operations
@@ -30,6 +31,9 @@ _SLICE_S = 0.05
 _PAUSE_S = 0.2
 _KEPT_FRAMES = 4096
 _ANY_NUMBER = 1_000
+_LOCK_S = 1.0
+# After these the pen starts anew, or another program has its port.
+_LEAVING = (kinds.OPEN_REPL, kinds.ENTER_BOOTSEL, kinds.RESTART, kinds.CLOSE_SERVICE, kinds.COMMIT_UPDATE)
 # A request of these changes nothing, or not more the second time: safe to be said again after the pen was reset.
 _REPEATABLE_NAMES = ("hello", "subscribe", "stop")
 _REPEATABLE_PREFIXES = ("get_", "read_")
@@ -60,6 +64,7 @@ class Pen(Operations):
         self.identity: Identity
         self.reconnections = 0
         self.discarded_frames = 0
+        self._holds_role = False
 
     @classmethod
     def open(
@@ -102,7 +107,13 @@ class Pen(Operations):
         self.close()
 
     def close(self) -> None:
-        """Close the port."""
+        """Close the port; a role that was unlocked is given up, so that no other program finds it."""
+        if self._holds_role and not self._closing.is_set():
+            self._holds_role = False
+            with contextlib.suppress(
+                NeedlepenError, Unplugged
+            ):  # a pen that is gone has dropped it by itself
+                self._ask(kinds.LOCK, (), _LOCK_S)
         self._closing.set()
         transport, self._transport = self._transport, None
         if transport is not None:
@@ -157,6 +168,8 @@ class Pen(Operations):
                 )
                 continue
             if reply.refused != kinds.NOT_GREETED:
+                if reply.refused is None:
+                    self._holds_role = kind == kinds.UNLOCK or (self._holds_role and kind not in _LEAVING)
                 return reply
             self._greet_again()
             self._only_if_repeatable(kind, "The pen did not carry it out; ask again if it is still wanted.")
