@@ -1,4 +1,4 @@
-"""Reading a full log over the link: no answer takes long, and none while the motor runs."""
+"""SR-28: reading a full log over the link: no answer takes long, and none while the motor runs."""
 
 from __future__ import annotations
 

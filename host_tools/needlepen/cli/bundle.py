@@ -26,7 +26,11 @@ def bundle() -> None:
     "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
 )
 @click.option(
-    "--kind", type=click.Choice(["development", "production"]), default="production", show_default=True
+    "--kind",
+    type=click.Choice(["development", "production"]),
+    default="production",
+    show_default=True,
+    help="A pen takes only bundles of its own kind.",
 )
 @click.option(
     "--key", type=click.Path(path_type=Path), help="File with the signing key; else that of this computer."
