@@ -10,6 +10,7 @@ import pytest
 from support.bench import LIMIT, MS, Pens, braked_ns, never_driven, start
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+from support.nights import mostly_nightly
 
 from needlepen.emulator.chip_faults import ChipFaults
 from needlepen.emulator.pen import EmulatedPen
@@ -127,7 +128,7 @@ def test_a_part_that_is_broken_at_power_on_locks_the_pen_out(pens: Pens, broken:
     assert tried["refused"], "a lockout ends with a power cycle only"
 
 
-@pytest.mark.parametrize("channel", range(5))
+@pytest.mark.parametrize("channel", mostly_nightly(range(5), 0, 3))
 def test_a_multiplexer_that_is_stuck_at_power_on_keeps_the_pen_from_running(pens: Pens, channel: int) -> None:
     """The monitor may see an input that cannot be before the self-tests do: that is a fault of its sensor then."""
 
@@ -192,7 +193,7 @@ def test_a_channel_that_never_lets_go_ends_in_a_stall_without_a_stroke(pens: Pen
     assert in_fork(run, pens.ready()) == {"state": "safe", "fault": "stall"}
 
 
-@pytest.mark.parametrize("rate_hz", [50, 100, 150])
+@pytest.mark.parametrize("rate_hz", mostly_nightly([50, 100, 150], 150))
 def test_a_wrong_clock_brakes_a_running_motor_within_100_ms(
     pens: Pens, measure: Measure, rate_hz: int
 ) -> None:

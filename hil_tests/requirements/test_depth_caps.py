@@ -200,7 +200,16 @@ LISTENING = (0, 20)
 
 @pytest.mark.parametrize(
     ("wanted", "telemetry_ms"),
-    [pytest.param(s, t, marks=COLLECTING, id=f"{s}-telemetry_{t}_ms") for s in STATES for t in LISTENING],
+    [
+        pytest.param(
+            s,
+            t,
+            marks=[COLLECTING, *[pytest.mark.nightly] * (s in ("armed", "idle"))],
+            id=f"{s}-telemetry_{t}_ms",
+        )
+        for s in STATES
+        for t in LISTENING
+    ],
 )
 def test_an_over_limit_depth_is_answered_in_time(
     pens: Pens, measure: Measure, wanted: str, telemetry_ms: int

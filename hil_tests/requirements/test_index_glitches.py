@@ -11,6 +11,7 @@ import pytest
 from support.bench import LIMIT, MS, RATES_HZ, US, Pens, observe, record_pin, start, to_angle
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+from support.nights import mostly_nightly
 from support.trace import Trace, record
 
 from needlepen.emulator.pen import EmulatedPen
@@ -153,8 +154,10 @@ def _jam_in_burst(pen: EmulatedPen, case: tuple[float, str, float]) -> dict[str,
     return seen
 
 
-@pytest.mark.parametrize("mode", ["xor", "or"])
-@pytest.mark.parametrize("rate_hz", RATES_HZ)
+@pytest.mark.parametrize(
+    ("rate_hz", "mode"),
+    mostly_nightly([(hz, mode) for hz in RATES_HZ for mode in ("xor", "or")], (100, "xor"), (150, "or")),
+)
 def test_a_10_khz_burst_does_not_hide_a_jam(pens: Pens, measure: Measure, rate_hz: int, mode: str) -> None:
     cases = [(width, mode, turn) for width in (5.0, 20.0, 30.0) for turn in (0.05, 0.2, 0.4, 0.6, 0.8)]
 
@@ -176,7 +179,7 @@ def _ends_safely(pen: EmulatedPen, case: tuple[float, str]) -> tuple[str, float,
     return state, float(trace.rate_hz.max()), float(trace.rate_hz[-1])
 
 
-@pytest.mark.parametrize("rate_hz", RATES_HZ)
+@pytest.mark.parametrize("rate_hz", mostly_nightly(RATES_HZ, 100))
 def test_a_burst_that_leaves_little_of_the_signal_ends_safely(pens: Pens, rate_hz: int) -> None:
     """Inverted for a third of the time and more: going on at the rate is fine, stopping too."""
 

@@ -10,6 +10,7 @@ from support.bench import LIMIT, MS, RATES_HZ, Pens, braked_ns, press, rate, sta
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state, status, until
+from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
@@ -34,7 +35,9 @@ def ended(pen: EmulatedPen) -> tuple[str, str]:
     return fault(pen), status(pen).note[:4]
 
 
-@pytest.mark.parametrize(("set_hz", "cell_v"), [(50, 4.2), (100, 3.6), (100, 4.2), (150, 4.2)])
+@pytest.mark.parametrize(
+    ("set_hz", "cell_v"), mostly_nightly([(50, 4.2), (100, 3.6), (100, 4.2), (150, 4.2)], (100, 3.6))
+)
 def test_15_s_in_the_air_end_the_run(pens: Pens, measure: Measure, set_hz: int, cell_v: float) -> None:
     """An ordinary end with a note: no fault, and the next press starts again."""
 
@@ -76,7 +79,7 @@ def test_after_the_end_of_a_run_the_next_press_starts_again_also_without_a_host(
     assert in_fork(run, pens.ready(4.2)) > 50
 
 
-@pytest.mark.parametrize("set_hz", RATES_HZ)
+@pytest.mark.parametrize("set_hz", mostly_nightly(RATES_HZ, 100))
 def test_contact_before_15_s_is_noticed(pens: Pens, set_hz: int) -> None:
     """14.5 s in the air, 1 s on skin with each of some needles, 1 s in the air: beyond the time without contact."""
 
@@ -110,7 +113,7 @@ def test_after_contact_the_15_s_begin_anew(pens: Pens, measure: Measure) -> None
     assert stopped_s <= LIMIT_S + WITHIN_S
 
 
-@pytest.mark.parametrize(("needles", "protrusion_mm"), [(12, 0.5), (24, 1.5)])
+@pytest.mark.parametrize(("needles", "protrusion_mm"), mostly_nightly([(12, 0.5), (24, 1.5)], (12, 0.5)))
 def test_a_treatment_that_stays_on_skin_goes_on(pens: Pens, needles: int, protrusion_mm: float) -> None:
     def run(pen: EmulatedPen) -> tuple[str, str]:
         start(pen, 100, settle_ms=1000)

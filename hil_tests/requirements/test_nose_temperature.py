@@ -10,6 +10,7 @@ from support.bench import LIMIT, MS, RATES_HZ, Pens, braked_ns, start, stop_and_
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state, status, until
+from support.nights import mostly_nightly
 
 from needlepen.emulator.injection import Fault
 from needlepen.emulator.pen import EmulatedPen
@@ -41,7 +42,7 @@ def _heat(pen: EmulatedPen, nose_c: float) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("what", STATES)
+@pytest.mark.parametrize("what", mostly_nightly(STATES, "armed", 100))
 def test_the_nose_warns_at_41_and_goes_to_the_safe_state_at_43(
     pens: Pens, measure: Measure, what: str | int
 ) -> None:

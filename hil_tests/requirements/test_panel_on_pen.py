@@ -10,6 +10,7 @@ from support.bench import LIMIT, MS, Pens, start
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state
+from support.nights import mostly_nightly
 
 from needlepen import signals
 from needlepen.emulator.pen import EmulatedPen
@@ -57,7 +58,7 @@ def test_each_press_is_one_step_of_the_depth(pens: Pens, measure: Measure) -> No
         assert true_mm == pytest.approx(set_mm, abs=float(LIMIT("PR-06", "error_mm")))
 
 
-@pytest.mark.parametrize("telemetry_ms", [20, 100])
+@pytest.mark.parametrize("telemetry_ms", mostly_nightly([20, 100], 20))
 def test_no_press_is_lost_whenever_it_comes(pens: Pens, telemetry_ms: int) -> None:
     """At many phases of the main loop, of telemetry and of the tests that go on at rest."""
 

@@ -15,6 +15,7 @@ from support.bench import MS, RATES_HZ, Pens, hang, minimum_rate_hz, observe, st
 from support.forks import each_in_fork, in_fork
 from support.known import SPRING_AGAINST_SKIN
 from support.measuring import Measure
+from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
 
@@ -23,11 +24,18 @@ FREE = [(hz, 0) for hz in RATES_HZ]
 IN_SKIN = [(100, 12), (100, 24), (100, 36), (150, 36)]
 Outcomes = dict[str, dict[str, Any]]
 CPU = pytest.mark.parametrize("cpu", ["running", "halted"])
-LOADS = pytest.mark.parametrize(("rate_hz", "needles"), [*FREE, *IN_SKIN])
+DAILY = ((50, 0), (100, 24), (150, 36))
+LOADS = pytest.mark.parametrize(("rate_hz", "needles"), mostly_nightly([*FREE, *IN_SKIN], *DAILY))
 # What the spring has to do against the skin is judged apart: see support/known.py.
 SPRING_LOADS = pytest.mark.parametrize(
     ("rate_hz", "needles"),
-    [*FREE, *(pytest.param(hz, n, marks=SPRING_AGAINST_SKIN) for hz, n in IN_SKIN)],
+    [
+        pytest.param(
+            *load,
+            marks=[SPRING_AGAINST_SKIN] * (load in IN_SKIN) + [pytest.mark.nightly] * (load not in DAILY),
+        )
+        for load in (*FREE, *IN_SKIN)
+    ],
 )
 
 

@@ -1,4 +1,4 @@
-"""PR-01, PR-05: settings as a host reads and changes them: reported as they are, all or nothing, kept over power cuts."""
+"""PR-01, PR-05: settings as a host reads and changes them: as they are, all or nothing, kept over power cuts."""
 
 from __future__ import annotations
 

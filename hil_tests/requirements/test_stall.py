@@ -23,6 +23,7 @@ from support.bench import (
 from support.forks import each_in_fork, in_fork
 from support.known import SPRING_AGAINST_SKIN
 from support.measuring import Measure
+from support.nights import mostly_nightly
 from support.trace import record
 
 from needlepen.emulator.pen import EmulatedPen
@@ -31,7 +32,8 @@ from needlepen.link.client import messages
 TURNS = [k / 16 for k in range(16)]
 HELD_MS = 100.0
 LOADS = pytest.mark.parametrize(
-    ("rate_hz", "needles"), [*((hz, 0) for hz in RATES_HZ), (100, 24), (150, 24), (150, 36)]
+    ("rate_hz", "needles"),
+    mostly_nightly([*((hz, 0) for hz in RATES_HZ), (100, 24), (150, 24), (150, 36)], (50, 0), (150, 36)),
 )
 Outcomes = dict[str, dict[str, Any]]
 
