@@ -284,6 +284,7 @@ def test_a_power_cut_on_the_pen_leaves_it_with_the_old_or_the_new_program(pens: 
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(1800)
 def test_a_power_cut_at_each_flash_operation_of_an_update_on_the_pen(pens: Pens) -> None:
     total = _operations(pens)
     ended = _cuts(pens, list(range(1, total + 1)), (0.5, 0.9, 0.2))
