@@ -40,7 +40,7 @@ LITTLEFS: dict[str, Any] = {
 }
 STAYS_SOURCE = ("main.py", "boot.py")  # MicroPython starts these by name, as source
 _PROGRAM = "program.npb"
-_FORMAT = 7  # increase when the way of building changes
+_FORMAT = 9  # increase when the way of building changes
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind, c
     about = {
         "sha256": hashlib.sha256(image).hexdigest(),
         "files": {name: len(data) for name, data in sorted(files.items())},
-        "modules": {path: f"{code_set.CODE}/{name}" for path, name in program.modules.items()},
+        "modules": {path: code_set.code_path(name) for path, name in program.modules.items()},
         "content_sha256": content_hash(dict(staged)),
         "loader_crc": integrity.loader_crc(base),
         "program_sha256": hashlib.sha256(bundle).hexdigest(),
