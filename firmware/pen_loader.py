@@ -18,7 +18,6 @@ from micropython import const
 
 RECORD = "/boot"
 SETS = "/sets"
-CODE = "/code"
 NONE = "-"
 NEW = "new"
 TRIED = "tried"

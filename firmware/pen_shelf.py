@@ -50,7 +50,7 @@ class Shelf:
             data = uctypes.bytearray_at(_XIP + FLASH_RUNTIME_BYTES + int(place, 16), int(size))
             if crc32(data) == int(crc, 16):
                 return io.BytesIO(data)
-        return open("/code/" + name, mode)
+        return open("/code/" + name[:16], mode)
 
     def mount(self, readonly, mkfs):
         pass

@@ -77,7 +77,7 @@ def tidy(files, sets):
         number = 0
         while data and at < len(data) - 9:
             end = data.find(b"\n", at)
-            named.add(data[at:end].split(b" ")[3])
+            named.add(data[at:end].split(b" ")[3][:16])
             at = end + 1
             number += 1
             if number % 16 == 0:

@@ -21,6 +21,7 @@ from pen import update
 from pen.board import BOARD_NAME, FLASH_BLOCK_BYTES, FLASH_BLOCKS, FLASH_RUNTIME_BYTES
 from pen.build_info import BUILD_KIND
 from pen.events import PROGRAM_STAGED, UPDATE_REFUSED
+from pen.flash_test import each_line
 from pen.link import frames, messages
 from pen.link.kinds import ABORT_UPDATE, BEGIN_UPDATE, COMMIT_UPDATE, GET_UPDATE, PUT_DATA, SEEN, UPDATE
 from pen.settle import counter_pair, read_counter, tidy
@@ -298,11 +299,10 @@ class Flash:
     def lines(self, path):
         """Generator: the words of each line of a list that names a module."""
         try:
-            with open(path, "rb") as file:
-                for line in file:
-                    words = line.split()
-                    if len(words) == 5:
-                        yield words
+            for line in each_line(path):
+                words = line.split()
+                if len(words) == 5:
+                    yield words
         except OSError:
             return
 

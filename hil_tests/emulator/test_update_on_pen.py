@@ -125,7 +125,7 @@ def test_sessions_that_end_without_a_switch_leave_nothing_behind(pens: Pens) -> 
 
     free = in_fork(run, pens.ready())
     print(f"free heap in bytes, after each session: {free}")
-    assert free[-1] >= HEAP_FREE_MIN and free[1] - free[-1] <= 256 and free[0] - free[-1] <= 3_000
+    assert free[1] - free[-1] <= 256 and free[0] - free[-1] <= 1_500
 
 
 @pytest.mark.parametrize("how", FAILING)
@@ -284,6 +284,7 @@ def test_a_power_cut_on_the_pen_leaves_it_with_the_old_or_the_new_program(pens: 
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(1800)
 def test_a_power_cut_at_each_flash_operation_of_an_update_on_the_pen(pens: Pens) -> None:
     total = _operations(pens)
     ended = _cuts(pens, list(range(1, total + 1)), (0.5, 0.9, 0.2))

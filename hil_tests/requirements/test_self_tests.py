@@ -254,7 +254,8 @@ import os, pen_shelf, pen.selftest
 def place(module):
     for line in get('/sets/' + pen_shelf.program).split(b"\\n"):
         if line.endswith(b" " + module.encode()):
-            return "/code/" + str(line.split()[3], "ascii")
+            name = str(line.split()[3], "ascii")
+            return "/code/" + name[:16]
 def get(path):
     with open(path, "rb") as file:
         return file.read()

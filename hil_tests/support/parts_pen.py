@@ -29,6 +29,8 @@ from pen.control import state
 from pen.drive import Drive
 from pen.places import MAIN_AGE_MS, RATE_MHZ, STOP_REASON
 pen_shelf.rest()
+gc.collect()
+gc.threshold(-1)
 led = Pin(PIN_LED, Pin.OUT, value=0)
 drive = Drive()
 

@@ -119,6 +119,16 @@ def boot(flash: RecordedFlash, ready: bool = True) -> tuple[str, int, Log]:
     return name, came, log
 
 
+def code_names(flash: RecordedFlash) -> set[str]:
+    """Names of the files under /code."""
+    return set(files(flash).names("/code"))
+
+
+def names_of(*programs: CodeSet) -> set[str]:
+    """The names that their files have there."""
+    return {code_set.code_path(name).removeprefix("code/") for one in programs for name in one.files}
+
+
 def is_whole(flash: RecordedFlash, name: str) -> bool:
     """Whether a set and all its files are there and sound."""
     target = files(flash)
@@ -126,7 +136,7 @@ def is_whole(flash: RecordedFlash, name: str) -> bool:
     if not loader.is_sound(listed):
         return False
     for crc, size, place, file, _ in code_set.entries(listed):
-        data = target.read(f"/code/{file}")
+        data = target.read(f"/{code_set.code_path(file)}")
         if data is None or len(data) != size or zlib.crc32(data) != crc:
             return False
         if place != code_set.NOWHERE and flash.buffer[place : place + size] != data:

@@ -25,8 +25,8 @@ def test_every_image_lists_all_its_files() -> None:
     }
     assert base.keys() == {"boot.py", "main.py", "pen_loader.mpy", "pen_shelf.mpy"}
     listed = _set_of(image)
-    assert {path: f"code/{name}" for _, _, _, name, path in listed} == dict(image.modules)
-    sizes = base | {f"code/{name}": size for _, size, _, name, _ in listed}
+    assert {path: code_set.code_path(name) for _, _, _, name, path in listed} == dict(image.modules)
+    sizes = base | {code_set.code_path(name): size for _, size, _, name, _ in listed}
     others = {"boot", "manifest.crc", next(name for name in image.files if name.startswith("sets/"))}
     assert sizes == {name: size for name, size in image.files.items() if name not in others}
 
@@ -34,7 +34,7 @@ def test_every_image_lists_all_its_files() -> None:
 def test_files_lie_where_the_lists_say() -> None:
     built = app_image(board.load())
     image = built.image
-    listed = [(crc, size, place, f"code/{name}") for crc, size, place, name, _ in _set_of(built)]
+    listed = [(crc, size, place, code_set.code_path(name)) for crc, size, place, name, _ in _set_of(built)]
     for line in _lines(_file(image, integrity.MANIFEST)):
         crc, size, place, path = line.split()
         listed.append((int(crc, 16), int(size), int(place, 16), path.decode()[1:]))

@@ -7,7 +7,18 @@ from collections.abc import Callable
 
 import pytest
 from support.flash import UNIQUE_ID, RecordedFlash, files
-from support.update_rig import boot, flash_with, is_whole, loader, program, send, settle, stage
+from support.update_rig import (
+    boot,
+    code_names,
+    flash_with,
+    is_whole,
+    loader,
+    names_of,
+    program,
+    send,
+    settle,
+    stage,
+)
 
 from needlepen.build import code_set
 from needlepen.firmware_modules import firmware_module
@@ -70,22 +81,22 @@ def test_a_program_that_never_gets_ready_is_taken_back_and_tidied_away() -> None
     name, came, log = boot(flash)
     assert (name, came) == (OLD.name, loader.ROLLED_BACK)
     assert log.events == [(E.PROGRAM_ROLLED_BACK, int(new.name[:7], 16), int(OLD.name[:7], 16))]
-    assert files(flash).names("/sets") == [OLD.name] and set(files(flash).names("/code")) == OLD.files.keys()
+    assert files(flash).names("/sets") == [OLD.name] and code_names(flash) == names_of(OLD)
     assert boot(flash)[1] == loader.ORDINARY
 
 
 def test_files_that_no_set_names_are_removed_after_the_confirmation() -> None:
     flash, _ = _updated()
-    files(flash).write("/code/" + "0" * 32, b"left over")
-    files(flash).write("/code/" + "1" * 32 + ".new", b"torn")
+    files(flash).write("/code/" + "0" * 16, b"left over")
+    files(flash).write("/code/" + "1" * 16 + ".new", b"torn")
     boot(flash)
-    assert set(files(flash).names("/code")) == OLD.files.keys() | NEW.files.keys()
+    assert code_names(flash) == names_of(OLD, NEW)
     third = program("3.0")
     staging, _ = stage(flash, third)
     assert send(staging, third) is None
     boot(flash)
     assert files(flash).names("/sets") == sorted([NEW.name, third.name])
-    assert set(files(flash).names("/code")) == NEW.files.keys() | third.files.keys()
+    assert code_names(flash) == names_of(NEW, third)
 
 
 def test_a_program_with_a_higher_security_counter_forbids_the_way_back() -> None:
@@ -152,7 +163,7 @@ def test_a_file_that_got_damaged_in_the_flash_is_sent_again() -> None:
     common = next(name for name in OLD.files if name in NEW.files)
     damaged = bytearray(OLD.files[common])
     damaged[5] ^= 1
-    files(flash).write(f"/code/{common}", bytes(damaged))
+    files(flash).write(f"/{code_set.code_path(common)}", bytes(damaged))
     staging, _ = stage(flash, NEW)
     assert send(staging, NEW) is None and is_whole(flash, NEW.name)
 

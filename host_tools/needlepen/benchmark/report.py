@@ -122,7 +122,8 @@ def _deploys(prepared: bench.Bench, engine: str) -> Iterator[Result]:
     yield Result(
         "mpremote / deploy, files on the pen", theirs.files_s / ours.files_s, "times", DEPLOY_TIMES, ">="
     )
-    yield Result("mpremote / deploy, pen runs it", theirs.runs_s / ours.runs_s, "times", DEPLOY_TIMES, ">=")
+    # Both restart the pen then, which takes the same time.
+    yield Result("mpremote / deploy, pen runs it", theirs.runs_s / ours.runs_s, "times")
 
 
 def _tick_and_memory(pen: EmulatedPen, image: AppImage) -> Iterator[Result]:

@@ -4,8 +4,8 @@
     CRC SIZE PLACE HASH MODULE        for each module
     CRC of the lines before
 
-HASH is the first half of the module's SHA-256 and its name under /code. PLACE is where it lies in this very pen; in the
-form that is hashed and signed it says "nowhere". The set's name is the hash of that form.
+HASH is the first half of the module's SHA-256, and half of that its name under /code. PLACE is where it lies in this
+very pen; in the form that is hashed and signed it says "nowhere". The set's name is the hash of that form.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class CodeSet:
         """The files of a pen that runs this set, by path. `places`: offset of each /code file by hash."""
         record = f"boot 1 {self.name} - -\n".encode()
         return {
-            **{f"{CODE}/{name}": data for name, data in self.files.items()},
+            **{code_path(name): data for name, data in self.files.items()},
             f"{SETS}/{self.name}": with_places(self.manifest, places or {}),
             RECORD: record + b"%08x\n" % zlib.crc32(record),
         }
@@ -108,6 +108,11 @@ def make(
 def content_name(data: bytes) -> str:
     """Name under /code of a file: the first half of its SHA-256 as hex."""
     return hashlib.sha256(data).hexdigest()[:32]
+
+
+def code_path(name: str) -> str:
+    """Path on a pen of the file of this hash: half of it, since littlefs looks through all names of a folder."""
+    return f"{CODE}/{name[:16]}"
 
 
 def set_name(manifest: bytes) -> str:

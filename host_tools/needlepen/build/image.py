@@ -200,7 +200,7 @@ def _store(entry: Path, staged: Mapping[str, bytes], board: Board, kind: Kind, c
     about = {
         "sha256": hashlib.sha256(image).hexdigest(),
         "files": {name: len(data) for name, data in sorted(files.items())},
-        "modules": {path: f"{code_set.CODE}/{name}" for path, name in program.modules.items()},
+        "modules": {path: code_set.code_path(name) for path, name in program.modules.items()},
         "content_sha256": content_hash(dict(staged)),
         "loader_crc": integrity.loader_crc(base),
         "program_sha256": hashlib.sha256(bundle).hexdigest(),
