@@ -201,8 +201,8 @@ class App:
         now_ms = time.ticks_ms()
         self.feed()  # a host that never stops talking keeps the look from it
         if found == quiet.CHANGED:
+            self._serve(now_ms)  # first: what the host asks for wants a pass; and a clock may stay wrong for ever
             self._pass(now_ms, _EVERYBODY)
-            self._serve(now_ms)  # what is wrong may stay so, as a clock
             time.sleep_ms(_BREATH_MS)
             return
         if time.ticks_diff(now_ms, panel.next_change_ms) >= 0:

@@ -203,15 +203,15 @@ def test_a_board_in_bootsel_is_listed_with_its_volume(place: Path, tmp_path: Pat
     )
     registry.write(
         registry.Entry(
-            "blank", "/nowhere", os.getpid(), "e6600000000000ff", None, registry.BOOTSEL, str(volume)
+            "unflashed", "/nowhere", os.getpid(), "e6600000000000ff", None, registry.BOOTSEL, str(volume)
         )
     )
     try:
-        (blank,) = [device for device in find_devices(identify=False) if device.name == "blank"]
+        (blank,) = [device for device in find_devices(identify=False) if device.name == "unflashed"]
         assert (blank.kind, blank.volume, blank.note) == (BOOTSEL, volume, "")
         assert choose_device("e6600000000000ff", (PEN, BOOTSEL)).volume == volume
         assert choose_device(str(volume), (BOOTSEL,)).volume == volume
-        with pytest.raises(Refused, match=r"bootsel blank e6600000000000ff .* cannot be used as pen"):
-            choose_device("blank")
+        with pytest.raises(Refused, match=r"bootsel unflashed e6600000000000ff .* cannot be used as pen"):
+            choose_device("unflashed")
     finally:
-        registry.remove("blank")
+        registry.remove("unflashed")
