@@ -201,7 +201,9 @@ class App:
         now_ms = time.ticks_ms()
         self.feed()  # a host that never stops talking keeps the look from it
         if found == quiet.CHANGED:
-            self._serve(now_ms)  # first: what the host asks for wants a pass; and a clock may stay wrong for ever
+            self._serve(
+                now_ms
+            )  # first: what the host asks for wants a pass; and a clock may stay wrong for ever
             self._pass(now_ms, _EVERYBODY)
             time.sleep_ms(_BREATH_MS)
             return

@@ -9,6 +9,7 @@ import pytest
 from support.bench import CELLS_V, LIMIT, MS, Pens, held_since, never_driven, press, record_pin, strokes
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
@@ -138,7 +139,7 @@ def test_a_released_trigger_counts_without_a_host_too(pens: Pens) -> None:
     assert in_fork(boot) == [False, True, True]
 
 
-@pytest.mark.parametrize("pressed_ms", [12.0, 60.0])
+@pytest.mark.parametrize("pressed_ms", mostly_nightly([12.0, 60.0], 12.0))
 def test_a_press_during_the_tests_of_the_boot_asks_for_a_new_release(pens: Pens, pressed_ms: float) -> None:
     """Up at power-on, pressed however shortly before the pen is ready, then up for half of the time: no start."""
 

@@ -122,6 +122,7 @@ def test_a_pen_can_be_begun_anew(place: Path, pen_flash: bytes) -> None:
     assert result["records"] == "erased" and "keys_missing" in result["blockers"]
 
 
+@pytest.mark.nightly
 def test_a_production_pen_is_flashed_by_an_engineer_alone(place: Path) -> None:
     with BoardProcess(place, "made", "--bootsel", "--seed", "6") as made:
         assert flash(place, kind="production")["records"] == "none there"
@@ -173,6 +174,7 @@ def test_killed_at_any_step_it_can_be_run_again(place: Path, pen_flash: bytes) -
     assert result["state"] == "armed" and result["records"] == "kept", result
 
 
+@pytest.mark.nightly
 def test_a_half_written_file_and_a_second_try(place: Path, runtime: Path, pen_flash: bytes) -> None:
     """The computer stopped in the middle of the UF2, and the board was switched off: it does not start any more."""
     begin = PEN.flash.filesystem_offset

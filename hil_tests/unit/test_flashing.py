@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from needlepen import board
-from needlepen.build import app_image, code_set, uf2
+from needlepen.build import app_image, code_set, integrity, uf2
 from needlepen.build.firmware_uf2 import files_of
 from needlepen.devices.volumes import Volume
 from needlepen.errors import InfrastructureError, Refused
@@ -136,14 +136,20 @@ def test_records_are_seen_where_there_are_any() -> None:
 
 def test_lists_of_modules_lose_the_places_of_their_image_and_get_those_of_the_board() -> None:
     files = files_of(app_image(PEN).image, PEN.flash)
-    (path,) = [path for path, data in portable(files).items() if data != files[path]]
-    bare = portable(files)[path]
+    changed = {path: data for path, data in portable(files).items() if data != files[path]}
+    started = changed.pop(f"/{integrity.MANIFEST}")
+    assert {line.split()[2] for line in started.decode().splitlines()[:-1]} == {"ffffffff"}
+    assert started == integrity.manifest(
+        {line.split()[3][1:]: files[line.split()[3]] for line in started.decode().splitlines()[:-1]}
+    )
+    (path,) = changed
+    bare = changed[path]
     assert code_set.is_sound(bare) and {place for _, _, place, *_ in code_set.entries(bare)} == {
         code_set.NOWHERE
     }
-    assert without_places(bare) == bare
+    assert without_places(path, bare) == bare
     given = {name: 4096 * n for n, (*_, name, _path) in enumerate(code_set.entries(bare))}
-    assert without_places(code_set.with_places(bare, given)) == bare
+    assert without_places(path, code_set.with_places(bare, given)) == bare
 
 
 def test_a_module_gets_a_place_only_where_it_lies_once() -> None:
@@ -164,4 +170,4 @@ def test_a_module_gets_a_place_only_where_it_lies_once() -> None:
 
 @given(st.binary(max_size=200))
 def test_other_files_come_through_unchanged(data: bytes) -> None:
-    assert without_places(data) == data
+    assert without_places("/log/journal", data) == data

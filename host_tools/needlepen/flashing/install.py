@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from needlepen.board.model import Flash
-from needlepen.build import code_set
+from needlepen.build import code_set, integrity
 from needlepen.build.firmware_uf2 import RECORD_FOLDERS
 from needlepen.errors import InfrastructureError
 from needlepen.flashing.prompt import HEAD_BYTES, Prompt
@@ -73,17 +73,19 @@ def changes(wanted: Mapping[str, bytes], there: Listing) -> Changes:
     )
 
 
-def without_places(data: bytes) -> bytes:
-    """The list of a set of modules without the places at which they lie in the image that it was built into.
+def without_places(path: str, data: bytes) -> bytes:
+    """A list of files without the places at which they lie in the image that it was built into.
 
     Other data come back as they are.
     """
+    if path == f"/{integrity.MANIFEST}":
+        return integrity.without_places(data)
     return code_set.with_places(data, {}) if code_set.is_sound(data) else data
 
 
 def portable(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of an image, fit to be written to a board one by one."""
-    return {path: without_places(data) for path, data in files.items()}
+    return {path: without_places(path, data) for path, data in files.items()}
 
 
 def places(
@@ -152,5 +154,5 @@ def _differs_in_places_only(board: Prompt, path: str, wanted: Mapping[str, bytes
     return (
         facts is not None
         and facts[0] == len(wanted[path])
-        and without_places(board.read(path)) == wanted[path]
+        and without_places(path, board.read(path)) == wanted[path]
     )
