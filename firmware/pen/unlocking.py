@@ -35,7 +35,9 @@ NONCE_BYTES = const(16)
 _LABEL = b"needlepen unlock"
 _NONCE_MS = const(30_000)
 _LEAVE_MS = const(50)
-_LOCK_MS = const(1_000 * SR25_LOCK_S + 100)  # as a host counts it, it is no shorter either
+_LOCK_MS = const(
+    1_000 * SR25_LOCK_S + 1_000
+)  # from the answer that the host hears, which flash may delay, no shorter
 
 
 def role_key(pen_key, role):

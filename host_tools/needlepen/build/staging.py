@@ -112,11 +112,22 @@ def _build_info(board: Board, kind: Kind, content: str, revision: str) -> str:
 
 
 def _revision(folder: Path) -> str:
-    """Git revision of the sources, "" where they are not a working tree of their own (an installed wheel)."""
+    """Git revision that last changed the sources, "" where they are no working tree of their own (an installed wheel).
+
+    Other commits make no other image.
+    """
     if not (folder.parent / ".git").exists():
         return ""
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    sources = [str(folder), str(folder.parent / "boards")]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+        revision = _git(folder, "log", "-1", "--abbrev=12", "--format=%h", "--", *sources)
+        return revision + ("-dirty" if _git(folder, "status", "--porcelain", "--", *sources) else "")
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=20, check=True
+    )
+    return done.stdout.strip()
