@@ -8,8 +8,8 @@
 
 Whatever is cut on the way, the record that names the program is the last write: until then the old one is booted.
 `files` is pen.store.device.Device or its like; `flash.part(place, size)` gives bytes of the file system's area,
-`flash.find(data)` the place at which a file lies in one piece, or NOWHERE, `flash.check(path)` its length and CRC,
-`flash.lines(path)` yields the words of the lines of a list.
+`flash.find(head, size, crc)` the place at which a file lies in one piece, or NOWHERE, `flash.check(path)` its length
+and CRC, `flash.lines(path)` yields the words of the lines of a list.
 """
 
 import hashlib
@@ -22,12 +22,8 @@ from micropython import const
 _LOADER = const(1)
 _FILE_MAX = const(16_384)
 _FILES_MAX = const(256)
+_HEAD_BYTES = const(16)
 NOWHERE = const(0xFFFF_FFFF)
-
-
-def content_name(data):
-    """Name under /code of a file with this content (bytes)."""
-    return hexlify(hashlib.sha256(data).digest())[:32]
 
 
 class Staging:
@@ -46,8 +42,10 @@ class Staging:
         self._places = array("I", bytes(4 * _FILES_MAX))
         self._line = 0  # where the line of the file that comes begins
         self._number = -1
-        self._data = bytearray()
-        self._filled = 0
+        self._file = None  # the one that comes, open, with its beginning, length so far, CRC and hash
+        self._head = b""
+        self._filled = self._crc = 0
+        self._digest = hashlib.sha256()
 
     def begin(self, buffer, length, board, kind, micropython, counter):
         """Generator: judge a list. Its value is None, or why it is refused. `counter`: the lowest that is allowed.
@@ -109,7 +107,7 @@ class Staging:
                 self.lacking[number >> 3] |= 1 << (number & 7)
                 self.wanted += size
             elif not known or (place != NOWHERE and crc32(self._flash.part(place, size)) != crc):
-                place = self._flash.find(self._files.read(path))
+                place = self._flash.find(self._files.read(path, _HEAD_BYTES), size, crc)
             self._places[number] = place
             yield
         self._next()
@@ -124,46 +122,80 @@ class Staging:
                 return
 
     def take(self, data):
-        """The next part of the stream of files. Returns None, or why it is refused."""
+        """The next part of the stream of files. Returns None, or why it is refused; then the file comes again.
+
+        What has come is written at once: a buffer for a whole file would not always find room in the heap.
+        """
         while data and self.received < self.wanted:
             line = self._list[self._line : self._list.find(b"\n", self._line)]
             words = line.split(b" ")
-            if not self._filled:
-                self._data = bytearray(int(words[1]))
-            part = data[: len(self._data) - self._filled]
+            size = int(words[1])
+            part = data[: size - self._filled]
             data = data[len(part) :]
-            self._data[self._filled : self._filled + len(part)] = part
-            self._filled += len(part)
-            self.received += len(part)
-            if self._filled == len(self._data):
-                refused = self._store(self._data, words)
-                if refused:
-                    self.received -= self._filled
-                self._filled = 0
-                if refused:
-                    return refused
-                self._next()
+            refused = self._write(words, part)
+            if not refused and self._filled == size:
+                refused = self._store(words)
+                if not refused:
+                    self._filled = 0
+                    self._next()
+            if refused:
+                self.received -= self._filled
+                self.close()
+                return refused
         return None
 
-    def _store(self, data, words):
+    def _write(self, words, part):
+        files = self._files
+        files.begin()
+        try:
+            file = self._file
+            if file is None:
+                files.make_folder("/code")
+                file = self._file = files.create(_path(words[3]) + ".new")
+                self._head = bytes(part[:_HEAD_BYTES])
+                self._digest = hashlib.sha256()
+                self._crc = 0
+            file.write(part)
+        except OSError as error:
+            return "cannot write a file (error %d)" % (error.errno or 0)
+        finally:
+            files.end()
+        self._digest.update(part)
+        self._crc = crc32(part, self._crc)
+        self._filled += len(part)
+        self.received += len(part)
+        return None
+
+    def close(self):
+        """Leave the file that was coming; what there is of it is removed with what no list names."""
+        self._filled = 0
+        file, self._file = self._file, None
+        if file is not None:
+            try:  # noqa: SIM105
+                file.close()
+            except OSError:
+                pass
+
+    def _store(self, words):
         """A file is complete: it gets its name when it is what the list says, and reads back so."""
-        name = words[3]
-        if content_name(data) != name or crc32(data) != int(words[0], 16):
-            return "a file is not what the list says"
+        name, crc = words[3], int(words[0], 16)
         path = _path(name)
         files = self._files
         files.begin()
         try:
-            files.make_folder("/code")
-            files.write(path + ".new", data)
-            if self._flash.check(path + ".new") != (len(data), int(words[0], 16)):
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
+            if hexlify(self._digest.digest())[:32] != name or self._crc != crc:
+                return "a file is not what the list says"
+            if self._flash.check(path + ".new") != (self._filled, crc):
                 return "a file cannot be read back"
             files.rename(path + ".new", path)
         except OSError as error:
             return "cannot write a file (error %d)" % (error.errno or 0)
         finally:
             files.end()
-        self._places[self._number] = self._flash.find(data)
+        self._places[self._number] = self._flash.find(self._head, self._filled, crc)
         return None
 
     def commit(self):

@@ -117,6 +117,8 @@ class Session:
         self._stage = _CLOSED
         self._offset = self._total = 0
         self._buffer = bytearray()
+        if self._staging is not None:
+            self._staging.close()
         self._staging = None
         if self._reading:
             self._reading = False
@@ -285,14 +287,17 @@ class Flash:
     def part(self, place, size):
         return uctypes.bytearray_at(_XIP + FLASH_RUNTIME_BYTES + place, size)
 
-    def find(self, data):
-        """Offset at which a file lies in one piece, NOWHERE if it does not."""
-        length = len(data)
-        if length <= FLASH_BLOCK_BYTES:
-            first = data[0] if length else 0
+    def find(self, head, size, crc):
+        """Offset at which a file that begins with `head` lies in one piece, NOWHERE if it does not."""
+        if head and size <= FLASH_BLOCK_BYTES:
+            first, length = head[0], len(head)
             at = _XIP + FLASH_RUNTIME_BYTES
             for place in range(0, FLASH_BLOCKS * FLASH_BLOCK_BYTES, FLASH_BLOCK_BYTES):
-                if mem8[at + place] == first and uctypes.bytearray_at(at + place, length) == data:
+                if (
+                    mem8[at + place] == first
+                    and uctypes.bytearray_at(at + place, length) == head
+                    and crc32(uctypes.bytearray_at(at + place, size)) == crc
+                ):
                     return place
         return update.NOWHERE
 

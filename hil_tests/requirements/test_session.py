@@ -68,11 +68,11 @@ def _pass_time(pen: EmulatedPen, s: float, period_ms: int) -> None:
 
 
 def _step(pen: EmulatedPen, steps: int) -> None:
-    """Presses that last longer than the erase of a flash sector (90 ms), in which a shorter one can be lost."""
+    """Short presses, as an operator makes them."""
     button = "DEPTH_UP_N" if steps > 0 else "DEPTH_DOWN_N"
     for _ in range(abs(steps)):
         pen.press_button(button, bounce_ms=3)
-        pen.run_for(160 * MS)
+        pen.run_for(90 * MS)
         pen.release_button(button, bounce_ms=3)
         pen.run_for(250 * MS)
     _pass_time(pen, SETTLE_S, PAUSING_MS)

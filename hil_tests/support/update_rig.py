@@ -46,10 +46,11 @@ class FlashView:
     def part(self, place: int, size: int) -> bytes:
         return bytes(self._flash.buffer[place : place + size])
 
-    def find(self, data: bytes) -> int:
+    def find(self, head: bytes, length: int, crc: int) -> int:
         size = BOARD.flash.block_bytes
         for place in range(0, len(self._flash.buffer), size):
-            if len(data) <= size and self._flash.buffer[place : place + len(data)] == data:
+            data = self.part(place, length)
+            if length <= size and data.startswith(head) and zlib.crc32(data) == crc:
                 return place
         return int(update.NOWHERE)
 

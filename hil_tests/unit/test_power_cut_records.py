@@ -23,6 +23,7 @@ E = firmware_module("pen.events")
 S = firmware_module("pen.states")
 faults = firmware_module("pen.faults")
 logs = firmware_module("pen.store.log")
+QUIET_MS = firmware_module("pen.store.store")._QUIET_MS
 DONE = (0.0, 0.1, 0.25, 0.35, 0.6, 0.85, 0.99)
 SEED = 2_026
 DAY = date(2026, 1, 15)
@@ -69,7 +70,10 @@ def _fill_journal(pen: Any) -> None:
 
 def _move_journal(pen: Any) -> None:
     """The move to the segment, then an event that replaces the journal."""
+    assert pen.log.untidy
     pen.poll(pen._now_ms + 10, False)
+    assert pen.log.untidy, "moved while somebody may be pressing buttons"
+    pen.poll(pen._now_ms + QUIET_MS, False)
     assert not pen.log.untidy
     _flush_fault(pen)
 

@@ -94,6 +94,10 @@ class Files:
         with open(path, "wb") as file:
             file.write(data)
 
+    def create(self, path):
+        """An empty file, open for writing; what was there stays until it is closed."""
+        return open(path, "wb")
+
     def append(self, path, data):
         """Append; whole or not at all."""
         with open(path, "ab") as file:

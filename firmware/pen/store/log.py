@@ -48,7 +48,8 @@ def sequence_of(raw):
 class Log:
     """`state`: the supervisor's state, set by the program; `boot`, `date_s`, `uptime_ms`: set by the Store.
 
-    `lost`: events dropped because the queue was full. `was_armed`: before this boot the power may have gone in a run.
+    `added_ms`: uptime of the newest event. `lost`: events dropped because the queue was full. `was_armed`: before this
+    boot the power may have gone in a run.
     """
 
     def __init__(self, files, unique_id):
@@ -57,7 +58,7 @@ class Log:
         self.state = 0
         self.boot = 0
         self.date_s = 0
-        self.uptime_ms = 0
+        self.uptime_ms = self.added_ms = 0
         self.lost = 0
         self.last_uptime_ms = 0
         self.was_armed = False
@@ -180,6 +181,7 @@ class Log:
         self._next += 1
         self._last_state = self.state
         self._queue.append(raw)
+        self.added_ms = self.uptime_ms
 
     def note_state(self):
         """Report ARMED once: the next boot then knows that the power may have gone in a run (`was_armed`)."""

@@ -58,7 +58,9 @@ from pen.store.numbers import (
 from pen.store.pair import Pair
 from pen.store.reason_texts import text
 
-_SETTINGS_DELAY_MS = const(1_000)  # a series of button presses is one write
+# after the last of a series of button presses: one write, and none is pressed during it
+_SETTINGS_DELAY_MS = const(1_000)
+_QUIET_MS = const(2_000)  # without an event, before the journal is moved, which takes up to 100 ms
 _RETRY_MS = const(2_000)  # a flash that fails takes its time each try
 _DAY_S = const(86_400)
 _TICKS_MASK = const((1 << 30) - 1)  # time.ticks_ms wraps there
@@ -83,7 +85,7 @@ class Store:
         self._now_ms = 0
         self._date_s = 0
         self._date_ms = 0  # uptime at which the host gave the date
-        self._settings_ms = -1  # uptime of the oldest change that is not stored
+        self._settings_ms = -1  # uptime of the newest change, if it is not stored
         self._counters_changed = False
         self._run_ms = 0  # part of a second that is not counted yet
         self._log_read = False  # without knowing what is there nothing is added: it would overwrite
@@ -190,8 +192,7 @@ class Store:
             return text(reason)
         if wanted.pack() != now.pack():
             self.settings = wanted
-            if self._settings_ms < 0:
-                self._settings_ms = self.log.uptime_ms
+            self._settings_ms = self.log.uptime_ms
         return None
 
     def count_run(self, strokes, run_ms):
@@ -243,11 +244,16 @@ class Store:
 
     # ------------------------------------------------------------------ store
     @property
+    def _tidies(self):
+        """True when the journal should be moved, and nobody does anything of which the log tells."""
+        return self.log.untidy and self.log.uptime_ms - self.log.added_ms >= _QUIET_MS
+
+    @property
     def busy(self):
         """True while something waits to be written, and it is time to try."""
         if self._log_failed:
             return self._log_read and self.log.uptime_ms - self._failed_ms >= _RETRY_MS
-        waits = self.log.pending or self.log.untidy or self._counters_changed or self._settings_ms >= 0
+        waits = self.log.pending or self._tidies or self._counters_changed or self._settings_ms >= 0
         return bool(waits or self._files.blocked)
 
     def poll(self, now_ms, awake):
@@ -262,7 +268,7 @@ class Store:
             return
         if self._files.blocked:
             self._recover()
-        elif log.pending or log.untidy or self._log_failed:
+        elif log.pending or self._tidies or self._log_failed:
             self._write_log()
         elif self._counters_changed:
             self._counters_changed = False

@@ -57,6 +57,12 @@ class ImageFiles:
     def write(self, path: str, data: bytes) -> None:
         self._store(path, "wb", data)
 
+    def create(self, path: str) -> Any:
+        try:
+            return self._littlefs.open(path, "wb")
+        except LittleFSError as error:
+            raise _os_error(error, path) from None
+
     def append(self, path: str, data: bytes) -> None:
         there = self.read(path, 1) is not None
         self._store(path, "ab" if there else "wb", data)
