@@ -206,7 +206,7 @@ class Calibration(_Data):
     conditions: Conditions
     begun: datetime
     ended: datetime
-    date: date
+    day: date
     due: date
     taken: list[Taken]
     """Every reading that counts, in the order of the points."""
