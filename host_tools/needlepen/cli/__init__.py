@@ -40,6 +40,7 @@ COMMANDS = {
     "plot": "Draw a recording as one page.",
     "log": "Read the event log of a pen in words.",
     "config": "Read, change, keep and undo the settings of a pen.",
+    "bench": "Open the technicians' page: calibrate, check and watch pens in the browser.",
     "completion": "Print the script that completes commands in a shell.",
     "benchmark": "Measure the emulator and the firmware.",
 }

@@ -1,0 +1,6 @@
+"""stub"""
+from needlepen.bench_page.workbench import Workbench
+
+
+async def show(workbench: Workbench) -> None:
+    pass

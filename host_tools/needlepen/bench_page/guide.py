@@ -1,0 +1,270 @@
+"""The guided steps: what to do now and why, what gauge and pen say, the reading and its verdict, the plot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import run, ui
+
+from needlepen.bench_page import charts, connecting, pictures, result
+from needlepen.bench_page.calibrating import ENDED, WAITING, Activity, Calibrating, Snapshot
+from needlepen.bench_page.layout import Value, button, heading, paragraph, raw, safe
+from needlepen.bench_page.workbench import Workbench
+from needlepen.calibration.model import Phase, Taken
+
+_REDRAW_S = 0.15
+PHASES = {
+    Phase.ZERO: "Zero",
+    Phase.AS_FOUND: "As found",
+    Phase.CALIBRATION: "Calibration",
+    Phase.VERIFICATION: "Verification",
+    Phase.DRIFT: "Drift",
+}
+_DOING = {
+    Activity.CONNECTING: "Connecting to pen and gauge ...",
+    Activity.MOVING: "The pen gets ready; please wait ...",
+    Activity.READING: "Reading the gauge ...",
+    Activity.WORKING: "Computing; please wait ...",
+}
+
+
+async def show(workbench: Workbench) -> None:
+    """The calibration that is going on, or its result."""
+    work = workbench.work
+    assert work is not None
+    snapshot = work.snapshot
+    if snapshot.activity == Activity.FINISHED and snapshot.calibration is not None:
+        await result.show(workbench, snapshot.calibration)
+    elif snapshot.activity in ENDED:
+        _ended(workbench, snapshot)
+    else:
+        _Guide(workbench, work)
+
+
+def _ended(workbench: Workbench, snapshot: Snapshot) -> None:
+    async def again() -> None:
+        await run.io_bound(workbench.put_away)
+        ui.navigate.to("/")
+
+    with ui.element("section").classes("card"):
+        if snapshot.activity == Activity.LEFT:
+            heading("The calibration is left", 1)
+            paragraph("All readings are kept. Go on with it whenever you like: it is in the list of unfinished ones.")
+        else:
+            heading("The calibration cannot go on", 1)
+            raw(f'<div class="verdict stop" role="alert">{safe(snapshot.message)}</div>')
+            paragraph("All readings are kept. Mend the cause, then go on with it from the list of unfinished ones.")
+        with ui.element("div").classes("row"):
+            button("To the beginning", again, "b", main=True, big=True)
+
+
+class _Guide:
+    """One window's view of the calibration."""
+
+    def __init__(self, workbench: Workbench, work: Calibrating) -> None:
+        self._workbench, self._work = workbench, work
+        self._window = ui.context.client.id
+        self._number = -1
+        self._told: dict[str, Any] = {}
+        ui.context.client.on_delete(lambda: workbench.gone(self._window))
+        self._head()
+        with ui.element("div").classes("halves"):
+            self._left_side()
+            self._right_side()
+        with ui.element("section").classes("card"):
+            heading("Error against depth")
+            self._chart = ui.echart(charts.errors([], None), renderer="svg").classes("chart")
+            self._chart.props('role="img" aria-label="Error of each reading against the set depth; all readings: see below"')
+            with ui.expansion("All readings as a table").classes("small"):
+                self._table = raw("").classes("scroll")
+        ui.timer(_REDRAW_S, self._draw)
+
+    # ------------------------------------------------------------------ parts
+    def _head(self) -> None:
+        with ui.element("section").classes("card"):
+            with ui.element("div").classes("row between"):
+                pen = self._workbench.pen
+                heading(f"Calibrating {pen.name or 'pen'} {pen.unique_id}" if pen else "Calibration", 2)
+                self._count = raw("")
+            self._bar = raw("")
+            self._phases = raw("")
+
+    def _left_side(self) -> None:
+        with ui.element("section").classes("card").props('aria-label="What to do"'):
+            with ui.element("div").props('aria-live="polite"'):
+                self._instruction = raw("")
+            self._picture = raw("")
+
+    def _right_side(self) -> None:
+        with ui.element("section").classes("card").props('aria-label="Values and buttons"'):
+            with ui.element("div").classes("values"):
+                self._gauge = Value("Gauge")
+                self._set = Value("Set protrusion")
+                self._hall = Value("Pen's own sensor", small=True)
+                self._state = Value("Nose and battery", small=True)
+            with ui.element("div").props('role="status" aria-live="assertive"'):
+                self._verdict = raw("")
+            self._typed = ui.input("Type what the gauge shows, then Enter").props("outlined clearable")
+            self._typed.props('inputmode="decimal" autocomplete="off" hint="In mm, all digits, for example 1.254"')
+            self._typed.on("keydown.enter", self._take)
+            with ui.element("div").classes("row"):
+                self._take_it = button("Take", self._take, "t", main=True, big=True)
+                self._keep = button("Keep it knowingly", lambda: self._order("keep"), "k", big=True)
+                self._repeat = button("Repeat", lambda: self._order("repeat"), "r", big=True)
+            with ui.element("div").classes("row"):
+                self._auto = button("Run by itself", lambda: self._order("auto"), "a")
+                self._pause = button("Pause", lambda: self._order("pause"), "p")
+                self._back = button("Back", lambda: self._order("back"), "b")
+                self._leave = button("Leave", lambda: self._order("leave"), "l")
+            with ui.element("div").classes("row") as self._elsewhere:
+                paragraph("Another window drives this calibration.", "muted")
+                button("Drive it from here", lambda: self._workbench.take_over(self._window), "d")
+
+    # ------------------------------------------------------------------ orders
+    def _order(self, what: str) -> None:
+        if self._workbench.drives(self._window):
+            self._work.order(what)
+
+    def _take(self) -> None:
+        if not self._workbench.drives(self._window):
+            return
+        text = (self._typed.value or "").strip()
+        if not self._work.snapshot.is_automatic and not text:
+            self._typed.run_method("focus")
+            return
+        self._work.order("take", text)
+        self._typed.value = ""
+
+    # ------------------------------------------------------------------ drawing
+    def _draw(self) -> None:
+        self._workbench.seen()
+        s, drives = self._work.snapshot, self._workbench.drives(self._window)
+        if s.activity in ENDED:
+            ui.navigate.reload()
+            return
+        self._buttons(s, drives)
+        if s.number == self._number:
+            return
+        self._number = s.number
+        self._progress(s)
+        self._step(s)
+        self._values(s)
+        self._once("verdict", _verdict(s), self._verdict)
+        self._typed.props["error"] = bool(s.typed_wrong)
+        self._typed.props["error-message"] = s.typed_wrong
+        if self._told.get("taken") != s.taken:
+            self._told["taken"] = s.taken
+            guarded_mm = connecting.guarded_mm(self._work)
+            self._chart.options.clear()
+            self._chart.options.update(charts.errors(s.taken, guarded_mm))
+            self._table.content = result.readings_table(s.taken)
+
+    def _once(self, name: str, content: str, where: ui.html) -> bool:
+        """Write only what changed, so that it is said once and nothing flickers."""
+        if self._told.get(name) == content:
+            return False
+        self._told[name] = content
+        where.content = content
+        return True
+
+    def _progress(self, s: Snapshot) -> None:
+        if s.stage is None:
+            return
+        done, total = s.stage.done, s.stage.total
+        self._once("count", f'<span class="muted">{done} of {total} readings</span>', self._count)
+        bar = (
+            f'<div class="progress" role="progressbar" aria-label="Readings" aria-valuenow="{done}" aria-valuemin="0" '
+            f'aria-valuemax="{total}"><div style="width:{100 * done / max(total, 1):.1f}%"></div></div>'
+        )
+        self._once("bar", bar, self._bar)
+        self._once("phases", _phases(s), self._phases)
+
+    def _step(self, s: Snapshot) -> None:
+        if s.stage is None:
+            return
+        words = (
+            f'<p class="small muted">{safe(s.stage.title)}</p><p class="instruction">{safe(s.stage.instruction)}</p>'
+            f"<p><b>Why:</b> {safe(s.stage.why)}</p>"
+        )
+        self._once("words", words, self._instruction)
+        self._once("picture", f'<div class="picture">{pictures.svg(s.stage.picture)}</div>', self._picture)
+
+    def _values(self, s: Snapshot) -> None:
+        point = s.stage.point if s.stage else None
+        reading = s.live or (s.newest.reading if s.newest else None)
+        raw_text = f"as sent: {reading.raw}" if reading else ("type the reading" if not s.is_automatic else "")
+        self._gauge.show(f"{reading.value_mm:.3f}" if reading else "-", "mm", raw_text)
+        direction = f"run {point.run}, {point.direction}" if point else ""
+        self._set.show(f"{point.set_um / 1e3:.2f}" if point else "-", "mm", direction)
+        self._hall.show(f"{s.hall_um / 1e3:.2f}" if s.hall_um is not None else "-", "mm")
+        has_state = s.nose_c is not None and s.cell_v is not None
+        self._state.show(f"{s.nose_c:.1f} °C  {s.cell_v:.2f} V" if has_state else "-")
+
+    def _buttons(self, s: Snapshot, drives: bool) -> None:
+        waits = s.activity in WAITING
+        state = (drives, waits, s.activity, s.auto, s.is_automatic, s.stage and s.stage.name)
+        if self._told.get("buttons") == state:
+            return
+        self._told["buttons"] = state
+        self._elsewhere.set_visibility(not drives)
+        self._take_it.set_visibility(s.activity not in (Activity.DOUBT, Activity.STOP))
+        self._take_it.set_enabled(drives and s.activity == Activity.READY and not s.auto)
+        self._take_it.text = "Take" if s.stage is None or s.stage.point is not None else "Go on"
+        self._keep.set_visibility(s.activity == Activity.DOUBT)
+        self._keep.set_enabled(drives)
+        self._repeat.set_enabled(drives and waits)
+        self._back.set_enabled(drives and waits)
+        self._leave.set_enabled(drives)
+        self._auto.set_visibility(s.is_automatic and not s.auto)
+        self._auto.set_enabled(drives and waits)
+        self._pause.set_visibility(s.is_automatic and s.auto)
+        self._pause.set_enabled(drives)
+        typing = not s.is_automatic and s.activity == Activity.READY and drives
+        self._typed.set_visibility(typing)
+        if typing:
+            self._typed.run_method("focus")
+
+
+def _phases(s: Snapshot) -> str:
+    """Where we are, in five words."""
+    now = s.stage.point.phase if s.stage and s.stage.point else None
+    names = list(PHASES)
+    place = names.index(now) if now else (len(names) if s.taken else -1)
+    parts = []
+    for number, phase in enumerate(names):
+        kind = "past" if number < place else "now" if number == place else ""
+        current = ' aria-current="step"' if number == place else ""
+        parts.append(f'<li class="{kind}"{current}>{PHASES[phase]}</li>')
+    return f'<ol class="phases" aria-label="Phases">{"".join(parts)}</ol>'
+
+
+def _verdict(s: Snapshot) -> str:
+    """What the rules say of the newest reading, or what is wrong; in words."""
+    if s.activity == Activity.LOST:
+        return (
+            f'<div class="verdict lost"><b>Connection lost. No reading is lost.</b><span>{safe(s.message)}</span>'
+            "<span>Plug it in and switch it on: this goes on by itself.</span></div>"
+        )
+    if s.activity == Activity.STOP:
+        words = " ".join(f.text for f in s.findings if f.severity != "note") or s.message
+        return f'<div class="verdict stop"><b>This cannot be kept: repeat it.</b><span>{safe(words)}</span></div>'
+    if s.activity == Activity.DOUBT:
+        words = " ".join(f.text for f in s.findings if f.severity == "doubt")
+        return (
+            f'<div class="verdict doubt"><b>Doubtful: {safe(_told(s.newest))}.</b><span>{safe(words)}</span>'
+            "<span>Repeat it, or keep it knowingly: the certificate will say so.</span></div>"
+        )
+    if s.activity == Activity.READY and s.message:
+        return f'<div class="verdict doubt"><b>No reading was taken.</b><span>{safe(s.message)}</span></div>'
+    before = f"Taken: {_told(s.newest)}. " if s.newest else ""
+    if s.activity in (Activity.READY, Activity.READING, Activity.MOVING) and s.newest and s.newest.point.phase != Phase.ZERO:
+        notes = " ".join(f.text for f in s.findings)
+        return f'<div class="verdict pass"><b>{safe(before)}Plausible.</b><span>{safe(notes)}</span></div>'
+    return f'<div class="verdict"><span>{safe(before or _DOING.get(s.activity, "Ready for the reading."))}</span></div>'
+
+
+def _told(taken: Taken | None) -> str:
+    """A reading in words."""
+    if taken is None:
+        return "no reading"
+    return f"{taken.reading.value_mm:.3f} mm, error {taken.error_um:+.0f} µm".replace("-", "\N{MINUS SIGN}")
