@@ -11,6 +11,7 @@ from needlepen.calibration.pen_port import PenPort, PenState
 from needlepen.errors import Refused
 
 SIMULATED = "simulated"
+_READING_TRIES = 60
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ def judge(
     `steady_s`: how long the nose is watched; 0 leaves that out (a session that goes on compares with its begin).
     """
     state = pen.state()
+    for _ in range(_READING_TRIES):  # the pen tries again and again to read a cartridge that has no chip
+        if "cartridge_reading" in state.blockers:
+            state = pen.state()
     found = [*_gauge(gauge, today, pen.emulated), *_pen(state), _cartridge(state)]
     if steady_s:
         found.append(_steady(pen.watch_nose(steady_s)))
@@ -141,8 +145,8 @@ def during(begin_c: float, taken: Taken) -> list[Finding]:
     if not low_c <= taken.nose_c <= high_c or abs(change_k) > plan.NOSE_CHANGE_K:
         found.append((
             "temperature",
-            f"The nose is at {taken.nose_c:.1f} C, {change_k:+.1f} K since the begin; {low_c:.0f} to {high_c:.0f} C and "
-            f"{plan.NOSE_CHANGE_K:.0f} K are allowed, because the pen grows with heat. Let it come back, then repeat.",
+            f"The nose is at {taken.nose_c:.1f} C, {change_k:+.1f} K since the begin; {low_c:.0f} to {high_c:.0f} C "
+            f"and {plan.NOSE_CHANGE_K:.0f} K are allowed, since the pen grows with heat. Let it come back, then repeat.",
         ))  # fmt: skip
     if taken.cell_v < plan.CELL_MIN_V:
         found.append((
@@ -150,6 +154,4 @@ def during(begin_c: float, taken: Taken) -> list[Finding]:
             f"The battery is at {taken.cell_v:.2f} V, below {plan.CELL_MIN_V:.2f} V: the axis may lose steps. Leave, "
             "charge the pen, let it cool, and resume.",
         ))  # fmt: skip
-    return [
-        Finding(rule=rule, severity="stop", text=text, point=taken.point.number) for rule, text in found
-    ]
+    return [Finding(rule=rule, severity="stop", text=text, point=taken.point.number) for rule, text in found]

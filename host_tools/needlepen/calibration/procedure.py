@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Self
 
 from needlepen import __version__
-from needlepen.calibration import evaluation, journal, plan, preconditions, session as sessions, signing, stages
+from needlepen.calibration import (
+    evaluation,
+    journal,
+    plan,
+    preconditions,
+    session as sessions,
+    signing,
+    stages,
+)
 from needlepen.calibration.gauges import Gauge
 from needlepen.calibration.journal import Journal
 from needlepen.calibration.model import Calibration, Conditions, Finding, Phase, Point, Reading, Taken, now
@@ -37,7 +45,9 @@ _STORED = b""
 class Procedure:
     """A calibration under way. Use `begin` or `resume`; close it, or use it as a context manager."""
 
-    def __init__(self, book: Journal, session: Session, pen: PenPort, gauge: Gauge, store: Store | None) -> None:
+    def __init__(
+        self, book: Journal, session: Session, pen: PenPort, gauge: Gauge, store: Store | None
+    ) -> None:
         self._book = book
         self._session = session
         self._pen = pen
@@ -302,8 +312,8 @@ class Procedure:
         if session.result is None:
             if session.fit is None:
                 self._fit()
-            result = evaluation.judged(session, self._keys)
-            self._add("decided", {"calibration": result.model_dump(mode="json")})
+            judged = evaluation.judged(session, self._keys)
+            self._add("decided", {"calibration": judged.model_dump(mode="json")})
         result = session.result
         assert result is not None
         if not session.written:
@@ -320,7 +330,7 @@ class Procedure:
         return result
 
     def abandon(self, reason: str = "") -> None:
-        """Give it up: the pen keeps its old record, the readings stay in the journal. Raises UsageError once decided."""
+        """Give it up: the pen keeps its old record, the journal its readings. Raises UsageError once decided."""
         if self._session.result is not None:
             raise UsageError("it is decided: finish it, so that pen and database agree")
         if self._pen.state().service:
@@ -444,14 +454,14 @@ def _require_same(session: Session, pen: PenPort, gauge: Gauge) -> None:
     ):
         raise Refused(
             f"the pen's firmware has changed since calibration {begun.number} began ({begun.pen.version} "
-            f"{begun.pen.application_hash}, now {pen.identity.version} {pen.identity.application_hash}), so earlier and "
-            "later readings do not belong together; begin anew"
+            f"{begun.pen.application_hash}, now {pen.identity.version} {pen.identity.application_hash}), so earlier "
+            "and later readings do not belong together; begin anew"
         )
     was, found = begun.gauge, gauge.identity
     if (was.kind, was.model, was.serial) != (found.kind, found.model, found.serial):
         raise Refused(
-            f"calibration {begun.number} was begun with gauge {was.kind} {was.model} {was.serial}, this is {found.kind} "
-            f"{found.model} {found.serial}, which has another zero; connect the right one, or begin anew"
+            f"calibration {begun.number} was begun with gauge {was.kind} {was.model} {was.serial}, this is "
+            f"{found.kind} {found.model} {found.serial}, which has another zero; connect the right one, or begin anew"
         )
 
 

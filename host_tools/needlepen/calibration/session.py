@@ -1,11 +1,11 @@
 """The state of a calibration, as its journal tells it: replaying the lines gives what the program knew.
 
-    begun       who, with what, under which conditions        conditions  judged again, when it was resumed
-    taken       a reading at a point, with its findings       kept        its doubts were accepted knowingly
-    fitted      curve and the signed record to try            unfitted    a reading before it was repeated
-    decided     verdict and what is to be written to the pen  written     the pen has it (or nothing was to be written)
-    stored      the database has it                           left        the pen is out of service; the end
-    abandoned   given up by a person                          note        something that is good to know later
+begun       who, with what, under which conditions        conditions  judged again, when it was resumed
+taken       a reading at a point, with its findings       kept        its doubts were accepted knowingly
+fitted      curve and the signed record to try            unfitted    a reading before it was repeated
+decided     verdict and what is to be written to the pen  written     the pen has it (or nothing was to be written)
+stored      the database has it                           left        the pen is out of service; the end
+abandoned   given up by a person                          note        something that is good to know later
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class Session:
     @property
     def position(self) -> int:
         """Number of the first point that has no reading that counts; the number of points when all have."""
-        if self.fit is not None and not self.trial_hex:  # no pen can have that curve: there is nothing to verify
+        if (
+            self.fit is not None and not self.trial_hex
+        ):  # no pen can have that curve: there is nothing to verify
             return len(self.points)
         missing = (p.number for p in self.points if p.number not in self.taken or p.number in self.doubtful)
         return next(missing, len(self.points))
