@@ -200,8 +200,8 @@ def _calibration(top_um: int = NEW_RANGE_UM, seed: int = 0) -> Any:
 
 
 def _record(pen_seed: int = 0, key_seed: int = 0) -> bytes:
-    keys = making.development_keys(unique_id(key_seed))
-    return making.calibration_record(_calibration(), keys, unique_id(pen_seed))
+    key = making.technician_key(making.development_keys(unique_id(key_seed)).pen)
+    return making.calibration_record(_calibration(), key, unique_id(pen_seed))
 
 
 def _send(pen: EmulatedPen, record: bytes) -> str | None:
