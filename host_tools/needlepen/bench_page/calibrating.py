@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from needlepen.calibration.gauges import GaugeSilent
-from needlepen.calibration.model import Calibration, Finding, Phase, Reading, Taken
+from needlepen.calibration.model import Calibration, Finding, GaugeIdentity, Phase, Reading, Taken
 from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Snapshot:
     typed_wrong: str = ""
     auto: bool = False
     is_automatic: bool = False
+    gauge: GaugeIdentity | None = None
     path: Path | None = None
     calibration: Calibration | None = None
 
@@ -146,7 +147,7 @@ class Calibrating:
         procedure = None
         try:
             with self._engine.connect() as (pen, gauge):
-                self._show(is_automatic=gauge.automatic, message="")
+                self._show(is_automatic=gauge.automatic, gauge=gauge.identity, message="")
                 procedure = self._procedure(pen, gauge)
                 if procedure is None:
                     return

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from nicegui import run, ui
 
 from needlepen.bench_page import connecting
+from needlepen.bench_page.calibrating import Calibrating
 from needlepen.bench_page.layout import button, heading, mark, paragraph, raw, safe
 from needlepen.bench_page.pen_list import PenList
 from needlepen.bench_page.workbench import Workbench
@@ -32,7 +32,7 @@ class _Choosing:
                 paragraph(
                     "You measure the needle protrusion with a gauge; this page says at each step what to do and why.", "muted"
                 )
-                self._pens = PenList(workbench, "1. Choose the pen", self._changed)
+                self._pens = PenList(workbench, "1. Choose the pen", self._pen_changed)
             with ui.element("section").classes("card"):
                 heading("2. Choose the gauge")
                 self._gauge()
@@ -52,8 +52,8 @@ class _Choosing:
         choice = self._workbench.choice
         gauges = connecting.gauges()
         choice.gauge = choice.gauge if choice.gauge in gauges else next(iter(gauges))
-        select = ui.select(gauges, value=choice.gauge, label="Gauge").props("outlined options-dense")
-        select.on_value_change(lambda e: self._take("gauge", e.value))
+        self._select = ui.select(gauges, value=choice.gauge, label="Gauge").props("outlined options-dense")
+        self._select.on_value_change(lambda e: self._take("gauge", e.value))
         self._port = ui.input("Port of the gauge", value=choice.gauge_port).props("outlined clearable")
         self._port.props('hint="For example COM5 or /dev/ttyUSB0"')
         self._port.on_value_change(lambda e: self._take("gauge_port", (e.value or "").strip()))
@@ -71,10 +71,14 @@ class _Choosing:
         setattr(self._workbench.choice, name, value)
         self._changed()
 
+    def _pen_changed(self) -> None:
+        self._select.value = connecting.fitting(self._workbench.pen, self._workbench.choice.gauge)
+        self._changed()
+
     def _changed(self) -> None:
         missing = self._what_is_missing()
         if hasattr(self, "_port"):
-            self._port.set_visibility(connecting.asks_for_port(self._workbench.choice.gauge, self._workbench.pen))
+            self._port.set_visibility(connecting.asks_for_port(self._workbench.choice.gauge))
         if hasattr(self, "_start"):
             self._start.set_enabled(not missing)
             self._missing.content = f'<p class="small muted">{safe(missing)}</p>' if missing else ""
@@ -83,7 +87,7 @@ class _Choosing:
         choice, parts = self._workbench.choice, []
         if self._workbench.pen is None:
             parts.append("a pen")
-        if connecting.asks_for_port(choice.gauge, self._workbench.pen) and not choice.gauge_port:
+        if connecting.asks_for_port(choice.gauge) and not choice.gauge_port:
             parts.append("the port of the gauge")
         if not choice.operator:
             parts.append("your name")
@@ -94,15 +98,18 @@ class _Choosing:
     # ------------------------------------------------------------------ starting
     async def _look(self) -> None:
         await self._pens.look()
-        self._draw_left(await run.io_bound(connecting.unfinished))
+        await self._show_left()
+
+    async def _show_left(self) -> None:
+        self._draw_left(await run.io_bound(connecting.unfinished, self._workbench.pens))
 
     async def _begin(self) -> None:
-        await self._go(None)
+        await self._go(lambda: connecting.new_calibration(self._workbench))
 
-    async def _go(self, path: Path | None) -> None:
-        """Begin, or go on with a journal; what is wrong is said here."""
+    async def _go(self, make: Callable[[], Calibrating]) -> None:
+        """Begin, or go on with one that was left; what is wrong is said here."""
         try:
-            work = connecting.calibrating(self._workbench, path)
+            work = make()
         except NeedlepenError as error:
             self._missing.content = f'<div class="verdict stop">{safe(error)}</div>'
             return
@@ -123,15 +130,15 @@ class _Choosing:
                 raw(f"<b>{safe(session.pen)}</b>")
                 raw(f'<span class="small muted">{safe(session.about)}</span>')
             with ui.element("div").classes("row"):
-                if not session.can_go_on:
+                if session.why_not:
                     mark(session.why_not, "doubt")
                 button("Give it up", _asked(f"Give up the calibration of {session.pen}?", lambda: self._abandon(session)))
-                go_on = button("Go on", lambda: self._go(session.path), main=True)
-                go_on.set_enabled(session.can_go_on)
+                go_on = button("Go on", lambda: self._go(lambda: connecting.resumed(self._workbench, session)), "g", main=True)
+                go_on.set_enabled(not session.why_not)
 
     async def _abandon(self, session: connecting.Unfinished) -> None:
         await run.io_bound(connecting.abandon, session)
-        self._draw_left(await run.io_bound(connecting.unfinished))
+        await self._show_left()
 
 
 def _asked(question: str, do: Callable[[], Any]) -> Callable[[], None]:

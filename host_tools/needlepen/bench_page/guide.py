@@ -22,6 +22,8 @@ PHASES = {
 }
 _DOING = {
     Activity.CONNECTING: "Connecting to pen and gauge ...",
+    Activity.CHECKING: "Looking whether the nose keeps its temperature; this takes a quarter of a minute ...",
+    Activity.PREPARING: "Set everything up; then go on.",
     Activity.MOVING: "The pen gets ready; please wait ...",
     Activity.READING: "Reading the gauge ...",
     Activity.WORKING: "Computing; please wait ...",
@@ -129,7 +131,8 @@ class _Guide:
         if not self._workbench.drives(self._window):
             return
         text = (self._typed.value or "").strip()
-        if not self._work.snapshot.is_automatic and not text:
+        s = self._work.snapshot
+        if s.activity == Activity.READY and not s.is_automatic and not text:
             self._typed.run_method("focus")
             return
         self._work.order("take", text)
@@ -154,7 +157,7 @@ class _Guide:
         self._typed.props["error-message"] = s.typed_wrong
         if self._told.get("taken") != s.taken:
             self._told["taken"] = s.taken
-            guarded_mm = connecting.guarded_mm(self._work)
+            guarded_mm = connecting.guarded_mm(s.gauge)
             self._chart.options.clear()
             self._chart.options.update(charts.errors(s.taken, guarded_mm))
             self._table.content = result.readings_table(s.taken)
@@ -181,6 +184,9 @@ class _Guide:
 
     def _step(self, s: Snapshot) -> None:
         if s.stage is None:
+            self._once("words", _preparing(s), self._instruction)
+            both = pictures.svg("set_up") + pictures.svg("warm_up")
+            self._once("picture", f'<div class="picture two">{both}</div>', self._picture)
             return
         words = (
             f'<p class="small muted">{safe(s.stage.title)}</p><p class="instruction">{safe(s.stage.instruction)}</p>'
@@ -202,27 +208,45 @@ class _Guide:
 
     def _buttons(self, s: Snapshot, drives: bool) -> None:
         waits = s.activity in WAITING
-        state = (drives, waits, s.activity, s.auto, s.is_automatic, s.stage and s.stage.name)
+        met = all(condition.met for condition in s.conditions)
+        state = (drives, waits, met, s.activity, s.auto, s.is_automatic, s.stage and s.stage.name)
         if self._told.get("buttons") == state:
             return
         self._told["buttons"] = state
         self._elsewhere.set_visibility(not drives)
         self._take_it.set_visibility(s.activity not in (Activity.DOUBT, Activity.STOP))
-        self._take_it.set_enabled(drives and s.activity == Activity.READY and not s.auto)
-        self._take_it.text = "Take" if s.stage is None or s.stage.point is not None else "Go on"
+        begins = s.activity == Activity.PREPARING and met
+        self._take_it.set_enabled(drives and (begins or (s.activity == Activity.READY and not s.auto)))
+        self._take_it.text = "Begin" if s.stage is None else "Take"
         self._keep.set_visibility(s.activity == Activity.DOUBT)
         self._keep.set_enabled(drives)
         self._repeat.set_enabled(drives and waits)
         self._back.set_enabled(drives and waits)
         self._leave.set_enabled(drives)
-        self._auto.set_visibility(s.is_automatic and not s.auto)
+        can_go_by_itself = s.is_automatic and s.stage is not None and s.stage.name != Phase.ZERO
+        self._auto.set_visibility(can_go_by_itself and not s.auto)
         self._auto.set_enabled(drives and waits)
-        self._pause.set_visibility(s.is_automatic and s.auto)
+        self._pause.set_visibility(can_go_by_itself and s.auto)
         self._pause.set_enabled(drives)
         typing = not s.is_automatic and s.activity == Activity.READY and drives
         self._typed.set_visibility(typing)
         if typing:
             self._typed.run_method("focus")
+
+
+def _preparing(s: Snapshot) -> str:
+    """What has to be so before it begins; each with what to do as long as it is not."""
+    items = "".join(
+        f'<li class="{"met" if c.met else "unmet"}"><b>{safe(c.name)}:</b> {safe(c.value)}'
+        + ("" if c.met else f'<br>It has to be {safe(c.limits)}: {safe(c.remedy)}.')
+        + "</li>"
+        for c in s.conditions
+    )
+    return (
+        '<p class="small muted">Before it begins</p>'
+        '<p class="instruction">Push the dummy cartridge in, unplug the charger, and let the pen take the temperature '
+        f'of the room.</p><p><b>Why:</b> what is measured counts only under known conditions.</p><ul class="conditions">{items}</ul>'
+    )
 
 
 def _phases(s: Snapshot) -> str:
@@ -254,8 +278,10 @@ def _verdict(s: Snapshot) -> str:
             f'<div class="verdict doubt"><b>Doubtful: {safe(_told(s.newest))}.</b><span>{safe(words)}</span>'
             "<span>Repeat it, or keep it knowingly: the certificate will say so.</span></div>"
         )
+    if s.activity == Activity.PREPARING and s.message:
+        return f'<div class="verdict stop"><b>It cannot begin yet.</b><span>{safe(s.message)}</span></div>'
     if s.activity == Activity.READY and s.message:
-        return f'<div class="verdict doubt"><b>No reading was taken.</b><span>{safe(s.message)}</span></div>'
+        return f'<div class="verdict doubt"><b>Nothing was done.</b><span>{safe(s.message)}</span></div>'
     before = f"Taken: {_told(s.newest)}. " if s.newest else ""
     if s.activity in (Activity.READY, Activity.READING, Activity.MOVING) and s.newest and s.newest.point.phase != Phase.ZERO:
         notes = " ".join(f.text for f in s.findings)

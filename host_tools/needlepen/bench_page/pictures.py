@@ -9,8 +9,8 @@ _STYLE = (
     'font-family="inherit" font-size="14"'
 )
 _STAND = """
-<path d="M70 246h280" stroke-width="5"/><path d="M104 246V112h-8v-12h112v12h-14v0M316 246V112h8v-12H212v12h14v0"/>
-<path d="M96 100h112M212 100h112" stroke-width="4"/>"""
+<path d="M70 246h280" stroke-width="5"/><path d="M104 246V112M316 246V112"/>
+<path d="M92 100h104v12H92zM224 100h104v12H224z" fill="var(--panel)"/>"""
 _GAUGE = """
 <rect x="172" y="166" width="76" height="62" rx="10" fill="var(--panel)"/>
 <rect x="181" y="175" width="58" height="24" rx="4" fill="var(--soft)"/>
@@ -91,17 +91,17 @@ def _done() -> str:
 
 
 _DRAWINGS: Mapping[str, tuple[str, str]] = {
-    "cartridge": ("Push the dummy cartridge, which has one blunt pin and no chip, into the pen until it clicks.", _cartridge()),
+    "set_up": ("The dummy cartridge, which has one blunt pin and no chip, is pushed into the pen until it clicks.", _cartridge()),
     "warm_up": ("The pen rests with a charged battery and without its charger until its temperature is steady.", _warm()),
-    "plate": ("The flat plate lies on the seat of the stand; the tip of the gauge touches it from below.", _plate()),
-    "pen": ("The pen stands with its nose on the seat; its pin reaches down to the tip of the gauge.", _on_pen(12, "0.000")),
-    "approach": ("The pen moves its pin outward against the tip of the gauge by itself.", _approach()),
-    "done": ("All readings are taken.", _done()),
+    "gauge_on_plate": ("The flat plate lies on the seat of the stand; the tip of the gauge touches it from below.", _plate()),
+    "pen_on_gauge": ("The pen stands with its nose on the seat; its pin reaches down to the tip of the gauge and moves outward by itself.", _approach()),
+    "pen_connected": ("All readings are taken; the pen stays connected.", _done()),
+    "pen_off_gauge": ("The pen is taken off the gauge.", _done()),
 }  # fmt: skip
 KEYS = tuple(_DRAWINGS)
 
 
 def svg(key: str) -> str:
-    """A drawing with its description for those who do not see it; that of the approach for a key that is not known."""
-    text, drawing = _DRAWINGS.get(key, _DRAWINGS["approach"])
+    """A drawing with its description for those who do not see it; that of the pen on the gauge for a key that is not known."""
+    text, drawing = _DRAWINGS.get(key, _DRAWINGS["pen_on_gauge"])
     return f'<svg viewBox="0 0 440 268" role="img" aria-label="{text}" {_STYLE}><title>{text}</title>{drawing}</svg>'
