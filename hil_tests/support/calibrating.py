@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from needlepen.records.calibration import ACCEPTED
-
 from needlepen.calibration.gauges import SimulatedGauge
 from needlepen.calibration.model import Conditions, PenIdentity
 from needlepen.calibration.pen_port import LinkPen, PenState, Stored
@@ -23,6 +21,7 @@ from needlepen.link.client import Reply, kinds, messages
 from needlepen.link.operations import Operations
 from needlepen.link.values import Identity, Status, Telemetry
 from needlepen.records import making
+from needlepen.records.calibration import ACCEPTED
 
 ROOM = Conditions(room_c=23.0, nose_c=0.0, cell_v=0.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Literal
 
 from needlepen import __version__
 from needlepen.calibration import signing
@@ -106,7 +107,7 @@ def _withdrawal(session: Session, keys: Keys, fit: FitResult) -> bytes:
     return _record(session, keys, former, "withdrawn")
 
 
-def _record(session: Session, keys: Keys, fit: FitResult, status: str) -> bytes:
+def _record(session: Session, keys: Keys, fit: FitResult, status: Literal["accepted", "withdrawn"]) -> bytes:
     begun = session.begun
     found = [(t.point.set_um, round(t.value_um)) for t in session.of(Phase.AS_FOUND)]
     return signing.record(

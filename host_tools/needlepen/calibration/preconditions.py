@@ -145,8 +145,8 @@ def during(begin_c: float, taken: Taken) -> list[Finding]:
     if not low_c <= taken.nose_c <= high_c or abs(change_k) > plan.NOSE_CHANGE_K:
         found.append((
             "temperature",
-            f"The nose is at {taken.nose_c:.1f} C, {change_k:+.1f} K since the begin; {low_c:.0f} to {high_c:.0f} C "
-            f"and {plan.NOSE_CHANGE_K:.0f} K are allowed, since the pen grows with heat. Let it come back, then repeat.",
+            f"The nose is at {taken.nose_c:.1f} C, {change_k:+.1f} K since the begin, and the pen grows with heat: "
+            f"{low_c:.0f} to {high_c:.0f} C and {plan.NOSE_CHANGE_K:.0f} K are allowed. Let it come back, then repeat.",
         ))  # fmt: skip
     if taken.cell_v < plan.CELL_MIN_V:
         found.append((

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from needlepen.access.keys import Key, Role, role_key
 from needlepen.access.keystore import KeyStore, open_store
@@ -36,7 +36,7 @@ def record(
     *,
     number: str,
     day: date,
-    status: str,
+    status: Literal["accepted", "withdrawn"],
     nose_c: float,
     uncertainty_um: float,
     as_found: list[tuple[int, int]],
@@ -54,7 +54,7 @@ def record(
         run_s=pen.run_s,
         temperature_dc=round(10 * nose_c),
         uncertainty_um=round(uncertainty_um),
-        as_found=as_found,
+        as_found=tuple(as_found),
         firmware=pen.application_hash.encode()[:8],
         gauge=gauge,
         operator=operator,
