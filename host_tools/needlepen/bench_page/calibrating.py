@@ -175,7 +175,10 @@ class Calibrating:
                     return self._engine.begin(pen, gauge)
                 except Refused as error:
                     self._show(message=str(error))
-            self._show(activity=Activity.PREPARING, conditions=tuple(self._engine.conditions(pen, gauge)))
+            conditions, state = tuple(self._engine.conditions(pen, gauge)), pen.state()
+            self._show(
+                activity=Activity.PREPARING, conditions=conditions, nose_c=state.nose_c, cell_v=state.cell_v
+            )
             order, _ = self._next_order(LOOK_S)
             goes_on = order == "take"
             if order == "leave":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,8 @@ from needlepen.report.theme import SERIES
 Options = dict[str, Any]
 _UP, _DOWN, _FOUND, _VERIFIED = "#2b8fa3", "#a06a96", "#8a94a0", "#c77b1e"
 _LIMIT, _GUARD, _LINE = "#d0483f", "#c98a12", "rgba(128,144,158,0.35)"
-_LEAST_SPAN_MM = 0.12
+_TICK_MM = 0.05
+_LEAST_SPAN_MM = 3 * _TICK_MM
 _DIGITS = 4
 
 
@@ -35,12 +37,12 @@ def errors(taken: Sequence[Taken], guarded_mm: float | None) -> Options:
     series[0]["markLine"] = _limit_lines(guarded_mm)
     shown = [t for t in taken if t.point.phase not in (Phase.ZERO, Phase.DRIFT)]
     largest = max([abs(t.error_um) / 1e3 for t in shown], default=0.0)
-    span = max(_LEAST_SPAN_MM, 1.15 * largest)
+    span = _span_mm(largest)
     last = series_of_last(shown)
     return {
         **_frame("set protrusion in mm", "error in mm"),
         "xAxis": _axis("set protrusion in mm", 0, float(requirements.load().limit("PR-05", "depth_max_mm"))),
-        "yAxis": _axis("error in mm", -round(span, 2), round(span, 2)),
+        "yAxis": {**_axis("error in mm", -span, span), "interval": _TICK_MM if span < 0.4 else None},
         "series": [*series, last] if last else series,
     }
 
@@ -75,13 +77,22 @@ def _points(
     }  # fmt: skip
 
 
+def _span_mm(largest_mm: float) -> float:
+    """Of the axis to either side, with the limits and the largest error well inside, in whole ticks."""
+    return round(max(_LEAST_SPAN_MM, _TICK_MM * math.ceil(1.05 * largest_mm / _TICK_MM)), 2)
+
+
 def _limit_lines(guarded_mm: float | None) -> Options:
-    lines = []
-    for value, colour, kind in ((tolerance_mm(), _LIMIT, "solid"), (guarded_mm, _GUARD, "dashed")):
+    lines: list[Options] = []
+    for name, value, colour, kind, place in (
+        ("limit", tolerance_mm(), _LIMIT, "solid", "insideEndTop"),
+        ("guard band", guarded_mm, _GUARD, "dashed", "insideStartBottom"),
+    ):
         for sign in (1, -1) if value is not None else ():
-            assert value is not None
-            lines.append({"yAxis": round(sign * value, _DIGITS), "lineStyle": {"color": colour, "type": kind, "width": 1.6}})
-    return {"silent": True, "symbol": "none", "data": lines, "label": {"position": "insideEndTop", "fontSize": 11}}
+            label = {"formatter": f"{name} {sign * (value or 0.0):+.3f}".replace("-", "\N{MINUS SIGN}"), "position": place}
+            line = {"color": colour, "type": kind, "width": 1.6}
+            lines.append({"yAxis": round(sign * (value or 0.0), _DIGITS), "lineStyle": line, "label": label})
+    return {"silent": True, "symbol": "none", "data": lines, "label": {"fontSize": 11}}
 
 
 def trend(names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]], unit: str) -> Options:
@@ -97,11 +108,11 @@ def trend(names: Sequence[str], series: Sequence[tuple[str, Sequence[float | Non
     if drawn:
         drawn[0]["markLine"] = _limit_lines(None)
     found = [abs(value) for _, values in series for value in values if value is not None]
-    span = round(max(_LEAST_SPAN_MM, 1.15 * max(found, default=0.0)), 2)
+    span = _span_mm(max(found, default=0.0))
     return {
         **_frame("", unit),
         "xAxis": {"type": "category", "data": list(names), "axisLine": {"lineStyle": {"color": _LINE}}},
-        "yAxis": _axis(unit, -span, span),
+        "yAxis": {**_axis(unit, -span, span), "interval": _TICK_MM if span < 0.4 else None},
         "series": drawn,
     }
 

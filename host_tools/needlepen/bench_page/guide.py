@@ -10,10 +10,12 @@ from needlepen.bench_page import charts, connecting, pictures, result
 from needlepen.bench_page.calibrating import ENDED, WAITING, Activity, Calibrating, Snapshot
 from needlepen.bench_page.layout import Value, button, heading, paragraph, raw, safe
 from needlepen.bench_page.workbench import Workbench
+from needlepen.calibration import plan
 from needlepen.calibration.model import Phase, Taken
 
 _REDRAW_S = 0.15
 PHASES = {
+    "": "Preparation",
     Phase.ZERO: "Zero",
     Phase.AS_FOUND: "As found",
     Phase.CALIBRATION: "Calibration",
@@ -70,15 +72,11 @@ class _Guide:
         self._told: dict[str, Any] = {}
         ui.context.client.on_delete(lambda: workbench.gone(self._window))
         self._head()
-        with ui.element("div").classes("halves"):
-            self._left_side()
-            self._right_side()
-        with ui.element("section").classes("card"):
-            heading("Error against depth")
-            self._chart = ui.echart(charts.errors([], None), renderer="svg").classes("chart")
-            self._chart.props('role="img" aria-label="Error of each reading against the set depth; all readings: see below"')
-            with ui.expansion("All readings as a table").classes("small"):
-                self._table = raw("").classes("scroll")
+        with ui.element("div").classes("guide"):
+            with ui.element("div").classes("column-of-cards"):
+                self._what_to_do()
+                self._plot()
+            self._values_and_buttons()
         ui.timer(_REDRAW_S, self._draw)
 
     # ------------------------------------------------------------------ parts
@@ -86,18 +84,26 @@ class _Guide:
         with ui.element("section").classes("card"):
             with ui.element("div").classes("row between"):
                 pen = self._workbench.pen
-                heading(f"Calibrating {pen.name or 'pen'} {pen.unique_id}" if pen else "Calibration", 2)
+                heading(f"Calibrating {pen.name or 'pen'} {pen.unique_id}" if pen else "Calibration", 1)
                 self._count = raw("")
-            self._bar = raw("")
             self._phases = raw("")
 
-    def _left_side(self) -> None:
-        with ui.element("section").classes("card").props('aria-label="What to do"'):
+    def _what_to_do(self) -> None:
+        with ui.element("section").classes("card step").props('aria-label="What to do"'):
             with ui.element("div").props('aria-live="polite"'):
                 self._instruction = raw("")
             self._picture = raw("")
 
-    def _right_side(self) -> None:
+    def _plot(self) -> None:
+        with ui.element("section").classes("card") as self._plot_card:
+            heading("Error against depth")
+            self._chart = ui.echart(charts.errors([], None), renderer="svg").classes("chart")
+            text = "Error of each reading against the set depth; the table below holds the same readings"
+            self._chart.props(f'role="img" aria-label="{text}"')
+            with ui.expansion("All readings as a table").classes("small"):
+                self._table = raw("").classes("scroll")
+
+    def _values_and_buttons(self) -> None:
         with ui.element("section").classes("card").props('aria-label="Values and buttons"'):
             with ui.element("div").classes("values"):
                 self._gauge = Value("Gauge")
@@ -171,15 +177,9 @@ class _Guide:
         return True
 
     def _progress(self, s: Snapshot) -> None:
-        if s.stage is None:
-            return
-        done, total = s.stage.done, s.stage.total
-        self._once("count", f'<span class="muted">{done} of {total} readings</span>', self._count)
-        bar = (
-            f'<div class="progress" role="progressbar" aria-label="Readings" aria-valuenow="{done}" aria-valuemin="0" '
-            f'aria-valuemax="{total}"><div style="width:{100 * done / max(total, 1):.1f}%"></div></div>'
-        )
-        self._once("bar", bar, self._bar)
+        if s.stage is not None:
+            text = f"{s.stage.done} of {s.stage.total} readings"
+            self._once("count", f'<span class="muted">{text}</span>', self._count)
         self._once("phases", _phases(s), self._phases)
 
     def _step(self, s: Snapshot) -> None:
@@ -190,7 +190,7 @@ class _Guide:
             return
         words = (
             f'<p class="small muted">{safe(s.stage.title)}</p><p class="instruction">{safe(s.stage.instruction)}</p>'
-            f"<p><b>Why:</b> {safe(s.stage.why)}</p>"
+            f'<p class="why"><b>Why:</b> {safe(s.stage.why)}</p>'
         )
         self._once("words", words, self._instruction)
         self._once("picture", f'<div class="picture">{pictures.svg(s.stage.picture)}</div>', self._picture)
@@ -220,6 +220,9 @@ class _Guide:
         self._take_it.text = "Begin" if s.stage is None else "Take"
         self._keep.set_visibility(s.activity == Activity.DOUBT)
         self._keep.set_enabled(drives)
+        self._plot_card.set_visibility(s.stage is not None)
+        for each in (self._repeat, self._back):
+            each.set_visibility(s.stage is not None)
         self._repeat.set_enabled(drives and waits)
         self._back.set_enabled(drives and waits)
         self._leave.set_enabled(drives)
@@ -245,21 +248,28 @@ def _preparing(s: Snapshot) -> str:
     return (
         '<p class="small muted">Before it begins</p>'
         '<p class="instruction">Push the dummy cartridge in, unplug the charger, and let the pen take the temperature '
-        f'of the room.</p><p><b>Why:</b> what is measured counts only under known conditions.</p><ul class="conditions">{items}</ul>'
+        f'of the room.</p><p class="why"><b>Why:</b> what is measured counts only under known conditions.</p><ul class="conditions">{items}</ul>'
     )
 
 
 def _phases(s: Snapshot) -> str:
-    """Where we are, in five words."""
-    now = s.stage.point.phase if s.stage and s.stage.point else None
+    """Where we are, and how much of each phase is done."""
     names = list(PHASES)
-    place = names.index(now) if now else (len(names) if s.taken else -1)
+    point = s.stage.point if s.stage else None
+    place = names.index(point.phase) if point else (0 if s.stage is None else len(names))
     parts = []
     for number, phase in enumerate(names):
         kind = "past" if number < place else "now" if number == place else ""
         current = ' aria-current="step"' if number == place else ""
-        parts.append(f'<li class="{kind}"{current}>{PHASES[phase]}</li>')
+        done = 100.0 * _part_done(s, phase) if number == place else (100.0 if number < place else 0.0)
+        bar = f'<div class="progress"><div style="width:{done:.0f}%"></div></div>'
+        parts.append(f'<li class="{kind}"{current}>{bar}<span>{PHASES[phase]}</span></li>')
     return f'<ol class="phases" aria-label="Phases">{"".join(parts)}</ol>'
+
+
+def _part_done(s: Snapshot, phase: str) -> float:
+    points = [p for p in plan.points() if p.phase == phase]
+    return sum(t.point.phase == phase for t in s.taken) / len(points) if points else 0.0
 
 
 def _verdict(s: Snapshot) -> str:

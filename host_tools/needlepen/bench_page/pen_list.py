@@ -8,7 +8,6 @@ from nicegui import run, ui
 
 from needlepen.bench_page.layout import button, heading, paragraph, raw, safe
 from needlepen.bench_page.workbench import Workbench
-from needlepen.devices import find_devices
 from needlepen.devices.model import BUSY, PEN, Device
 
 
@@ -29,7 +28,7 @@ class PenList:
         """Ask everything that is connected who it is; up to 3 s. The pen that this page itself holds is not asked."""
         self._again.disable()
         self._say("Looking for pens ...")
-        found = [device for device in await run.io_bound(find_devices) if _may_be_a_pen(device)]
+        found = [device for device in await run.io_bound(self._workbench.find) if _may_be_a_pen(device)]
         self._workbench.pens = found
         usable = [device for device in found if device.kind == PEN]
         if self._workbench.pen is None and len(usable) == 1:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from needlepen.bench_page.calibrating import Calibrating
+from needlepen.bench_page.calibrating import Calibrating, Engine
 from needlepen.bench_page.live import LivePen
+from needlepen.devices import find_devices
 from needlepen.devices.model import Device
 
 UNSEEN_S = 20.0
@@ -34,7 +35,16 @@ class Choice:
 class Workbench:
     """The state of the page. Used by the windows in the event loop; closed when the program ends."""
 
-    def __init__(self, unseen_s: float = UNSEEN_S, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        engine: Callable[[Device, Choice], Engine],
+        find: Callable[[], list[Device]] = find_devices,
+        unseen_s: float = UNSEEN_S,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`engine`: what a calibration of a pen works with; `find`: what is connected."""
+        self.engine = engine
+        self.find = find
         self.pens: list[Device] = []
         self.pen: Device | None = None
         self.choice = Choice()

@@ -23,6 +23,7 @@ def bench(port: int, opens: bool, as_json: bool) -> None:
     whoever has the address can drive the pens. It needs no network. Readings are kept as they come; a calibration
     that was left is offered again when the page is opened the next time.
     """
+    from needlepen.bench_page.connecting import PageEngine
     from needlepen.bench_page.server import serve
     from needlepen.bench_page.workbench import Workbench
 
@@ -37,4 +38,4 @@ def bench(port: int, opens: bool, as_json: bool) -> None:
         sys.stdout.flush()
 
     with contextlib.suppress(KeyboardInterrupt):
-        serve(Workbench(), port, ready)
+        serve(Workbench(PageEngine), port, ready)
