@@ -1,7 +1,7 @@
 """What a calibration consists of, as data: journal, database, certificate and web page all keep and show these.
 
-Lengths are um (or mm where the name says so) of needle protrusion; `travel_um` is the way of the axis from home, in full
-steps of the stepper. Times are UTC. All of it goes to JSON and back without a loss.
+Lengths are um (or mm where the name says so) of needle protrusion; `travel_um` is the way of the axis from home, in
+full steps of the stepper. Times are UTC. All of it goes to JSON and back without a loss.
 """
 
 from __future__ import annotations
