@@ -76,7 +76,7 @@ def port(pen: EmulatedPen) -> LinkPen:
     if pen.socket.cartridge is not None:
         pen.unseat_cartridge()
         pen.run_for(0.3e9)
-        pen.chip.drive(pen.board.gpio("CARTRIDGE_N"), 0)
+        pen.seat_dummy()
         pen.run_for(3e9)
     return LinkPen(InProcess(pen), emulated=True, now_s=lambda: pen.now_ns / 1e9)
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "monitor": "Show a pen as it works, live, and record it.",
     "plot": "Draw a recording as one page.",
     "calibrate": "Calibrate the depth of a pen, guided, with a gauge.",
+    "gauge": "Depth gauges: list, show, read, add, remove.",
     "log": "Read the event log of a pen in words.",
     "config": "Read, change, keep and undo the settings of a pen.",
     "completion": "Print the script that completes commands in a shell.",

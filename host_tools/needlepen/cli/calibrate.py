@@ -37,7 +37,7 @@ NEWEST = "newest"
     "--room-c",
     type=click.FloatRange(-20, 60),
     metavar="C",
-    help="Temperature of the room. [default: asked for; with --yes that of the pen's nose, and the certificate says so]",
+    help="Temperature of the room. [default: asked for; with --yes that of the pen's nose, as the certificate says]",
 )
 @click.option("--humidity", type=click.FloatRange(0, 100), metavar="PCT", help="Relative humidity, percent.")
 @click.option(
@@ -94,10 +94,12 @@ def calibrate(
         return _list(as_json)
     if abandon is not None:
         return _abandon(abandon)
-    with open_bench(device, gauge, gauge_port, "calibrate") as bench:
-        with _begun(console, bench, operator, room_c, humidity, resume, yes) as procedure:
-            result = _run(console, bench, procedure, yes)
-    files = _certificate(result, out)
+    with (
+        open_bench(device, gauge, gauge_port, "calibrate") as bench,
+        _begun(console, bench, operator, room_c, humidity, resume, yes) as procedure,
+    ):
+        result = _run(console, bench, procedure, yes)
+    files: list[Path] = []
     _tell(console, result, files, as_json)
     return 0 if result.decision.accepted else 1
 
@@ -161,15 +163,6 @@ def _run(console: Console, bench: Bench, procedure: Procedure, yes: bool) -> Cal
         raise
 
 
-def _certificate(result: Calibration, out: Path | None) -> list[Path]:
-    from needlepen.calibration import certificate
-    from needlepen.calibration.database import open_database
-
-    with open_database() as database:
-        history = database.history(result.pen.unique_id)
-    return list(certificate.make(result, out or Path("certificates"), history))
-
-
 def _tell(console: Console, result: Calibration, files: list[Path], as_json: bool) -> None:
     from needlepen.calibration.dialogue import tell_result
 
@@ -220,7 +213,8 @@ def _list(as_json: bool) -> int:
     for info in found:
         when = f"{info.begun:%Y-%m-%d %H:%M} UTC" if info.begun else ""
         click.echo(
-            f"{info.number}  pen {info.pen or '?'}  {when}  {info.done} of {info.total}  {info.operator}  {info.problem}"
+            f"{info.number}  pen {info.pen or '?'}  {when}  {info.done} of {info.total}  {info.operator}  "
+            f"{info.problem}".rstrip()
         )
     if not found:
         click.echo("no unfinished calibration")

@@ -1,0 +1,109 @@
+"""Gauges at a serial port: one request, one frame, a clear end to waiting."""
+
+from __future__ import annotations
+
+import time
+
+from needlepen.calibration.gauges.interface import (
+    READ_TIMEOUT_S,
+    GaugeError,
+    GaugeSilent,
+    Place,
+    Shown,
+    Unit,
+    reading,
+)
+from needlepen.calibration.model import GaugeIdentity, Reading
+from needlepen.errors import UsageError
+from needlepen.link.transport import Transport
+
+GAP_S = 0.2
+"""A frame whose next byte does not come within this is over; at 9600 baud a byte takes 1 ms."""
+AFTER_S = 0.02
+"""So long nothing may follow a complete frame: what does is a part of it, and it is too long."""
+LONGEST_BYTES = 64
+"""No frame is longer; more without an end is noise."""
+
+
+def take_line(data: bytes) -> str | None:
+    """The first line of some bytes without its CR or LF; None as long as it has no end."""
+    text = data.decode("latin-1").lstrip("\r\n")
+    ends = [place for place in (text.find("\r"), text.find("\n")) if place >= 0]
+    return text[: min(ends)] if ends else None
+
+
+class PortGauge:
+    """A gauge at a port of pyserial: a device, or a URL such as `socket://HOST:PORT`. 9600 baud, 8N1.
+
+    Raises UsageError without a port, and Unplugged (an InfrastructureError) if it cannot be opened.
+    """
+
+    automatic = True
+    request = b""
+    """What asks for a reading; empty if only the gauge can begin."""
+    longest_bytes = LONGEST_BYTES
+
+    def __init__(self, port: str | None, identity: GaugeIdentity, unit: Unit = "mm") -> None:
+        if not port:
+            raise UsageError(
+                f"A gauge of kind {identity.kind!r} is at a serial port: say which with --port, or in gauges.toml."
+            )
+        self.identity = identity
+        self.unit = unit
+        self._port = Transport(port, "gauge")
+
+    # ------------------------------------------------------------------ what a format has to say
+    def decode(self, raw: str) -> Shown:
+        """What a frame says. Raises GaugeError."""
+        raise NotImplementedError
+
+    def take(self, data: bytes) -> str | None:
+        """The frame that these bytes hold, or None if it is not complete."""
+        raise NotImplementedError
+
+    def rest(self, data: bytes) -> str:
+        """What came as far as it goes, for `decode` to say what is wrong with it."""
+        return data.decode("latin-1").strip("\r\n")
+
+    # ------------------------------------------------------------------ Gauge
+    def read(self, timeout_s: float = READ_TIMEOUT_S) -> Reading:
+        """A reading of now: what had arrived before is dropped, for it may belong to another depth."""
+        end_s = time.monotonic() + GAP_S
+        while self._port.read(0) and time.monotonic() < end_s:
+            pass
+        return self.parse(self.exchange(self.request, timeout_s))
+
+    def parse(self, raw: str) -> Reading:
+        """The reading of a frame. Raises GaugeError."""
+        return reading(raw, self.decode(raw))
+
+    def place(self, where: Place) -> None:
+        """A person does that."""
+
+    def close(self) -> None:
+        """Let the port go."""
+        self._port.close()
+
+    def exchange(self, request: bytes, timeout_s: float) -> str:
+        """Send a request, if any; returns the frame that comes. Raises GaugeSilent, Unplugged or GaugeError."""
+        if request:
+            self._port.write(request)
+        end_s = time.monotonic() + timeout_s
+        data = self._port.read(timeout_s)
+        while data:
+            frame = self.take(data)
+            more = self._port.read(AFTER_S if frame is not None else GAP_S)
+            if not more:
+                return self.rest(data) if frame is None else frame
+            data += more
+            if len(data) > self.longest_bytes or time.monotonic() > end_s + GAP_S:
+                raise GaugeError(
+                    "noise",
+                    f"{self._port.url} sends without an end ({data[:8].hex()}...): this is no gauge, or another baud "
+                    "rate; check port and cable.",
+                )
+        asked = "did not answer" if request else "sent nothing"
+        raise GaugeSilent(
+            f"The gauge at {self._port.url} {asked} within {timeout_s:g} s, so there is no reading: is it switched on, "
+            "its cable plugged in, its DATA key pressed?"
+        )
