@@ -37,11 +37,14 @@ _SETTABLE = (IDLE, ARMED, RUNNING, SERVICE)
 
 
 class Commands:
-    """`stop_note`: why a run should end now, NOTE_NONE for no reason."""
+    """`stop_note`: why a run should end now, NOTE_NONE for no reason. `trial`: the axis goes by a calibration that
+    is not stored.
+    """
 
     def __init__(self, app):
         self._app = app
         self.stop_note = NOTE_NONE
+        self.trial = False
 
     def take_button(self, event):
         """A press of the panel."""
@@ -61,7 +64,9 @@ class Commands:
     def _caps(self):
         """What limits the depth besides the pen itself (SR-01). Without a cartridge nothing of it counts."""
         app = self._app
-        caps = [("profile", app.profile_cap_um), ("calibrated", app.axis.sensor.map.cap_um)]
+        caps = [("calibrated", app.axis.sensor.map.cap_um)]
+        if app.supervisor.state != SERVICE:  # there the whole range is measured: see `bench_setting`
+            caps.insert(0, ("profile", app.profile_cap_um))
         if app.cartridge.depth_limit_um:
             caps.append(("cartridge", app.cartridge.depth_limit_um))
         return caps
@@ -69,6 +74,11 @@ class Commands:
     def depth_cap_um(self):
         """Deepest protrusion that is allowed now."""
         return min([um for _, um in self._caps()])
+
+    @property
+    def bench_setting(self):
+        """True while nothing may start, since the depth is one for measuring, or comes from a calibration on trial."""
+        return self.trial or self._app.axis.target_um > self._app.profile_cap_um
 
     def set_depth_um(self, depth_um, by_host=True):
         app = self._app
@@ -147,6 +157,8 @@ class Commands:
         fault = s.fault
         refused = s.acknowledge(gone, now_ms)
         if not refused:
+            if self.trial:
+                self.use_calibration(app.store.calibration, False)
             app.axis.home()
             app.store.log.add(EVENT_ACKNOWLEDGED, fault)
         return refused
@@ -190,12 +202,7 @@ class Commands:
             machine.bootloader()
         machine.reset()
 
-    def accept_calibration(self, record):
-        app = self._app
-        if not app.supervisor.sound:
-            return "a fault stands: nothing moves"
-        refused = app.store.accept_calibration(record)
-        if not refused:
-            app.axis.set_calibration(app.store.calibration)
-            app.axis.home()
-        return refused
+    def use_calibration(self, calibration, trial):
+        """Go by a calibration, or by none: home has to be found anew."""
+        self.trial = trial
+        self._app.axis.set_calibration(calibration)

@@ -61,8 +61,9 @@ def refusal(depth_um, running, present_um, caps):
 class DepthMap:
     """Protrusion for axis travel and back, through the points of a calibration; without one, travel is protrusion.
 
-    `home_um`: protrusion at home. `cap_um`: the largest calibrated setting. `tolerance_um`: how far the measured
-    protrusion may be off. `um_per_sum_q16`: protrusion for one LSB of the sum of 8 codes.
+    `home_um`: protrusion at home. `cap_um`: the largest setting that was calibrated, by its travel or its
+    protrusion. `tolerance_um`: how far the measured protrusion may be off. `um_per_sum_q16`: protrusion for one LSB of
+    the sum of 8 codes.
     """
 
     def __init__(self, calibration=None):
@@ -75,7 +76,8 @@ class DepthMap:
             um_per_code = 1000 * ADC_REFERENCE_UV / _CODES / calibration.hall_uv_per_mm
             self.um_per_sum_q16 = round(um_per_code * 65536 / _SUM_SAMPLES)
             self.tolerance_um = RUNAWAY_UM
-        self.cap_um = min(self._points[-1][0], PROTRUSION_MAX_UM)
+        last_um = max(self._points[-1])
+        self.cap_um = min((last_um + DEPTH_GRID_UM // 2) // DEPTH_GRID_UM * DEPTH_GRID_UM, PROTRUSION_MAX_UM)
         self.home_um = self.protrusion_um(0)
 
     def _along(self, value, at, to):

@@ -25,6 +25,7 @@ from pen.link.kinds import (
     ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
+    GET_CALIBRATION,
     GET_CARTRIDGE,
     GET_COUNTERS,
     GET_SETTINGS,
@@ -57,7 +58,6 @@ _LONGEST_LEASE_MS = const(60_000)
 _STATUS_MS = const(500)
 _OWED_MS = const(400)  # older telemetry is not made up for
 _FRAMES_A_PASS = const(2)
-_CALIBRATION_MAX = const(1024)
 _SOF_RD = const(0x5011_0048)
 _FRAME = const(0x7FF)
 
@@ -72,7 +72,7 @@ class Host:
         self._lease_end_ms = 0
         self._told = None  # of what status frames say, that which is told at once
         self._status_ms = 0
-        self._calibration = None
+        self.calibration = None  # a record that comes in parts
         self._session = None  # of an update
         self.access = Access(BUILD_KIND == "development")
         self._greeted = False  # by a host that speaks our protocol
@@ -95,8 +95,6 @@ class Host:
             GET_COUNTERS: self._get_counters,
             GET_SETTINGS: self._get_settings,
             READ_LOG: self._read_log,
-            PUT_CALIBRATION: self._put_calibration,
-            COMMIT_CALIBRATION: self._commit_calibration,
             ENTER_BOOTSEL: self._enter_bootsel,
             RESTART: self._restart,
         }
@@ -184,7 +182,7 @@ class Host:
             self._answer_rarely(kind, sequence, fields)
 
     def _answer_rarely(self, kind, sequence, fields):
-        """By pen.unlocking, which is in memory for one request alone. To load it takes too long for a running motor."""
+        """By pen.unlocking or pen.calibrating, in memory for one request alone; a running motor cannot wait for it."""
         if self._app.drive.awake:
             self._result(sequence, "the motor may turn: not now")
             return
@@ -194,14 +192,16 @@ class Host:
         files = self._app.store.files
         files.begin()  # with the import it may take longer than the watchdog waits
         try:
-            from pen import unlocking
-
-            if kind in unlocking.ANSWERS:
-                unlocking.ANSWERS[kind](self._app, sequence, fields)
+            if kind >= GET_CALIBRATION or PUT_CALIBRATION <= kind <= COMMIT_CALIBRATION:
+                from pen.calibrating import ANSWERS
+            else:
+                from pen.unlocking import ANSWERS
+            if kind in ANSWERS:
+                ANSWERS[kind](self._app, sequence, fields)
             else:
                 self._result(sequence, "unknown request")
         finally:
-            pen_shelf.forget("unlocking", "access_records")
+            pen_shelf.forget("unlocking", "access_records", "calibrating", "calibration_records")
             files.end()
 
     def _result(self, sequence, refused):
@@ -320,26 +320,6 @@ class Host:
         self._result(sequence, refused)
         if not refused:
             self._app.commands.restart(to_bootsel)
-
-    def _put_calibration(self, sequence, fields):
-        offset, part = fields["offset"], fields["part"]
-        if not self._app.supervisor.service_open:
-            self._result(sequence, "open the service access first")
-        elif offset + len(part) > _CALIBRATION_MAX:
-            self._result(sequence, "the record is longer than 1024 bytes")
-        else:
-            if self._calibration is None:
-                self._calibration = bytearray(_CALIBRATION_MAX)
-            self._calibration[offset : offset + len(part)] = part
-            self._result(sequence, None)
-
-    def _commit_calibration(self, sequence, fields):
-        if not self._app.supervisor.service_open or self._calibration is None:
-            self._result(sequence, "send the record in service first")
-            return
-        record = bytes(self._calibration[: fields["length"]])
-        self._calibration = None
-        self._result(sequence, self._app.commands.accept_calibration(record))
 
     def _update(self, kind, sequence, fields):
         """A session of its own, with modules that are there only meanwhile."""

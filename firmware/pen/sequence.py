@@ -27,6 +27,7 @@ from pen.proof import AGAIN
 from pen.signals import SOUND_REFUSED
 from pen.states import (
     ARMED,
+    BLOCK_BENCH_SETTING,
     BLOCK_DEPTH_MOVING,
     BLOCK_RATE_TOO_LOW,
     BLOCK_TRIGGER_HELD,
@@ -148,6 +149,8 @@ class Sequence:
         blockers = 0 if app.trigger.released else BLOCK_TRIGGER_HELD
         if app.axis.moving:
             blockers |= BLOCK_DEPTH_MOVING
+        if app.commands.bench_setting:
+            blockers |= BLOCK_BENCH_SETTING
         setting = (app.drive.rate_hz, app.axis.target_um, app.cartridge.needles)
         if setting != self._setting:
             self._setting = setting

@@ -29,7 +29,7 @@ from pen.link.kinds import (
 from pen.link.messages import pack
 from pen.roles import ROLES
 from pen.states import ARMED, IDLE, LOCKED_OUT, SAFE, SERVICE
-from pen.store.auth import hmac_sha256, same
+from pen.store.auth import hmac_sha256, role_key, same
 
 NONCE_BYTES = const(16)
 _LABEL = b"needlepen unlock"
@@ -38,11 +38,6 @@ _LEAVE_MS = const(50)
 _LOCK_MS = const(
     1_000 * SR25_LOCK_S + 1_000
 )  # from the answer that the host hears, which flash may delay, no shorter
-
-
-def role_key(pen_key, role):
-    """The key of a role (1 to 3): who has it cannot tell the keys of the others, nor the pen's."""
-    return hmac_sha256(pen_key, b"role:" + ROLES[role].encode())
 
 
 def answer(key, unique_id, role, nonce):

@@ -22,7 +22,7 @@ S = firmware_module("pen.states")
 LIMIT = requirements.load().limit
 CALIBRATION = making.calibration_record(
     making.calibration([(0, 40), (2500, 2430)], day=date(2026, 1, 15)),
-    making.development_keys(UNIQUE_ID),
+    making.technician_key(making.development_keys(UNIQUE_ID).pen),
     UNIQUE_ID,
 )
 WRITES = {
@@ -30,7 +30,7 @@ WRITES = {
     "journal to segment": "store.log.settle()",
     "settings": "store.change(rate_hz=145); store._save(1, store.settings.pack())",
     "counters": "store.count_run(1000, 60000); store._save(2, store.counters.pack())",
-    "calibration": f"store.accept_calibration({CALIBRATION!r})",
+    "calibration": f"from pen import calibration_records; calibration_records.accept(store, {CALIBRATION!r})",
 }
 ATTEMPTS = (
     "f = open('/evil', 'w'); f.write('x' * 2000); f.close()",

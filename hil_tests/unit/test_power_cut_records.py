@@ -23,6 +23,7 @@ E = firmware_module("pen.events")
 S = firmware_module("pen.states")
 faults = firmware_module("pen.faults")
 logs = firmware_module("pen.store.log")
+calibration_records = firmware_module("pen.calibration_records")
 QUIET_MS = firmware_module("pen.store.store")._QUIET_MS
 DONE = (0.0, 0.1, 0.25, 0.35, 0.6, 0.85, 0.99)
 SEED = 2_026
@@ -88,9 +89,26 @@ def _counters(pen: Any) -> None:
     pen._save(firmware_module("pen.store.numbers").KIND_COUNTERS, pen.counters.pack())
 
 
+def _put(pen: Any, made: Any) -> None:
+    record = making.calibration_record(made, making.technician_key(KEYS.pen), UNIQUE_ID)
+    assert calibration_records.accept(pen, record) is None
+
+
 def _calibration(pen: Any) -> None:
-    made = making.calibration([(0, 30), (1000, 1000), (2500, 2400)], day=DAY)
-    assert pen.accept_calibration(making.calibration_record(made, KEYS, UNIQUE_ID)) is None
+    _put(pen, making.calibration([(0, 30), (1000, 1000), (2500, 2400)], day=DAY))
+
+
+def _withdrawal(pen: Any) -> None:
+    _put(pen, making.calibration([], day=DAY, status="withdrawn", certificate="NP-260115-7F3K2Q"))
+
+
+def _check_before(pen: Any) -> None:
+    assert calibration_records.note_check(pen, making.day_number(DAY), 31, 1) is None
+    settle(pen)
+
+
+def _check(pen: Any) -> None:
+    assert calibration_records.note_check(pen, making.day_number(DAY) + 1, -104, 0) is None
 
 
 WRITES: dict[str, tuple[Callable[[Any], None], Callable[[Any], None], int]] = {
@@ -100,6 +118,8 @@ WRITES: dict[str, tuple[Callable[[Any], None], Callable[[Any], None], int]] = {
     "settings": (_nothing, _settings, 0),
     "counters": (_nothing, _counters, 0),
     "calibration": (_nothing, _calibration, 0),
+    "withdrawal of the calibration": (_nothing, _withdrawal, 0),
+    "daily check": (_check_before, _check, 0),
 }
 """Preparation, the write that is cut, and the number of events that are in RAM only when it begins."""
 
@@ -111,6 +131,8 @@ def _state(pen: Any) -> dict[str, Any]:
         "settings": pen.settings.pack(),
         "counters": (pen.counters.strokes, pen.counters.run_s),
         "calibration": c.points if c else None,
+        "check": pen.check,
+        "blockers": pen.blockers,
         "keys": pen.keys.pack() if pen.keys else None,
     }
 
@@ -130,7 +152,7 @@ def _judge(what: str, torn: RecordedFlash, states: tuple[dict[str, Any], dict[st
     again = store(torn)
     for kind, found in _state(again).items():
         assert found in (states[0][kind], states[1][kind]), f"{what}: {kind}"
-    assert again.fault == faults.NONE and again.blockers == 0 and not again.warnings & S.WARN_LOG_GAP, what
+    assert again.fault == faults.NONE and not again.warnings & S.WARN_LOG_GAP, what
     settle(again)
     seen = read_log(files(torn), UNIQUE_ID)
     numbers = [e.sequence for e in seen if e.boot == boot]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import struct
@@ -13,9 +14,10 @@ import pytest
 from hypothesis import given, strategies as st
 from support.flash import UNIQUE_ID, RecordedFlash, files
 
-from needlepen.errors import UsageError
+from needlepen.errors import Refused, UsageError
 from needlepen.firmware_modules import firmware_module
 from needlepen.records import making
+from needlepen.records.calibration import ACCEPTED, WITHDRAWN, unpack as unpack_calibration
 
 numbers = firmware_module("pen.store.numbers")
 envelope = firmware_module("pen.store.envelope")
@@ -32,6 +34,7 @@ reason_texts = firmware_module("pen.store.reason_texts")
 OTHER_ID = bytes.fromhex("e660000000000002")
 DAY = date(2026, 1, 15)
 KEYS = making.development_keys(UNIQUE_ID)
+SIGNING = making.technician_key(KEYS.pen)
 CALIBRATION = making.calibration(
     [(0, 10), (1000, 1030), (2500, 2480)], day=DAY, gauge="dial 7", operator="A. B."
 )
@@ -47,8 +50,11 @@ KINDS: dict[str, tuple[int, int, bytes, Callable[[bytes], tuple[int, Any]]]] = {
         counters.Counters(7, 123_456, 3_600, 3, 4_200, 300, False).pack(), counters.unpack,
     ),
     "calibration": (
-        numbers.KIND_CALIBRATION, numbers.CALIBRATION_FORMAT, CALIBRATION.pack(KEYS.pen, UNIQUE_ID),
-        lambda payload: calibrations.unpack(payload, KEYS.pen, UNIQUE_ID),
+        numbers.KIND_CALIBRATION, numbers.CALIBRATION_FORMAT, CALIBRATION.pack(SIGNING, UNIQUE_ID),
+        lambda payload: unpack_calibration(payload, SIGNING, UNIQUE_ID),
+    ),
+    "check": (
+        numbers.KIND_CHECK, numbers.CHECK_FORMAT, calibrations.pack_check(9_511, -35, 1), calibrations.unpack_check,
     ),
     "keys": (numbers.KIND_KEYS, numbers.KEYS_FORMAT, KEYS.pack(), lambda payload: keys.unpack(payload, True)),
 }  # fmt: skip
@@ -83,8 +89,10 @@ def test_a_sound_record_is_read_as_it_was_written(kind: str) -> None:
     assert envelope.parse(_record(kind), number, version, UNIQUE_ID) == (numbers.OK, 41, payload)
     reason, record = unpack(payload)
     assert reason == numbers.OK
-    arguments = (KEYS.pen, UNIQUE_ID) if kind == "calibration" else ()
-    assert record.pack(*arguments) == payload
+    if kind == "check":
+        assert calibrations.pack_check(*record) == payload
+    else:
+        assert record.pack(*((SIGNING, UNIQUE_ID) if kind == "calibration" else ())) == payload
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,7 +137,7 @@ def test_no_other_payload_crashes_the_pen(kind: str, data: bytes) -> None:
 
 def test_every_reason_has_a_text_that_fits_into_an_answer() -> None:
     values = [v for k, v in vars(numbers).items() if k.isupper() and isinstance(v, int)]
-    first, last = numbers.MISSING, numbers.OTHER_BUILD
+    first, last = numbers.MISSING, numbers.WITHDRAWN
     texts = [reason_texts.text(number) for number in range(first, last + 1)]
     assert last == max(values[values.index(numbers.OK) :]) and len(set(texts)) == len(texts)
     assert all(0 < len(text.encode()) <= 48 and not text.startswith("reason") for text in texts)
@@ -187,10 +195,7 @@ def test_the_record_of_a_run_holds_all_of_it(
 # ---------------------------------------------------------------------- calibration
 def _signed(**changes: Any) -> bytes:
     made = making.calibration([(0, 0), (2500, 2500)], day=DAY)
-    for name, value in changes.items():
-        setattr(made, name, value)
-    packed: bytes = made.pack(KEYS.pen, UNIQUE_ID)
-    return packed
+    return dataclasses.replace(made, **changes).pack(SIGNING, UNIQUE_ID)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +213,17 @@ def _signed(**changes: Any) -> bytes:
         ({"points": ((0, -501), (2500, 2500))}, numbers.OUT_OF_RANGE),
         ({"points": ((0, 0), (2500, 2601))}, numbers.OUT_OF_RANGE),
         ({"points": ((0, 0), (2500, 2600))}, numbers.OK),
-        ({"points": ((0, 0), (2550, 2500))}, numbers.OUT_OF_RANGE),
+        ({"points": ((0, -70), (2575, 2500))}, numbers.OK),
+        ({"points": ((0, 0), (2800, 2500))}, numbers.OK),
+        ({"points": ((0, 0), (2801, 2500))}, numbers.OUT_OF_RANGE),
+        ({"points": ((-1, 0), (2500, 2500))}, numbers.OUT_OF_RANGE),
+        ({"as_found": tuple((100 * k, 0) for k in range(16))}, numbers.OK),
+        ({"as_found": tuple((100 * k, 0) for k in range(17))}, numbers.WRONG_LENGTH),
+        ({"status": 0}, numbers.OUT_OF_RANGE),
+        ({"status": 3}, numbers.OUT_OF_RANGE),
+        ({"status": WITHDRAWN, "points": ()}, numbers.OK),
+        ({"status": WITHDRAWN, "points": ((0, 0), (0, 10))}, numbers.OK),
+        ({"status": WITHDRAWN, "due_day": 0}, numbers.DATES_WRONG),
         ({"hall_uv_per_mm": 319_999}, numbers.OUT_OF_RANGE),
         ({"hall_uv_per_mm": 1_280_001}, numbers.OUT_OF_RANGE),
         ({"due_day": 0}, numbers.DATES_WRONG),
@@ -219,29 +234,30 @@ def _signed(**changes: Any) -> bytes:
 def test_an_authentic_calibration_still_has_to_be_one_of_a_depth_axis(
     changes: dict[str, Any], reason: int
 ) -> None:
-    assert calibrations.unpack(_signed(**changes), KEYS.pen, UNIQUE_ID)[0] == reason
+    assert calibrations.unpack(_signed(**changes), SIGNING, UNIQUE_ID)[0] == reason
 
 
 def test_a_calibration_counts_only_with_the_pens_key_and_for_the_pen() -> None:
     payload = _signed()
-    assert calibrations.unpack(payload, KEYS.pen, UNIQUE_ID)[0] == numbers.OK
+    assert calibrations.unpack(payload, SIGNING, UNIQUE_ID)[0] == numbers.OK
     assert calibrations.unpack(payload, bytes(32), UNIQUE_ID)[0] == numbers.NOT_AUTHENTIC
-    assert calibrations.unpack(payload, KEYS.pen, OTHER_ID)[0] == numbers.NOT_AUTHENTIC
+    assert calibrations.unpack(payload, SIGNING, OTHER_ID)[0] == numbers.NOT_AUTHENTIC
     assert calibrations.unpack(payload, None, UNIQUE_ID)[0] == numbers.NO_KEY
 
 
 def test_every_changed_byte_of_a_signed_calibration_fails_even_with_a_right_checksum() -> None:
-    payload = CALIBRATION.pack(KEYS.pen, UNIQUE_ID)
+    payload = CALIBRATION.pack(SIGNING, UNIQUE_ID)
     for bit in range(8 * len(payload)):
-        assert calibrations.unpack(_flipped(payload, bit), KEYS.pen, UNIQUE_ID)[0] != numbers.OK, bit
+        assert calibrations.unpack(_flipped(payload, bit), SIGNING, UNIQUE_ID)[0] != numbers.OK, bit
 
 
 def test_a_calibration_keeps_what_the_certificate_needs() -> None:
     made = making.calibration(
         [(0, 3), (2500, 2490)], day=DAY, hall_uv_per_mm=655_000, run_s=777, temperature_dc=215, uncertainty_um=11,
         as_found=((0, 40), (2500, 2600)), firmware=b"12345678", gauge="ID-C112 1234", operator="Jörg",
+        certificate="NP-260115-7F3K2Q",
     )  # fmt: skip
-    back = calibrations.unpack(made.pack(KEYS.pen, UNIQUE_ID), KEYS.pen, UNIQUE_ID)[1]
+    back = making.read_calibration(making.calibration_record(made, SIGNING, UNIQUE_ID), SIGNING, UNIQUE_ID)
     assert (back.points, back.as_found) == (made.points, made.as_found)
     assert (back.hall_uv_per_mm, back.run_s, back.temperature_dc, back.uncertainty_um) == (
         655_000,
@@ -249,8 +265,21 @@ def test_a_calibration_keeps_what_the_certificate_needs() -> None:
         215,
         11,
     )
-    assert (back.firmware, back.gauge, back.operator) == (b"12345678", "ID-C112 1234", "J??rg")
-    assert back.due_day == making.day_number(date(2027, 1, 15)) and back.range_um == (0, 2500)
+    assert (back.firmware, back.gauge, back.operator) == (b"12345678", "ID-C112 1234", "J?rg")
+    assert back.certificate == "NP-260115-7F3K2Q" and back.status == ACCEPTED
+    assert back.due_day == making.day_number(date(2027, 1, 15))
+
+
+def test_a_record_that_the_host_cannot_trust_is_refused_with_the_reason() -> None:
+    sound = making.calibration_record(CALIBRATION, SIGNING, UNIQUE_ID)
+    for record, key, unique_id, reason in (
+        (sound[:-1], SIGNING, UNIQUE_ID, "cut short"),
+        (_flipped(sound, 200), SIGNING, UNIQUE_ID, "damaged"),
+        (sound, SIGNING, OTHER_ID, "belongs to another pen"),
+        (sound, KEYS.pen, UNIQUE_ID, "not signed"),
+    ):
+        with pytest.raises(Refused, match=reason):
+            making.read_calibration(record, key, unique_id)
 
 
 def test_the_host_refuses_to_make_a_calibration_that_no_pen_would_take() -> None:

@@ -40,7 +40,7 @@ class Event(BaseModel):
 
 _EXTRAS: Mapping[str, str] = dict.fromkeys(
     ("run", "kind_name", "reason_text", "cause_text", "was_armed_text", "entered_text", "present_text", "fault_name",
-     "warning_names", "blocker_names", "profile_name", "day_text", "role_name"), ""
+     "warning_names", "blocker_names", "profile_name", "day_text", "role_name", "passed_text"), ""
 )  # fmt: skip
 """What the reader of a log adds to the values."""
 

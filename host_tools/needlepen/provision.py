@@ -68,7 +68,7 @@ def _provisioned(
     counters: Any,
     files: tuple[tuple[str, bytes], ...],
 ) -> bytes:
-    key = keys.pen if keys else None
+    key = making.technician_key(keys.pen) if keys else None
     payloads = {
         "KEYS": keys.pack() if keys else None,
         "CALIBRATION": calibration.pack(key or bytes(32), unique_id) if calibration else None,

@@ -12,6 +12,7 @@ from pen.link.kinds import (
     ABOUT,
     ACKNOWLEDGE,
     BEGIN_UPDATE,
+    CALIBRATION_PART,
     CARTRIDGE,
     CHALLENGE,
     CLEAR_STATISTICS,
@@ -22,6 +23,7 @@ from pen.link.kinds import (
     ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
+    GET_CALIBRATION,
     GET_CARTRIDGE,
     GET_CHALLENGE,
     GET_COUNTERS,
@@ -31,6 +33,7 @@ from pen.link.kinds import (
     HELLO,
     IDENTITY,
     LOCK,
+    NOTE_CHECK,
     OPEN_REPL,
     OPEN_SERVICE,
     PROVISION,
@@ -51,6 +54,7 @@ from pen.link.kinds import (
     STOP,
     SUBSCRIBE,
     TELEMETRY,
+    TRY_CALIBRATION,
     UNLOCK,
     UPDATE,
 )
@@ -114,6 +118,13 @@ MESSAGES = {
     PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     # Answered by ABOUT.
     GET_ABOUT: ("get_about", "<", ""),
+    # Answered by CALIBRATION_PART: the stored calibration record from a byte on, whatever the pen says of it. At rest.
+    GET_CALIBRATION: ("get_calibration", "<H", "offset"),
+    # Checks the parts that were put as COMMIT_CALIBRATION does, and goes by them until the pen restarts. Nothing is
+    # stored, and the motor does not start meanwhile. Service only.
+    TRY_CALIBRATION: ("try_calibration", "<H", "length"),
+    # A daily check with a gauge: days since 2000-01-01, worst error of the protrusion, whether that passed. At rest.
+    NOTE_CHECK: ("note_check", "<HhB", "day worst_error_um passed"),
     # A new program comes: first its list and its signature (64 bytes or none), as one stream. Service only.
     BEGIN_UPDATE: ("begin_update", "<HB", "list_bytes signature_bytes"),
     # The next part of the list with its signature, then of the files that the pen lacks, in the order of the list.
@@ -162,6 +173,8 @@ MESSAGES = {
         "<8s20sBBBBII48s",
         "micropython revision role calibration provisioned development uptime_s boots reason",
     ),
+    # Of `total` bytes (0: the pen has no record) the `bytes` that were asked for, up to 64.
+    CALIBRATION_PART: ("calibration_part", "<HB64s", "total bytes part"),
     # The fast values, unasked, once for each period.
     TELEMETRY: (
         "telemetry",

@@ -1,6 +1,8 @@
-"""Authentication codes: HMAC-SHA256 (RFC 2104), which MicroPython's hashlib leaves to us."""
+"""Authentication codes: HMAC-SHA256 (RFC 2104), which MicroPython's hashlib leaves to us; keys that follow from one."""
 
 import hashlib
+
+from pen.roles import ROLES
 
 KEY_BYTES = 32
 TAG_BYTES = 32
@@ -17,6 +19,11 @@ def hmac_sha256(key, message):
     outer = hashlib.sha256(bytes([b ^ 0x5C for b in key]))
     outer.update(inner.digest())
     return outer.digest()
+
+
+def role_key(pen_key, role):
+    """The key of a role (1 to 3): who has it cannot tell the keys of the others, nor the pen's."""
+    return hmac_sha256(pen_key, b"role:" + ROLES[role].encode())
 
 
 def same(a, b):

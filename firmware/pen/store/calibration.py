@@ -1,22 +1,25 @@
-"""The calibration record of one pen: what its depth settings really give, signed with the pen's key.
+"""The calibration record of one pen: what its depth axis really gives, signed with the pen's technician key.
 
 Payload, little-endian (the envelope around it holds kind, format version and the pen's unique ID):
 
-    calibrated on u16, due on u16 (days since 2000-01-01) | running time at calibration u32 s
-    temperature i16 0.1 C | expanded uncertainty u16 um | hall gain u32 uV/mm
+    status u8 (1 accepted, 2 withdrawn) | calibrated on u16, due on u16 (days since 2000-01-01)
+    running time at calibration u32 s | temperature i16 0.1 C | expanded uncertainty u16 um | hall gain u32 uV/mm
     number of points u8, of as-found points u8 | start of the firmware's hash, 8 bytes | gauge, operator: 24 bytes each
-    points, then as-found points: set i16 um, true i16 um | HMAC-SHA256 of unique ID and all of the above
+    number of the certificate, 16 bytes | points: travel of the axis from home i16 um, true protrusion i16 um
+    as-found points: set i16 um, true i16 um | HMAC-SHA256 of unique ID and all of the above
+
+A withdrawal says that the pen failed: until a new calibration is accepted it does not run. It may hold no points.
 """
 
 import struct
 
 from micropython import const
 
+from pen.board import DEPTH_BEHIND_HOME_UM, HARD_STOP_UM
 from pen.limits import (
-    PR05_DEPTH_MAX_MM,
-    SR02_HARD_STOP_MM,
     SR05_BLOCK_H,
     SR05_BLOCK_MONTHS,
+    SR05_CHECK_DAYS,
     SR05_WARN_H,
     SR05_WARN_MONTHS,
 )
@@ -35,19 +38,23 @@ from pen.store.numbers import (
 
 POINTS_MIN = const(2)
 POINTS_MAX = const(16)
-_HEAD = "<HHIhHIBB8s24s24s"
-_HEAD_BYTES = const(74)
+HEAD = "<BHHIhHIBB8s24s24s16s"
+_HEAD_BYTES = const(91)
 _POINT_BYTES = const(4)
-_DOMAIN = b"needlepen calibration 1"
+_DOMAIN = b"needlepen calibration 2"
+
+ACCEPTED = const(1)
+WITHDRAWN = const(2)
 
 # A screw and a hall sensor that are what they should be: a point far from this is a mistake of the procedure.
 _TRUE_LOWEST_UM = const(-500)
-_TRUE_HIGHEST_UM = round(1000 * SR02_HARD_STOP_MM)
-_SET_HIGHEST_UM = round(1000 * PR05_DEPTH_MAX_MM)
+_TRAVEL_HIGHEST_UM = const(HARD_STOP_UM + DEPTH_BEHIND_HOME_UM)
 _SLOPE_MIN_PCT = const(50)
 _SLOPE_MAX_PCT = const(200)
 _HALL_LOWEST_UV_MM = const(320_000)
 _HALL_HIGHEST_UV_MM = const(1_280_000)
+
+_CHECK = "<HhB"
 
 GOOD = const(0)
 DUE = const(1)
@@ -55,72 +62,34 @@ EXPIRED = const(2)
 
 
 class Calibration:
-    """`points`, `as_found`: ((set_um, true_um), ...), rising; `hall_uv_per_mm`; `uncertainty_um` (k = 2).
-
-    `day`, `due_day`: days since 2000-01-01; `run_s`: the pen's running time when it was calibrated.
+    """What the pen keeps of its record. `points`: ((travel_um, true_um), ...), rising; `day`, `due_day`: days since
+    2000-01-01; `run_s`: the pen's running time when it was calibrated; `status`: ACCEPTED, or WITHDRAWN.
     """
 
-    def __init__(
-        self,
-        points,
-        hall_uv_per_mm,
-        day,
-        due_day,
-        run_s=0,
-        temperature_dc=230,
-        uncertainty_um=0,
-        as_found=(),
-        firmware=b"",
-        gauge="",
-        operator="",
-    ):
+    def __init__(self, points, hall_uv_per_mm, day, due_day, run_s=0, status=ACCEPTED):
         self.points = tuple(points)
         self.hall_uv_per_mm = hall_uv_per_mm
         self.day = day
         self.due_day = due_day
         self.run_s = run_s
-        self.temperature_dc = temperature_dc
-        self.uncertainty_um = uncertainty_um
-        self.as_found = tuple(as_found)
-        self.firmware = firmware
-        self.gauge = gauge
-        self.operator = operator
+        self.status = status
 
-    @property
-    def range_um(self):
-        """(smallest, largest) setting that was calibrated."""
-        return self.points[0][0], self.points[-1][0]
-
-    def check(self):
-        """OK, or why no pen can have such a calibration."""
-        if not POINTS_MIN <= len(self.points) <= POINTS_MAX or len(self.as_found) > POINTS_MAX:
+    def check(self, found=0):
+        """OK, or why no pen can have such a calibration. `found`: number of as-found points."""
+        if self.status not in (ACCEPTED, WITHDRAWN):
+            return OUT_OF_RANGE
+        least = POINTS_MIN if self.status == ACCEPTED else 0
+        if not least <= len(self.points) <= POINTS_MAX or found > POINTS_MAX:
             return WRONG_LENGTH
+        if not self.day <= self.due_day <= months_later(self.day, SR05_BLOCK_MONTHS):
+            return DATES_WRONG
+        if self.status == WITHDRAWN:
+            return OK  # what was measured then may be no depth axis: that is why it failed
         reason = _check_points(self.points)
         if reason != OK:
             return reason
-        if not self.day <= self.due_day <= months_later(self.day, SR05_BLOCK_MONTHS):
-            return DATES_WRONG
         hall_fits = _HALL_LOWEST_UV_MM <= self.hall_uv_per_mm <= _HALL_HIGHEST_UV_MM
         return OK if hall_fits else OUT_OF_RANGE
-
-    def pack(self, key, unique_id):
-        """The signed payload."""
-        head = struct.pack(
-            _HEAD,
-            self.day,
-            self.due_day,
-            self.run_s,
-            self.temperature_dc,
-            self.uncertainty_um,
-            self.hall_uv_per_mm,
-            len(self.points),
-            len(self.as_found),
-            self.firmware[:8],
-            self.gauge.encode()[:24],
-            self.operator.encode()[:24],
-        )
-        body = head + b"".join([struct.pack("<hh", *point) for point in self.points + self.as_found])
-        return body + _tag(key, unique_id, body)
 
     def age(self, day, run_s):
         """GOOD, DUE or EXPIRED (SR-05). `day`: None = unknown, then only the running hours count; `run_s`: in all."""
@@ -137,57 +106,60 @@ class Calibration:
 
 def _check_points(points):
     before = None
-    for set_um, true_um in points:
-        if not (0 <= set_um <= _SET_HIGHEST_UM and _TRUE_LOWEST_UM <= true_um <= _TRUE_HIGHEST_UM):
+    for travel_um, true_um in points:
+        if not (0 <= travel_um <= _TRAVEL_HIGHEST_UM and _TRUE_LOWEST_UM <= true_um <= HARD_STOP_UM):
             return OUT_OF_RANGE
         if before is not None:
-            run_um, rise_um = set_um - before[0], true_um - before[1]
+            run_um, rise_um = travel_um - before[0], true_um - before[1]
             if run_um <= 0 or rise_um <= 0:
                 return POINTS_NOT_RISING
             if not _SLOPE_MIN_PCT * run_um <= 100 * rise_um <= _SLOPE_MAX_PCT * run_um:
                 return POINTS_IMPLAUSIBLE
-        before = set_um, true_um
+        before = travel_um, true_um
     return OK
 
 
-def _tag(key, unique_id, body):
+def tag(key, unique_id, body):
+    """What signs a payload without it."""
     return hmac_sha256(key, _DOMAIN + unique_id + body)
 
 
-def _text(field):
-    """A text field: printable ASCII up to the padding, anything else as "?": it is shown, not judged."""
-    return "".join([chr(b) if 0x20 <= b < 0x7F else "?" for b in field.rstrip(b"\0")])
-
-
 def unpack(payload, key, unique_id):
-    """(reason, Calibration or None) of a signed payload. `key`: the pen's key, None if it has none."""
+    """(reason, Calibration or None) of a signed payload. `key`: of the pen's technicians, None if it has none."""
     if len(payload) < _HEAD_BYTES + TAG_BYTES:
         return WRONG_LENGTH, None
-    values = struct.unpack(_HEAD, payload[:_HEAD_BYTES])
-    count, found = values[6], values[7]
+    values = struct.unpack(HEAD, payload[:_HEAD_BYTES])
+    count, found = values[7], values[8]
     body = payload[:-TAG_BYTES]
     if len(body) != _HEAD_BYTES + _POINT_BYTES * (count + found):
         return WRONG_LENGTH, None
     if key is None:
         return NO_KEY, None
-    if not same(_tag(key, unique_id, body), payload[-TAG_BYTES:]):
+    if not same(tag(key, unique_id, body), payload[-TAG_BYTES:]):
         return NOT_AUTHENTIC, None
-    pairs = [
+    points = [
         struct.unpack("<hh", body[at : at + _POINT_BYTES])
-        for at in range(_HEAD_BYTES, len(body), _POINT_BYTES)
+        for at in range(_HEAD_BYTES, _HEAD_BYTES + _POINT_BYTES * count, _POINT_BYTES)
     ]
-    calibration = Calibration(
-        pairs[:count],
-        values[5],
-        values[0],
-        values[1],
-        values[2],
-        values[3],
-        values[4],
-        pairs[count:],
-        values[8],
-        _text(values[9]),
-        _text(values[10]),
-    )
-    reason = calibration.check()
+    calibration = Calibration(points, values[6], values[1], values[2], values[3], values[0])
+    reason = calibration.check(found)
     return reason, calibration if reason == OK else None
+
+
+# ---------------------------------------------------------------------- daily check
+def pack_check(day, worst_error_um, passed):
+    """The record of a daily check: `day` since 2000-01-01, worst error of protrusion, whether that passed."""
+    return struct.pack(_CHECK, day, worst_error_um, 1 if passed else 0)
+
+
+def unpack_check(payload):
+    """(reason, (day, worst_error_um, passed) or None)."""
+    if len(payload) != struct.calcsize(_CHECK):
+        return WRONG_LENGTH, None
+    check = struct.unpack(_CHECK, payload)
+    return (OK, check) if check[2] <= 1 else (OUT_OF_RANGE, None)
+
+
+def check_due(check, day):
+    """Whether the last check failed, or is too old on a day. A day ahead is a host in another time zone."""
+    return not check[2] or not -1 <= day - check[0] <= SR05_CHECK_DAYS

@@ -17,6 +17,7 @@ from pen.store.numbers import (
     FOREIGN,
     KIND_ACCESS,
     KIND_CALIBRATION,
+    KIND_CHECK,
     KIND_COUNTERS,
     KIND_KEYS,
     KIND_RELEASE,
@@ -38,6 +39,7 @@ KIND_NAMES = {
     KIND_KEYS: "keys",
     KIND_ACCESS: "access",
     KIND_RELEASE: "release",
+    KIND_CHECK: "check",
 }
 
 _MAGIC = b"NPen"

@@ -10,13 +10,15 @@ KIND_CALIBRATION = 3
 KIND_KEYS = 4
 KIND_ACCESS = 5
 KIND_RELEASE = 6
+KIND_CHECK = 7
 # ---- formats that this firmware writes; they count from 1
 SETTINGS_FORMAT = 1
 COUNTERS_FORMAT = 1
-CALIBRATION_FORMAT = 1
+CALIBRATION_FORMAT = 2  # 1 had no status and no certificate; only development pens had it
 KEYS_FORMAT = 2  # 1 had no release key; only development pens had it
 ACCESS_FORMAT = 1
 RELEASE_FORMAT = 1
+CHECK_FORMAT = 1
 # ---- sizes
 ENVELOPE_BYTES = 24  # around the payload
 EVENT_BYTES = 32
@@ -44,3 +46,4 @@ NOT_NOW = 19
 DATES_WRONG = 20
 HOURS_UNKNOWN = 21
 OTHER_BUILD = 22
+WITHDRAWN = 23

@@ -28,6 +28,7 @@ _TEXTS = """
 20 its dates do not follow each other
 21 running hours were lost: calibrate
 22 keys for another kind of build
+23 withdrawn: the pen failed its calibration
 """
 
 

@@ -7,17 +7,18 @@
     store.log.add(RATE_SET, 120)                                  # any time; stored as soon as that is allowed
     store.flush()                                                 # before the drive wakes: nothing is only in RAM then
     store.log.begin_run() ... store.log.end_run(FAULT, fault, run_ms, strokes); store.count_run(strokes, run_ms)
-    refused = store.change(rate_hz=120); refused = store.accept_calibration(data)    # None, or the reason as text
+    refused = store.change(rate_hz=120); refused = store.set_time(seconds)    # None, or the reason as text
 
 `fault`, `blockers`, `warnings`, `busy` as of every part. `calibration`: a Calibration or None, `calibration_reason`
-says why. `keys`: Keys or None. `seconds`: the date in s since 2000-01-01 or None. Pure: `files` does all hardware.
+says why. `check`: the last daily check (day, worst error in um, passed) or None. `keys`: Keys or None. `seconds`: the
+date in s since 2000-01-01 or None, `day` in days. What only a host changes is in pen.calibration_records and
+pen.access_records. Pure: `files` does all hardware.
 """
 
 from micropython import const
 
 from pen.events import (
     BOOT,
-    CALIBRATION_CHANGED,
     LOG_SEGMENT_SET_ASIDE,
     RECORD_NOT_STORED,
     RECORD_REFUSED,
@@ -34,18 +35,22 @@ from pen.states import (
     BLOCK_KEYS_MISSING,
     BLOCK_STORE,
     WARN_CALIBRATION_DUE,
+    WARN_CHECK_DUE,
     WARN_CLOCK_UNKNOWN,
     WARN_LOG_GAP,
     WARN_SETTINGS_DEFAULTED,
 )
-from pen.store import calibration as calibrations, counters as counter_records, envelope, keys, settings
+from pen.store import calibration as calibrations, counters as counter_records, keys, settings
+from pen.store.auth import role_key
 from pen.store.log import Log
 from pen.store.numbers import (
     CALIBRATION_FORMAT,
+    CHECK_FORMAT,
     COUNTERS_FORMAT,
     EMPTY,
     KEYS_FORMAT,
     KIND_CALIBRATION,
+    KIND_CHECK,
     KIND_COUNTERS,
     KIND_KEYS,
     KIND_SETTINGS,
@@ -53,6 +58,7 @@ from pen.store.numbers import (
     NOT_NOW,
     OK,
     SETTINGS_FORMAT,
+    WITHDRAWN,
     WRITE_FAILED,
 )
 from pen.store.pair import Pair
@@ -63,6 +69,7 @@ _SETTINGS_DELAY_MS = const(1_000)
 _QUIET_MS = const(2_000)  # without an event, before the journal is moved, which takes up to 100 ms
 _RETRY_MS = const(2_000)  # a flash that fails takes its time each try
 _DAY_S = const(86_400)
+_TECHNICIAN = const(2)
 _TICKS_MASK = const((1 << 30) - 1)  # time.ticks_ms wraps there
 
 
@@ -76,6 +83,7 @@ class Store:
         self.keys = None
         self.calibration = None
         self.calibration_reason = MISSING
+        self.check = None
         self.settings = settings.Settings()
         self.counters = counter_records.Counters()
         self.log = Log(files, unique_id)
@@ -99,6 +107,7 @@ class Store:
                 (KIND_SETTINGS, SETTINGS_FORMAT),
                 (KIND_COUNTERS, COUNTERS_FORMAT),
                 (KIND_CALIBRATION, CALIBRATION_FORMAT),
+                (KIND_CHECK, CHECK_FORMAT),
             )
         }
 
@@ -118,6 +127,7 @@ class Store:
             log.add(LOG_SEGMENT_SET_ASIDE, segment, sound, damaged)
         self._log_gap = bool(aside)
         self.settings = self._load(KIND_SETTINGS, settings.unpack) or self.settings
+        self.check = self._load(KIND_CHECK, calibrations.unpack_check)
         for kind, pair in self._pairs.items():
             for copy, reason in enumerate(pair.reasons):
                 if reason not in (OK, MISSING):
@@ -154,15 +164,27 @@ class Store:
         self._load_calibration()
 
     def _load_calibration(self):
-        key = self.keys.pen if self.keys is not None else None
-        self.calibration = self._load(KIND_CALIBRATION, calibrations.unpack, key, self._unique_id)
+        record = self._load(KIND_CALIBRATION, calibrations.unpack, self._technician_key(), self._unique_id)
         self.calibration_reason = self._pairs[KIND_CALIBRATION].reason
+        if record is not None and record.status == calibrations.WITHDRAWN:
+            record, self.calibration_reason = None, WITHDRAWN
+        self.calibration = record
+
+    def _technician_key(self):
+        """What signs calibrations; None without keys."""
+        return None if self.keys is None else role_key(self.keys.pen, _TECHNICIAN)
 
     # ------------------------------------------------------------------ time
     @property
     def seconds(self):
         """The date in s since 2000-01-01, None until the host has given it."""
         return self._date_s + (self.log.uptime_ms - self._date_ms) // 1000 if self._date_s else None
+
+    @property
+    def day(self):
+        """Days since 2000-01-01, None until the host has given the date."""
+        seconds = self.seconds
+        return None if seconds is None else seconds // _DAY_S
 
     def set_time(self, seconds):
         """The host gives the date, in s since 2000-01-01. Returns None or the refusal."""
@@ -215,32 +237,6 @@ class Store:
         self.counters.winding_ck = winding_ck
         self.counters.housing_ck = housing_ck
         self._counters_changed = True
-
-    def accept_calibration(self, data):
-        """Take over a calibration record made by the host (an envelope with a signed payload).
-
-        Returns None when both copies are written and read back, else the reason; the old one then still counts.
-        """
-        reason, _, payload = envelope.parse(data, KIND_CALIBRATION, CALIBRATION_FORMAT, self._unique_id)
-        if reason == OK:
-            key = self.keys.pen if self.keys is not None else None
-            reason, _ = calibrations.unpack(payload, key, self._unique_id)
-        if reason == OK and not self._files.may_write:
-            reason = NOT_NOW
-        if reason == OK:
-            reason = self._save(KIND_CALIBRATION, payload, True)
-        if reason != OK:
-            return text(reason)
-        self._load_calibration()
-        calibration = self.calibration
-        if calibration is None:
-            return text(self.calibration_reason)
-        self.counters.hours_unknown = False
-        self.counters.run_s = max(self.counters.run_s, calibration.run_s)
-        self._counters_changed = True
-        self.log.add(CALIBRATION_CHANGED, calibration.day, len(calibration.points))
-        self._judge()
-        return None
 
     # ------------------------------------------------------------------ store
     @property
@@ -341,16 +337,17 @@ class Store:
         warnings = WARN_LOG_GAP if self._log_gap or self.log.lost else 0
         if self.keys is None:
             blockers |= BLOCK_KEYS_MISSING
-        seconds = self.seconds
-        if seconds is None:
+        day = self.day
+        if day is None:
             warnings |= WARN_CLOCK_UNKNOWN
+        elif self.check is not None and calibrations.check_due(self.check, day):
+            warnings |= WARN_CHECK_DUE
         if self._pairs[KIND_SETTINGS].reason not in (OK, MISSING):
             warnings |= WARN_SETTINGS_DEFAULTED
         if self.calibration is None:
             missing = self.calibration_reason in (MISSING, EMPTY)
             blockers |= BLOCK_CALIBRATION_MISSING if missing else BLOCK_CALIBRATION_REFUSED
         else:
-            day = None if seconds is None else seconds // _DAY_S
             age = self.calibration.age(day, self.counters.run_s)
             if self.counters.hours_unknown or age == calibrations.EXPIRED:
                 blockers |= BLOCK_CALIBRATION_EXPIRED

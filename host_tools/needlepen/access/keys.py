@@ -85,4 +85,4 @@ class PenKeys:
 
 def role_key(pen: Key, role: Role) -> Key:
     """The key that opens one role of one pen: whoever has it cannot tell the pen's key or that of another role."""
-    return Key(firmware_module("pen.unlocking").role_key(pen.reveal(), int(role)))
+    return Key(firmware_module("pen.store.auth").role_key(pen.reveal(), int(role)))

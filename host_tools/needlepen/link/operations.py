@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from needlepen.link.client import Reply, messages
 from needlepen.link.values import About
 
+_FIRST_DAY = date(2000, 1, 1)
 EPOCH_S = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 _EVENT_BYTES = 32
+_PART_BYTES = 64
+_CHECK_MOST_UM = 0x7FFF
 
 
 class Operations:
@@ -56,6 +59,39 @@ class Operations:
         """End the service; the pen restarts."""
         self.command(messages.CLOSE_SERVICE)
 
+    # ------------------------------------------------------------------ calibration
+    def read_calibration(self) -> bytes | None:
+        """The stored calibration record, whole as it was put, or None if the pen has none. The axis has to be at rest.
+
+        What it says the pen may refuse (`about` tells why), and it may be a withdrawal: see
+        `needlepen.records.making.read_calibration`.
+        """
+        record = b""
+        while True:
+            fields = self.command(messages.GET_CALIBRATION, len(record))
+            record += fields["part"][: fields["bytes"]]
+            if not fields["bytes"] or len(record) >= fields["total"]:
+                return record or None
+
+    def put_calibration(self, record: bytes) -> None:
+        """Have the pen store a signed calibration record, or a withdrawal; in service, with the axis at rest."""
+        _put_record(self, record)
+        self.command(messages.COMMIT_CALIBRATION, len(record))
+
+    def try_calibration(self, record: bytes) -> None:
+        """Have the pen go by a signed calibration record until it restarts; nothing is stored. In service, at rest.
+
+        The pen finds home anew, at 0.00 mm; its motor does not start meanwhile.
+        """
+        _put_record(self, record)
+        self.command(messages.TRY_CALIBRATION, len(record))
+
+    def note_check(self, day: date, worst_error_um: int, passed: bool) -> None:
+        """Have the pen keep the result of a daily check: from then on it warns when the next one is due."""
+        worst_um = max(-_CHECK_MOST_UM, min(worst_error_um, _CHECK_MOST_UM))
+        number = (day - _FIRST_DAY).days
+        self.command(messages.NOTE_CHECK, number, worst_um, int(passed))
+
     # ------------------------------------------------------------------ reading
     def about(self) -> About:
         """What runs on the pen, which access is open, and how it stands with its calibration."""
@@ -82,3 +118,8 @@ class Operations:
             if not fields["count"]:
                 return
             since = fields["next_sequence"]
+
+
+def _put_record(pen: Operations, record: bytes) -> None:
+    for offset in range(0, len(record), _PART_BYTES):
+        pen.command(messages.PUT_CALIBRATION, offset, record[offset : offset + _PART_BYTES])

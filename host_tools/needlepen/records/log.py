@@ -107,6 +107,8 @@ def _words(name: str, values: dict[str, int]) -> dict[str, Any]:
     for key in ("was_armed", "entered", "present"):
         if key in values:
             words[f"{key}_text"] = "yes" if values[key] else "no"
+    if "passed" in values:
+        words["passed_text"] = "passed" if values["passed"] else "failed"
     return words | _named(values)
 
 

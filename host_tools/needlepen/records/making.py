@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-from needlepen.errors import UsageError
+from needlepen.access_table import ROLES
+from needlepen.errors import Refused, UsageError
 from needlepen.firmware_modules import firmware_module
+from needlepen.records.calibration import ACCEPTED, WITHDRAWN, Calibration, unpack
 
 _FIRST_DAY = date(2000, 1, 1)
 
@@ -52,18 +54,25 @@ def calibration(
     hall_uv_per_mm: int = 640_000,
     day: date,
     run_s: int = 0,
+    status: Literal["accepted", "withdrawn"] = "accepted",
     **details: Any,
-) -> Any:
-    """A calibration of the firmware's kind: `points_um` are (set, true) protrusions, rising; due after 12 months.
+) -> Calibration:
+    """A calibration: `points_um` are (travel of the axis, true protrusion), rising; due after 12 months.
 
-    `details`: temperature_dc, uncertainty_um, as_found, firmware, gauge, operator. Raises UsageError with the reason
-    if no pen can have such a calibration.
+    `details`: temperature_dc, uncertainty_um, as_found ((set, true), ...), firmware, gauge, operator, certificate (at
+    most 16 characters). `status`: "withdrawn" for a pen that failed, whose points are not judged and may be left out.
+    Raises UsageError with the reason if no pen can have such a calibration.
     """
-    calibrations = firmware_module("pen.store.calibration")
     dates = firmware_module("pen.store.dates")
     number = day_number(day)
-    made = calibrations.Calibration(
-        points_um, hall_uv_per_mm, number, dates.months_later(number, 12), run_s, **details
+    made = Calibration(
+        tuple(points_um),
+        hall_uv_per_mm,
+        number,
+        dates.months_later(number, 12),
+        run_s,
+        WITHDRAWN if status == "withdrawn" else ACCEPTED,
+        **details,
     )
     reason = made.check()
     if reason:
@@ -75,9 +84,36 @@ def calibration(
     return made
 
 
-def calibration_record(made: Any, keys: Any, unique_id: bytes) -> bytes:
-    """The signed record as the pen takes it over the link (`Store.accept_calibration`)."""
+def technician_key(pen_key: bytes) -> bytes:
+    """The key that signs the calibrations of the pen with this key: that of its technicians, 32 bytes."""
+    key: bytes = firmware_module("pen.store.auth").role_key(pen_key, ROLES.index("technician"))
+    return key
+
+
+def calibration_record(made: Calibration, key: bytes, unique_id: bytes) -> bytes:
+    """The signed record as the pen takes it over the link. `key`: of the pen's technicians (`technician_key`)."""
     numbers, envelope = firmware_module("pen.store.numbers"), firmware_module("pen.store.envelope")
-    payload = made.pack(keys.pen, unique_id)
+    payload = made.pack(key, unique_id)
     packed: bytes = envelope.pack(numbers.KIND_CALIBRATION, numbers.CALIBRATION_FORMAT, 0, unique_id, payload)
     return packed
+
+
+def read_calibration(record: bytes, key: bytes, unique_id: bytes) -> Calibration:
+    """The calibration in a signed record, judged as the pen judges it.
+
+    A withdrawal is one too: look at its `status`. Raises Refused with the reason.
+    """
+    numbers, envelope = firmware_module("pen.store.numbers"), firmware_module("pen.store.envelope")
+    reason, _, payload = envelope.parse(
+        record, numbers.KIND_CALIBRATION, numbers.CALIBRATION_FORMAT, unique_id
+    )
+    made: Calibration | None = None
+    if reason == numbers.OK:
+        reason, made = unpack(payload, key, unique_id)
+    if made is None:
+        text = firmware_module("pen.store.reason_texts").text(reason)
+        raise Refused(
+            f"calibration record of {len(record)} bytes for pen {unique_id.hex()}: {text}; nobody may go by it: "
+            "read it anew, or calibrate the pen"
+        )
+    return made
