@@ -45,7 +45,7 @@ def _other_cartridge(pen: EmulatedPen, needles: int, depth_limit_um: int | None 
 def _by_pen(pens: Pens) -> EmulatedPen:
     """No profile allows what the pen has, so that its own limit shows only without them."""
     firmware = pens.variant(
-        "no_profile_cap", {"pen/commands.py": ('("profile", app.profile_cap_um)', '("profile", 65_535)')}
+        "no_profile_cap", {"pen/app.py": ("= PROFILES[number]", "= (65_535,) + PROFILES[number][1:]")}
     )
     pen = pens.ready(firmware=firmware)
     _other_cartridge(pen, 12)  # whose own limit is no smaller

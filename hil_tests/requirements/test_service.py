@@ -92,9 +92,6 @@ def test_other_protections_stay_in_service(pens: Pens) -> None:
         pen.run_for(500 * MS)
         return state(pen), fault(pen)
 
-    def too_deep(pen: EmulatedPen) -> tuple[str, str]:
-        return state(pen), str(pen.request(messages.SET_DEPTH, 1_550).refused)
-
     def run(pen: EmulatedPen, then: Callable[[EmulatedPen], tuple[str, str]]) -> tuple[str, str]:
         _open(pen)
         return then(pen)
@@ -102,7 +99,6 @@ def test_other_protections_stay_in_service(pens: Pens) -> None:
     # The blocked rotor's current may pass the latch before the missing index edge is due.
     assert in_fork(run, pens.ready(), jam) in {("safe", "stall"), ("safe", "overcurrent")}
     assert in_fork(run, pens.ready(), unseat) == ("service", "none")
-    assert in_fork(run, pens.ready(), too_deep) == ("service", "1.55 mm is above the profile limit 1.50 mm")
 
 
 # ---------------------------------------------------------------------- when it opens, and closes
@@ -222,7 +218,7 @@ def _deepest(pen: EmulatedPen) -> str | None:
 def _without_profile(pens: Pens) -> Any:
     """So that the calibrated range is what limits the depth."""
     return pens.variant(
-        "calibrated_range", {"pen/commands.py": ('("profile", app.profile_cap_um)', '("profile", 65_535)')}
+        "calibrated_range", {"pen/app.py": ("= PROFILES[number]", "= (65_535,) + PROFILES[number][1:]")}
     )
 
 
@@ -317,4 +313,4 @@ def test_a_calibration_is_not_stored_while_the_motor_runs(pens: Pens) -> None:
         pen.run_for(300 * MS)
         return refused, state(pen), fault(pen)
 
-    assert in_fork(run, pens.ready()) == ("the motor may turn: nothing is written", "running", "none")
+    assert in_fork(run, pens.ready()) == ("the motor may turn: not now", "running", "none")

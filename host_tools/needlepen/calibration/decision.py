@@ -14,6 +14,10 @@ from needlepen.calibration import fit as curve, tolerances as limits, uncertaint
 from needlepen.calibration.model import Budget, Check, Decision, FitResult, Phase, Taken
 from needlepen.errors import Refused
 
+PEAK = 1.24
+"""The as-found readings lie at five phases of a turn of the screw, so the peak of a wave is at most 1 / cos(36 degrees)
+times what they found."""
+
 
 def accept_um(budget: Budget) -> float:
     """Largest error in um that is accepted: the tolerance less the guard band U."""
@@ -36,7 +40,6 @@ def decide(
     verification: Sequence[Taken],
     drift_um: float,
     *,
-    as_found: Sequence[Taken] = (),
     points: int = 5,
 ) -> Decision:
     """Judge a calibration. All lengths in um.
@@ -46,12 +49,13 @@ def decide(
         budget: of one reading of the verification.
         verification: the readings taken with the new curve; `points` settings, each VERIFY_REPEATS times (CR-01).
         drift_um: the drift check's reading less the mean of the calibration at that setting.
-        as_found: the readings between the knots, for the foreseen errors; their distance from the curve is in
-            `fit.residual_um` already.
+
+    The curve is also held against the readings between its points: see `between`.
     """
     accept = accept_um(budget)
     worst = max(verification, key=lambda t: abs(t.error_um), default=None)
-    foreseen_at, foreseen = max(curve.predicted_errors(fit.points_um), key=lambda each: abs(each[1]))
+    errors = curve.predicted_errors(fit.points_um)
+    foreseen_at, foreseen = max(errors, key=lambda each: abs(each[1]))
     checks = [
         _at_least(
             "verification readings", "CR-01", len(verification), points * limits.VERIFY_REPEATS, "",
@@ -68,15 +72,20 @@ def decide(
             f"At {_mm(foreseen_at)} the pen cannot come nearer than {_mm(abs(foreseen), 3)}. At 0.00 mm that is the "
             "place of the home switch: have it set.",
         ),
+        _at_most(
+            "largest error between the points", "PR-06", between(fit), accept,
+            f"Between the calibration points the needles are up to {_mm(fit.between_um, 3)} off the curve: the screw "
+            "runs unevenly or has too much play, or a reading is wrong. Repeat; if it fails again, the axis needs "
+            "repair.",
+        ),
         _at_least(
             "test uncertainty ratio", "CR-02", uncertainty.tur(limits.TOLERANCE_UM, budget), limits.TUR_MIN, "",
-            "The gauge, or the scatter of the readings, is too coarse for this tolerance. Use a better gauge, or find "
-            "out why the readings scatter.",
+            "The gauge is too coarse for this tolerance. Use a better one.",
         ),
         _at_most(
             "fit residual", "CR-02", fit.residual_um, limits.RESIDUAL_UM,
-            "Between the calibration points the needles are not where the curve says. The screw runs unevenly or has "
-            "too much play, or a reading is wrong. Repeat; if it fails again, the axis needs repair.",
+            "No curve that a pen takes goes through the readings: it is too flat or too steep somewhere, as with too "
+            "much play near home, or a reading is wrong. Repeat; if it fails again, the axis needs repair.",
         ),
         _at_most(
             "repeatability (2 s)", "PR-06", fit.repeatability_um, limits.REPEATABILITY_UM,
@@ -96,6 +105,33 @@ def decide(
         _record(fit),
     ]  # fmt: skip
     return Decision(accepted=all(check.passed for check in checks), checks=checks, rule=rule(budget))
+
+
+def between(fit: FitResult) -> float:
+    """Largest error in um to be reckoned with at a setting between the points of the calibration.
+
+    It is the error foreseen there, and on top of it what the as-found readings are off the curve:
+
+    - A screw that runs unevenly makes a wave all along. PEAK makes up for its peaks, which the readings may miss.
+      Where a setting lies d beyond the farthest reading, the curve is drawn on by its last piece, which may be wrong
+      by twice the wave over its length l: 1 + 2 d / l.
+    - Between home and the second point there is the play of the screw besides: the reading there counts there only.
+
+    0.00 mm is home itself, and a point.
+    """
+    spacing_um = limits.POINT_SPACING_UM
+    wave_um = PEAK * max((abs(um) for at, um in fit.between if at >= spacing_um), default=0.0)
+    near_um = max((abs(um) for at, um in fit.between if at < spacing_um), default=0.0)
+    pen_map = curve.depth_map(fit.points_um)
+    worst = 0.0
+    for set_um, error_um in curve.predicted_errors(fit.points_um)[1:]:
+        travel_um = pen_map.travel_um(set_um)
+        beyond_um = max(0, travel_um - fit.reach_um) if fit.reach_um else 0
+        off_um = wave_um * (1.0 + 2.0 * beyond_um / spacing_um)
+        if travel_um < spacing_um:
+            off_um = max(off_um, near_um)
+        worst = max(worst, abs(error_um) + off_um)
+    return worst
 
 
 def within_as_found(as_found: Sequence[Taken], budget: Budget) -> Decision:
