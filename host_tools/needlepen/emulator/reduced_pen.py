@@ -38,13 +38,7 @@ class ReducedPen:
         self.seed = seed
         self.geometry = g = AxisGeometry(parameters, seed)
         self._step_um: int = board.DEPTH_STEP_UM
-<<<<<<< HEAD
-        self._under = (
-            board.DEPTH_BACKLASH_UM // board.DEPTH_STEP_UM + 2
-        )  # full steps that a move inward overshoots
-=======
         self.under = board.DEPTH_BACKLASH_UM // board.DEPTH_STEP_UM + 2
->>>>>>> d-D
         self._random = random.Random(f"reduced pen {seed}")
         self._hall_v_rms = g.pen.hall_noise_v / _HALL_SAMPLES**0.5
         self.nose_c = g.pen.reference_c
