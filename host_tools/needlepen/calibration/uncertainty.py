@@ -90,7 +90,7 @@ def depth_budget(
         gauge: what its own calibration says of it.
         repeatability_um: standard deviation of a reading that this calibration found (half of "2 s"). As far as it is
             larger than the gauge's own, the pen scatters: s^2 - s_gauge^2 is its share.
-        degrees_of_freedom: of that standard deviation; 0 is not known.
+        readings: degrees of freedom of that standard deviation; 0 is not known.
 
     A gauge with an error of 3 um, 1 um resolution and 3 um repeatability gives u = 5.5 um, U = 11 um.
     """
@@ -106,7 +106,7 @@ def depth_budget(
     if repeatability_um > gauge.repeatability_um:
         share_um = math.sqrt(repeatability_um**2 - gauge.repeatability_um**2)
         source = "readings of this calibration, less the gauge's repeatability"
-        contributions.append(_normal(PEN_SCATTER, source, share_um, degrees_of_freedom or None))
+        contributions.append(_normal(PEN_SCATTER, source, share_um, readings or None))
     return budget(contributions)
 
 
