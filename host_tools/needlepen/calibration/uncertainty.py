@@ -81,9 +81,7 @@ def tur(tolerance_um: float, result: Budget) -> float:
     return tolerance_um / (result.coverage_factor * u)
 
 
-def depth_budget(
-    gauge: GaugeIdentity, repeatability_um: float = 0.0, *, degrees_of_freedom: int = 0
-) -> Budget:
+def depth_budget(gauge: GaugeIdentity, repeatability_um: float = 0.0, *, readings: int = 0) -> Budget:
     """Of one depth reading with a gauge, in um, k = 2.
 
     Args:
