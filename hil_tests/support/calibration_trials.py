@@ -141,7 +141,13 @@ def calibrate(
     ]
     late_travel, late_um = read(DRIFT_UM)
     drift = late_um - float(curve.curve_at(made.points_um, late_travel))
-    decided = decision.decide(made, budget, fresh, drift)
+    decided = decision.decide(
+        made,
+        budget,
+        fresh,
+        drift,
+        as_found=[_taken(um, *at) for um, at in zip(AS_FOUND_UM, found, strict=True)],
+    )
     expected, scatter, reversal = truth(pen)
     return Outcome(seed, made, decided, expected, scatter, reversal, drift_um)
 
