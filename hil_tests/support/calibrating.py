@@ -10,7 +10,6 @@ from needlepen.calibration.gauges import SimulatedGauge
 from needlepen.calibration.model import Conditions, PenIdentity
 from needlepen.calibration.pen_port import LinkPen, PenState, Stored
 from needlepen.calibration.signing import DepthMap
-from needlepen.cartridges.emulated import dummy_cartridge
 from needlepen.emulator.axis_geometry import AxisGeometry
 from needlepen.emulator.axis_parameters import AxisParameters
 from needlepen.emulator.factory import factory_calibration
@@ -74,10 +73,10 @@ class InProcess(Operations):
 
 def port(pen: EmulatedPen) -> LinkPen:
     """An emulated pen of this process, with a dummy cartridge in it."""
-    if pen.socket.cartridge is not None and pen.socket.cartridge.has_chip:
+    if pen.socket.cartridge is not None:
         pen.unseat_cartridge()
         pen.run_for(0.3e9)
-        pen.seat_cartridge(dummy_cartridge())
+        pen.seat_dummy()
         pen.run_for(3e9)
     return LinkPen(InProcess(pen), emulated=True, now_s=lambda: pen.now_ns / 1e9)
 

@@ -8,9 +8,10 @@ Two things of the axis shape the curve besides:
 - Home is reached inward, every depth outward. On the first part of the way out the nut only takes up its play and the
   needles stay, so the curve begins flat and then bends. A straight first piece would be wrong by up to the play, where
   small depths are set. Where the second piece, drawn back to home, lies lower than home does, a knot is put at the
-  bend.
+  bend, unless a reading between home and the second point speaks against it.
 - The pen takes the travel of the last knot for its largest setting, so that one is moved along its piece to 2.50 mm.
-  The firmware draws the last piece on beyond its end anyway: the curve stays what it is.
+  The firmware draws the last piece on beyond its end anyway: the curve stays what it is. A pen that goes out so far
+  that it would lie beyond the hard stop, where no pen takes a point, gets a flatter end behind its last setting.
 """
 
 from __future__ import annotations
@@ -22,18 +23,20 @@ from typing import Any
 import numpy as np
 
 from needlepen.calibration.model import FitResult, Phase, Taken
-from needlepen.calibration.tolerances import DEPTH_MAX_UM, SETTINGS_UM
+from needlepen.calibration.tolerances import DEPTH_MAX_UM, HARD_STOP_UM, SETTINGS_UM
 from needlepen.errors import Refused
 from needlepen.firmware_modules import firmware_module
 
 Sample = tuple[float, float]
 """(travel_um, true_um) of one reading."""
-Points = Sequence[tuple[int, int]]
+Points = Sequence[tuple[float, float]]
 
 SLOPE_MIN, SLOPE_MAX = 0.5, 2.0
 """The firmware's own bounds; a test compares them with `pen.store.calibration`."""
 _ROUNDING = 1.5
 """um by which a piece stays clear of the bounds, so that rounding its ends to whole um cannot break them."""
+_LEAST = SLOPE_MIN + 0.02
+"""The flattest piece that is put in, with room for rounding."""
 _PLAY_MIN_UM = 8.0
 """Less play than that is not worth a knot: it is what the periodic error of a good screw does to a piece."""
 _HALL_SPAN_UM = 1000.0
@@ -63,10 +66,12 @@ def fit(
     means = np.array([np.mean(group) for group in groups])
     counts = np.array([len(group) for group in groups], float)
     heights = _heights(travel, means, counts)
-    points = _points(travel, heights)
+    points = _points(travel, heights, between)
     return FitResult(
         points_um=points,
-        residual_um=residual_um(points, [*zip(travel, means, strict=True), *between]),
+        residual_um=residual_um(points, [*zip(travel, means, strict=True)]),
+        between=[(round(at), round(float(um - curve_at(points, at)), 2)) for at, um in between],
+        reach_um=round(max(travel_um for travel_um, _ in [*samples, *between])),
         repeatability_um=repeatability_um(samples, directions),
         reversal_um=reversal_um(samples, directions),
         hall_uv_per_mm=hall_gain(hall, hall_uv_per_mm),
@@ -124,17 +129,34 @@ def _heights(travel: np.ndarray, means: np.ndarray, counts: np.ndarray) -> np.nd
     return np.asarray(np.cumsum(found.x))
 
 
-def _points(travel: np.ndarray, heights: np.ndarray) -> list[tuple[int, int]]:
+def _points(travel: np.ndarray, heights: np.ndarray, between: Sequence[Sample]) -> list[tuple[int, int]]:
     """The knots as the record holds them, in whole um, with the bend near home and the last one at 2.50 mm."""
     knots = [(float(t), float(h)) for t, h in zip(travel, heights, strict=True)]
     bend = _bend(knots)
     if bend:
-        knots.insert(1, bend)
+        bent = [knots[0], bend, *knots[1:]]
+        near = [sample for sample in between if 0 < sample[0] < knots[1][0]]
+        if not near or residual_um(bent, near) < residual_um(knots, near):
+            knots = bent
+    return [(round(t), round(h)) for t, h in _ended(knots)]
+
+
+def _ended(knots: list[Sample]) -> list[Sample]:
+    """The last knot at a travel of 2.50 mm, and not beyond the hard stop.
+
+    If the last piece, of slope m, would end at a height e beyond the stop h, the end at h is reached by the least
+    slope s from the point on the piece that is (e - h) / (m - s) of travel before it.
+    """
     while len(knots) > 2 and knots[-2][0] >= DEPTH_MAX_UM:
         del knots[-1]
     (t1, h1), (t2, h2) = knots[-2:]
-    knots[-1] = DEPTH_MAX_UM, h1 + (h2 - h1) / (t2 - t1) * (DEPTH_MAX_UM - t1)
-    return [(round(t), round(h)) for t, h in knots]
+    slope = (h2 - h1) / (t2 - t1)
+    end = h1 + slope * (DEPTH_MAX_UM - t1)
+    if end <= HARD_STOP_UM or slope <= _LEAST + 0.1:
+        return [*knots[:-1], (DEPTH_MAX_UM, end)]
+    back = (end - HARD_STOP_UM) / (slope - _LEAST)
+    kept = [knot for knot in knots[:-1] if knot[0] < DEPTH_MAX_UM - back - 20]
+    return [*kept, (DEPTH_MAX_UM - back, end - slope * back), (DEPTH_MAX_UM, HARD_STOP_UM)]
 
 
 def _bend(knots: Sequence[Sample]) -> Sample | None:
@@ -145,14 +167,13 @@ def _bend(knots: Sequence[Sample]) -> Sample | None:
     """
     (t0, h0), (t1, h1), (t2, h2) = knots[:3]
     slope = (h2 - h1) / (t2 - t1)
-    least = SLOPE_MIN + 0.02
     play_um = h0 - (h1 - slope * (t1 - t0))
-    if t0 != 0 or play_um < _PLAY_MIN_UM or slope <= least + 0.1:
+    if t0 != 0 or play_um < _PLAY_MIN_UM or slope <= _LEAST + 0.1:
         return None
-    at = math.ceil(play_um / (slope - least))
+    at = math.ceil(play_um / (slope - _LEAST))
     if not 20 <= at <= t1 - 20:
         return None
-    return float(at), h0 + least * at + 0.5
+    return float(at), h0 + _LEAST * at + 0.5
 
 
 def curve_at(points: Points, travel_um: float | np.ndarray) -> Any:

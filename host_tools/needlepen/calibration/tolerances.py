@@ -22,6 +22,10 @@ DEPTH_MAX_UM = round(_um("PR-05", "depth_max_mm"))
 DEPTH_STEP_UM = round(_um("PR-05", "depth_step_mm"))
 SETTINGS_UM = tuple(range(0, DEPTH_MAX_UM + 1, DEPTH_STEP_UM))
 """Every setting of the pen: 51."""
+POINT_SPACING_UM = DEPTH_MAX_UM / (int(_limit("CR-01", "points")) - 1)
+"""From one point of the calibration to the next."""
+HARD_STOP_UM = round(_um("SR-02", "hard_stop_mm"))
+"""Of the nose: no needle comes out farther, and no pen takes a point beyond it."""
 
 VERIFY_REPEATS = int(_limit("CR-01", "verify_repeats"))
 

@@ -13,6 +13,9 @@ RECTANGULAR: Final = math.sqrt(3.0)
 K: Final = 2.0
 """Coverage factor of the certificate (about 95 %)."""
 
+PEN_SCATTER: Final = "scatter of the pen"
+"""Name of the one contribution that is the pen's and not the gauge's."""
+
 DEFLECTION_UM = 5.0
 """Half width: contact and needles give way under the force of the gauge, differently each time it is set up."""
 TILT_DEG = 2.0
@@ -68,8 +71,14 @@ def coverage_factor(degrees_of_freedom: float | None, confidence: float) -> floa
 
 
 def tur(tolerance_um: float, result: Budget) -> float:
-    """Test uncertainty ratio: half width of the tolerance by the expanded uncertainty (ANSI/NCSL Z540.3, 3.11)."""
-    return tolerance_um / result.expanded
+    """Test uncertainty ratio: the tolerance by the expanded uncertainty of the process that measures, both half widths
+    (ANSI/NCSL Z540.3-2006, 3.11).
+
+    The scatter of the pen is what is judged and not part of that process: it is in U, and so in the guard band, and
+    has a limit of its own.
+    """
+    u = math.sqrt(math.fsum(c.u**2 for c in result.contributions if c.name != PEN_SCATTER))
+    return tolerance_um / (result.coverage_factor * u)
 
 
 def depth_budget(gauge: GaugeIdentity, repeatability_um: float = 0.0, *, readings: int = 0) -> Budget:
@@ -77,43 +86,42 @@ def depth_budget(gauge: GaugeIdentity, repeatability_um: float = 0.0, *, reading
 
     Args:
         gauge: what its own calibration says of it.
-        repeatability_um: standard deviation of a reading that this calibration found (half of "2 s"): it counts if it
-            is larger than the gauge's own, since it holds the pen's as well.
-        readings: of how many degrees of freedom that one is; 0 is not known.
+        repeatability_um: standard deviation of a reading that this calibration found (half of "2 s"). As far as it is
+            larger than the gauge's own, the pen scatters: s^2 - s_gauge^2 is its share.
+        readings: degrees of freedom of that standard deviation; 0 is not known.
 
     A gauge with an error of 3 um, 1 um resolution and 3 um repeatability gives u = 5.5 um, U = 11 um.
     """
-    measured = repeatability_um > gauge.repeatability_um
-    scatter = Contribution(
-        name="repeatability",
-        source="readings of this calibration" if measured else "certificate of the gauge",
-        value=repeatability_um if measured else gauge.repeatability_um,
-        distribution="normal",
-        divisor=1.0,
-        degrees_of_freedom=float(readings) if measured and readings else None,
-    )
-    return budget(
-        [
-            _rectangular("indication", "certificate of the gauge", gauge.error_um),
-            _rectangular("resolution", "half of the last digit of the gauge", gauge.resolution_um / 2),
-            scatter,
-            Contribution(
-                name="zero",
-                source="one reading on the flat plate: repeatability of the gauge",
-                value=gauge.repeatability_um,
-                distribution="normal",
-                divisor=1.0,
-            ),
-            _rectangular("contact deflection", "assumed: needles and contact give way", DEFLECTION_UM),
-            _rectangular("tilt", f"cosine of {TILT_DEG:g} degrees over 2.50 mm", tilt_um()),
-            _rectangular("temperature", f"growth of the nose over {STEADY_K:g} K", GROWTH_UM_K, STEADY_K),
-        ]
-    )
+    contributions = [
+        _rectangular("indication", "certificate of the gauge", gauge.error_um),
+        _rectangular("resolution", "half of the last digit of the gauge", gauge.resolution_um / 2),
+        _normal("repeatability", "certificate of the gauge", gauge.repeatability_um),
+        _normal("zero", "one reading on the flat plate: repeatability of the gauge", gauge.repeatability_um),
+        _rectangular("contact deflection", "assumed: needles and contact give way", DEFLECTION_UM),
+        _rectangular("tilt", f"cosine of {TILT_DEG:g} degrees over 2.50 mm", tilt_um()),
+        _rectangular("temperature", f"growth of the nose over {STEADY_K:g} K", STEADY_K, GROWTH_UM_K),
+    ]
+    if repeatability_um > gauge.repeatability_um:
+        share_um = math.sqrt(repeatability_um**2 - gauge.repeatability_um**2)
+        source = "readings of this calibration, less the gauge's repeatability"
+        contributions.append(_normal(PEN_SCATTER, source, share_um, readings or None))
+    return budget(contributions)
 
 
 def tilt_um(degrees: float = TILT_DEG, length_um: float = LONGEST_UM) -> float:
     """What a gauge reads too much if it stands askew: L (1 / cos a - 1)."""
     return length_um * (1.0 / math.cos(math.radians(degrees)) - 1.0)
+
+
+def _normal(name: str, source: str, value: float, degrees_of_freedom: float | None = None) -> Contribution:
+    return Contribution(
+        name=name,
+        source=source,
+        value=value,
+        distribution="normal",
+        divisor=1.0,
+        degrees_of_freedom=degrees_of_freedom,
+    )
 
 
 def _rectangular(name: str, source: str, half_width: float, sensitivity: float = 1.0) -> Contribution:

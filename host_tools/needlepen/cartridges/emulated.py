@@ -32,8 +32,3 @@ def emulated_cartridge(
     record = Record(load_types().with_needles(needles), lot, expiry, depth_limit_um)
     memory = make_memory(record, rom, development_cartridge_key() if key is None else key)
     return Cartridge(DS2431(rom, memory, **chip), needles)
-
-
-def dummy_cartridge() -> Cartridge:
-    """The dummy for calibration: a blunt pin where needles stand, and no chip."""
-    return Cartridge(DS2431(make_rom(bytes(6))), needles=0, has_chip=False)

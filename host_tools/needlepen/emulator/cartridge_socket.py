@@ -15,15 +15,11 @@ BusFault = Literal["open", "short"]
 
 @dataclass(eq=False)
 class Cartridge:
-    """A cartridge as a thing. What its record says is in the chip; `needles` is what it really has.
-
-    `has_chip`: False for a dummy, whose contact closes but whose `chip` is not on the bus.
-    """
+    """A cartridge as a thing. What its record says is in the chip; `needles` is what it really has."""
 
     chip: DS2431
     needles: int
     timing: SlaveTiming = field(default_factory=SlaveTiming)
-    has_chip: bool = True
 
 
 class CartridgeSocket:
@@ -93,7 +89,7 @@ class CartridgeSocket:
 
     def _connect(self) -> None:
         """The chip lives while it is seated, the bus is whole and the pen has power."""
-        if self.cartridge is None or not self.cartridge.has_chip or self._fault or not self._powered:
+        if self.cartridge is None or self._fault or not self._powered:
             if self.slave is not None:
                 self.slave.disconnect()
                 self.slave = None

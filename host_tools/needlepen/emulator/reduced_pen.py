@@ -29,6 +29,7 @@ class ReducedPen:
     Attributes:
         nose_c: temperature of the nose.
         loose_um: by how much the needles have come out besides: a cartridge or a nut that works itself loose.
+        under: full steps that a move inward goes behind its depth.
         carriage_um, zero: where the carriage stands, and the rotor's full step that counts as home.
     """
 
@@ -37,9 +38,7 @@ class ReducedPen:
         self.seed = seed
         self.geometry = g = AxisGeometry(parameters, seed)
         self._step_um: int = board.DEPTH_STEP_UM
-        self._under = (
-            board.DEPTH_BACKLASH_UM // board.DEPTH_STEP_UM + 2
-        )  # full steps that a move inward overshoots
+        self.under = board.DEPTH_BACKLASH_UM // board.DEPTH_STEP_UM + 2
         self._random = random.Random(f"reduced pen {seed}")
         self._hall_v_rms = g.pen.hall_noise_v / _HALL_SAMPLES**0.5
         self.nose_c = g.pen.reference_c
@@ -65,8 +64,8 @@ class ReducedPen:
         """Move to a setting, 0 to 2500 um, in steps of 50."""
         goal = self.map.steps(depth_um)
         if goal < self._steps:
-            if goal >= self._under:
-                self._to(goal - self._under)
+            if goal >= self.under:
+                self._to(goal - self.under)
             else:
                 self._to_home()
         self._to(goal)
@@ -105,7 +104,7 @@ class ReducedPen:
 
         From within the play the firmware goes back by its count alone.
         """
-        if self._steps > self._under:
+        if self._steps > self.under:
             scatter_um = self.geometry.pen.home_scatter_um
             off_um = self._random.gauss(0.0, scatter_um) if scatter_um else 0.0
             self.zero = math.floor(self.geometry.steps_at(self.geometry.home_um + off_um))

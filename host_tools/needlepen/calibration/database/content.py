@@ -103,6 +103,7 @@ def _of_calibration(made: Calibration) -> Columns:
         "day": made.day,
         "due": made.due,
         "accepted": made.decision.accepted,
+        "written": bool(made.record_hex),
         "expanded_um": made.budget.expanded,
         "as_found_um": worst(made.taken, Phase.AS_FOUND),
         "as_left_um": worst(made.taken, Phase.VERIFICATION),

@@ -35,7 +35,11 @@ class Due:
 
 def due(session: Session, day: date, within_days: int) -> list[Due]:
     """Pens with a reason, the most urgent first."""
-    newest = {one.pen: one for one in summaries(session, Filter())}  # the last of each pen stays
+    # The last of each pen stays, except that a refused pen may have kept its former calibration.
+    newest: dict[str, Summary] = {}
+    for one in summaries(session, Filter()):
+        if one.written or one.verdict != "refused" or one.pen not in newest:
+            newest[one.pen] = one
     found = [_of_pen(session, one, day, day + timedelta(days=within_days)) for one in newest.values()]
     return sorted((one for one in found if one.reasons), key=lambda one: (one.calibration_due, one.pen))
 

@@ -39,7 +39,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class Summary:
-    """A calibration in short. Errors in um, None without such readings; `verdict` is one of VERDICTS."""
+    """A calibration in short. Errors in um, None without such readings; `verdict` is one of VERDICTS.
+
+    `written`: the pen got a record. A pen that was refused and got none keeps its former calibration.
+    """
 
     number: str
     pen: str
@@ -49,6 +52,7 @@ class Summary:
     day: date
     due: date
     verdict: str
+    written: bool
     as_found_um: float | None
     as_left_um: float | None
     expanded_um: float
@@ -127,7 +131,7 @@ def _summary(row: CalibrationRow, gauge: GaugeRow, withdrawn: bool) -> Summary:
     named = " ".join(text for text in (gauge.model or gauge.kind, gauge.serial) if text)
     verdict = "withdrawn" if withdrawn else "accepted" if row.accepted else "refused"
     return Summary(
-        row.number, row.pen, row.pen_name, row.operator, named, row.day, row.due, verdict, row.as_found_um,
+        row.number, row.pen, row.pen_name, row.operator, named, row.day, row.due, verdict, row.written, row.as_found_um,
         row.as_left_um, row.expanded_um, row.run_s, row.firmware, row.entry,
     )  # fmt: skip
 

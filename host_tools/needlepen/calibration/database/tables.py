@@ -113,6 +113,7 @@ class CalibrationRow(Base):
     day: Mapped[date] = mapped_column(index=True)
     due: Mapped[date] = mapped_column(index=True)
     accepted: Mapped[bool]
+    written: Mapped[bool]
     expanded_um: Mapped[float]
     as_found_um: Mapped[float | None]
     as_left_um: Mapped[float | None]

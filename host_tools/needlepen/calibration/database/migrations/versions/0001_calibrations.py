@@ -95,6 +95,7 @@ def _calibrations() -> None:
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("due", sa.Date, nullable=False),
         sa.Column("accepted", sa.Boolean, nullable=False),
+        sa.Column("written", sa.Boolean, nullable=False),
         sa.Column("expanded_um", sa.Double, nullable=False),
         sa.Column("as_found_um", sa.Double, nullable=True),
         sa.Column("as_left_um", sa.Double, nullable=True),
