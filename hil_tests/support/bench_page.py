@@ -13,21 +13,20 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
-from support.calibrating import BenchPen
-
-from needlepen.bench_page.calibrating import Engine
-from needlepen.bench_page.connecting import PageEngine
+from needlepen.bench_page import connecting
+from needlepen.bench_page.measuring import Measurement
 from needlepen.bench_page.server import serve
-from needlepen.bench_page.workbench import Choice, Workbench
+from needlepen.bench_page.workbench import CHECK, Choice, Workbench
 from needlepen.calibration.gauges import Gauge, SimulatedGauge
 from needlepen.calibration.model import Reading
 from needlepen.calibration.pen_port import PenPort
-from needlepen.calibration.preconditions import Precondition, judge
 from needlepen.devices.model import PEN, Device
 from needlepen.errors import InfrastructureError
+from support.calibrating import BenchPen
+
+UNSEEN_S = 3.0
 
 
 class DisturbedGauge(SimulatedGauge):
@@ -43,32 +42,28 @@ class DisturbedGauge(SimulatedGauge):
         return super().read(timeout_s)
 
 
-class BenchEngine(PageEngine):
-    """The page's engine with such a pen and gauge."""
-
-    pen: BenchPen
-    folder: Path
-
-    @contextmanager
-    def connect(self) -> Iterator[tuple[PenPort, Gauge]]:
-        yield self.pen, DisturbedGauge(self.pen, self.folder)
-
-    def conditions(self, pen: PenPort, gauge: Gauge) -> list[Precondition]:
-        return judge(pen, gauge.identity, date.today(), steady_s=0.0)
-
-
 def main(folder: Path) -> None:
     """Serve until the process ends."""
-    BenchEngine.pen, BenchEngine.folder = BenchPen(seed=1), folder
-    who = BenchEngine.pen.identity.unique_id
+    pen = BenchPen(seed=1)
+    who = pen.identity.unique_id
 
-    def engine(device: Device, choice: Choice) -> Engine:
-        return BenchEngine(device, choice)
+    @contextmanager
+    def connect(_self: object) -> Iterator[tuple[PenPort, Gauge]]:
+        yield pen, DisturbedGauge(pen, folder)
+
+    def measurement(kind: str, device: Device, choice: Choice) -> Measurement:
+        base = connecting.CheckOf if kind == CHECK else connecting.CalibrationOf
+        made: Measurement = type("OnBench", (base,), {"connect": connect})(device, choice)
+        return made
 
     def find() -> list[Device]:
         return [Device(PEN, "bench", unique_id=who, name="bench", emulated=True)]
 
-    serve(Workbench(engine, find), 0, lambda url: print(json.dumps({"url": url}), flush=True))
+    serve(
+        Workbench(measurement, find, unseen_s=UNSEEN_S),
+        0,
+        lambda url: print(json.dumps({"url": url}), flush=True),
+    )
 
 
 if __name__ == "__main__":

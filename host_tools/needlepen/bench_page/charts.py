@@ -29,10 +29,14 @@ def errors(taken: Sequence[Taken], guarded_mm: float | None) -> Options:
     `guarded_mm`: the tolerance less the uncertainty of the gauge; None while it is not known.
     """
     series = [
-        _points("as found", "circle", _FOUND, (t for t in taken if t.point.phase == Phase.AS_FOUND), hollow=True),
+        _points(
+            "as found", "circle", _FOUND, (t for t in taken if t.point.phase == Phase.AS_FOUND), hollow=True
+        ),
         _points("up", "triangle", _UP, _runs(taken, "up")),
         _points("down", "triangle", _DOWN, _runs(taken, "down"), turned=True),
-        _points("verified", "diamond", _VERIFIED, (t for t in taken if t.point.phase == Phase.VERIFICATION), 11),
+        _points(
+            "verified", "diamond", _VERIFIED, (t for t in taken if t.point.phase == Phase.VERIFICATION), 11
+        ),
     ]
     series[0]["markLine"] = _limit_lines(guarded_mm)
     shown = [t for t in taken if t.point.phase not in (Phase.ZERO, Phase.DRIFT)]
@@ -84,12 +88,15 @@ def _span_mm(largest_mm: float) -> float:
 
 def _limit_lines(guarded_mm: float | None) -> Options:
     lines: list[Options] = []
-    for name, value, colour, kind, place in (
-        ("limit", tolerance_mm(), _LIMIT, "solid", "insideEndTop"),
-        ("guard band", guarded_mm, _GUARD, "dashed", "insideStartBottom"),
+    for name, value, colour, kind, places in (
+        ("limit", tolerance_mm(), _LIMIT, "solid", ("insideEndTop", "insideEndBottom")),
+        ("guard band", guarded_mm, _GUARD, "dashed", ("insideStartBottom", "insideStartTop")),
     ):
-        for sign in (1, -1) if value is not None else ():
-            label = {"formatter": f"{name} {sign * (value or 0.0):+.3f}".replace("-", "\N{MINUS SIGN}"), "position": place}
+        for sign, place in zip((1, -1), places, strict=True) if value is not None else ():
+            label = {
+                "formatter": f"{name} {sign * (value or 0.0):+.3f}".replace("-", "\N{MINUS SIGN}"),
+                "position": place,
+            }
             line = {"color": colour, "type": kind, "width": 1.6}
             lines.append({"yAxis": round(sign * (value or 0.0), _DIGITS), "lineStyle": line, "label": label})
     return {"silent": True, "symbol": "none", "data": lines, "label": {"fontSize": 11}}

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import ui
 
 from needlepen.bench_page import connecting
-from needlepen.bench_page.calibrating import Calibrating
 from needlepen.bench_page.layout import button, heading, mark, paragraph, raw, safe
 from needlepen.bench_page.pen_list import PenList
-from needlepen.bench_page.workbench import Workbench
+from needlepen.bench_page.workbench import CALIBRATION, CHECK, Workbench
+from needlepen.calibration import listing
 from needlepen.errors import NeedlepenError
 
 ROOM_C = (5.0, 45.0)
 """What a thermometer in a room may show; whether the pen can be measured then is judged by its nose."""
 
 
-async def show(workbench: Workbench) -> None:
-    """Choose, and start."""
-    _Choosing(workbench)
+@dataclass(frozen=True)
+class _Words:
+    title: str
+    about: str
+    start: str
 
 
-class _Choosing:
-    def __init__(self, workbench: Workbench) -> None:
-        self._workbench = workbench
+_WORDS = {
+    CALIBRATION: _Words(
+        "Calibrate a pen",
+        "You measure the needle protrusion with a gauge; this page says at each step what to do and why.",
+        "Start the calibration",
+    ),
+    CHECK: _Words(
+        "Daily check",
+        "Three depths, two minutes: is the pen still within its tolerance? Do it each day before the first use.",
+        "Start the check",
+    ),
+}
+
+
+class Choosing:
+    """Pen, gauge, person and room, for a calibration or a check (`kind`); and calibrations that were left."""
+
+    def __init__(self, workbench: Workbench, kind: str) -> None:
+        self._workbench, self._kind = workbench, kind
+        words = _WORDS[kind]
         with ui.element("div").classes("halves"):
             with ui.element("section").classes("card"):
-                heading("Calibrate a pen", 1)
-                paragraph(
-                    "You measure the needle protrusion with a gauge; this page says at each step what to do and why.", "muted"
-                )
+                heading(words.title, 1)
+                paragraph(words.about, "muted")
                 self._pens = PenList(workbench, "1. Choose the pen", self._pen_changed)
             with ui.element("section").classes("card"):
                 heading("2. Choose the gauge")
@@ -41,7 +60,7 @@ class _Choosing:
                 with ui.element("div").props('role="status" aria-live="polite"'):
                     self._missing = raw("")
                 with ui.element("div").classes("row"):
-                    self._start = button("Start the calibration", self._begin, "s", main=True, big=True)
+                    self._start = button(words.start, self._begin, "s", main=True, big=True)
         with ui.element("section").classes("card") as self._left:
             pass
         self._changed()
@@ -63,7 +82,9 @@ class _Choosing:
         with ui.element("div").classes("fields"):
             who = ui.input("Your name", value=choice.operator).props("outlined")
             who.on_value_change(lambda e: self._take("operator", (e.value or "").strip()))
-            room = ui.input("Room temperature in °C", value="" if choice.room_c is None else f"{choice.room_c:g}")
+            room = ui.input(
+                "Room temperature in °C", value="" if choice.room_c is None else f"{choice.room_c:g}"
+            )
             room.props('outlined inputmode="decimal"')
             room.on_value_change(lambda e: self._take("room_c", _number(e.value)))
 
@@ -97,23 +118,27 @@ class _Choosing:
 
     # ------------------------------------------------------------------ starting
     async def _look(self) -> None:
+        self._left.set_visibility(False)
         await self._pens.look()
         await self._show_left()
 
     async def _show_left(self) -> None:
-        self._draw_left(await run.io_bound(connecting.unfinished, self._workbench.pens))
+        if self._kind == CALIBRATION:
+            self._draw_left(await asyncio.to_thread(connecting.unfinished, self._workbench.pens))
 
     async def _begin(self) -> None:
-        await self._go(lambda: connecting.new_calibration(self._workbench))
+        await self._go(lambda: self._workbench.begin(self._kind))
 
-    async def _go(self, make: Callable[[], Calibrating]) -> None:
+    async def _go_on(self, one: connecting.Unfinished) -> None:
+        await self._go(lambda: connecting.go_on(self._workbench, one.info))
+
+    async def _go(self, begin: Callable[[], None]) -> None:
         """Begin, or go on with one that was left; what is wrong is said here."""
         try:
-            work = make()
+            await asyncio.to_thread(begin)
         except NeedlepenError as error:
             self._missing.content = f'<div class="verdict stop">{safe(error)}</div>'
             return
-        await run.io_bound(self._workbench.begin, work)
         ui.navigate.to("/")
 
     def _draw_left(self, sessions: list[connecting.Unfinished]) -> None:
@@ -127,17 +152,20 @@ class _Choosing:
     def _draw_one(self, session: connecting.Unfinished) -> None:
         with ui.element("div").classes("row between"):
             with ui.element("div").classes("stack"):
-                raw(f"<b>{safe(session.pen)}</b>")
+                raw(f"<b>{safe(session.title)}</b>")
                 raw(f'<span class="small muted">{safe(session.about)}</span>')
             with ui.element("div").classes("row"):
                 if session.why_not:
                     mark(session.why_not, "doubt")
-                button("Give it up", _asked(f"Give up the calibration of {session.pen}?", lambda: self._abandon(session)))
-                go_on = button("Go on", lambda: self._go(lambda: connecting.resumed(self._workbench, session)), "g", main=True)
+                button(
+                    "Give it up",
+                    _asked(f"Give up the calibration of {session.title}?", lambda: self._abandon(session)),
+                )
+                go_on = button("Go on", lambda: self._go_on(session), "g", main=True)
                 go_on.set_enabled(not session.why_not)
 
     async def _abandon(self, session: connecting.Unfinished) -> None:
-        await run.io_bound(connecting.abandon, session)
+        await asyncio.to_thread(listing.abandon, session.info, "given up on the page")
         await self._show_left()
 
 

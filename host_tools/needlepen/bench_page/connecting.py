@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 
 from needlepen import paths
 from needlepen.bench_page import charts
-from needlepen.bench_page.calibrating import Calibrating
-from needlepen.bench_page.workbench import Choice, Workbench
-from needlepen.calibration import journal, plan, preconditions, session as sessions, uncertainty
+from needlepen.bench_page.measuring import Measurement
+from needlepen.bench_page.steps import CalibrationSteps, CheckSteps, Steps
+from needlepen.bench_page.workbench import CALIBRATION, CHECK, Choice, Workbench
+from needlepen.calibration import (
+    bench,
+    journal,
+    listing,
+    preconditions,
+    session as sessions,
+    trend,
+    uncertainty,
+)
+from needlepen.calibration.checking import Checking
 from needlepen.calibration.database import open_database
-from needlepen.calibration.gauges import Gauge, kinds
+from needlepen.calibration.gauges import Gauge, kinds, load_gauges
+from needlepen.calibration.gauges.kinds import plugin
+from needlepen.calibration.listing import SessionInfo
 from needlepen.calibration.model import Calibration, Conditions, DailyCheck, GaugeIdentity, now
-from needlepen.calibration.pen_port import LinkPen, PenPort
-from needlepen.calibration.preconditions import Precondition
+from needlepen.calibration.pen_port import PenPort
+from needlepen.calibration.preconditions import SIMULATED, Precondition
 from needlepen.calibration.procedure import Procedure
-from needlepen.devices import open_pen
 from needlepen.devices.model import PEN, Device
-from needlepen.errors import NeedlepenError, UsageError
-
-
-SIMULATED = "simulated"
-_PURPOSE = "bench, calibration"
+from needlepen.errors import UsageError
 
 
 # ---------------------------------------------------------------------- gauges
-def identities() -> dict[str, GaugeIdentity]:
-    """The user's own gauges, by name."""
-    return {}
-
-
 def gauges() -> dict[str, str]:
     """Gauges to choose from, name -> how it is shown: those of the user's gauges.toml first, then the kinds."""
-    own = {name: f"{name} ({_described(identity)})" for name, identity in identities().items()}
-    return own | {kind: f"{kind}: {text}" for kind, text in kinds.KINDS.items() if kind not in own}
+    own = {name: f"{name}: {_described(gauge.identity)}" for name, gauge in load_gauges().items()}
+    return own | {kind: f"{kind}: {text}" for kind, text in kinds().items()}
 
 
 def _described(identity: GaugeIdentity) -> str:
@@ -45,71 +46,87 @@ def _described(identity: GaugeIdentity) -> str:
     return f"{identity.model or identity.kind} {identity.serial}".strip() + due
 
 
-def _kind(gauge: str) -> str:
-    """Of a gauge by its name in gauges.toml, or of a kind itself."""
-    identity = identities().get(gauge)
-    return identity.kind if identity else gauge
-
-
 def fitting(device: Device | None, gauge: str) -> str:
     """The gauge for a pen: an emulated one is measured by the simulated gauge, and only by that."""
     if device is None:
         return gauge
-    others = [name for name in gauges() if name != SIMULATED]
-    return SIMULATED if device.emulated else (gauge if gauge != SIMULATED else next(iter(others)))
+    if device.emulated:
+        return SIMULATED
+    return gauge if gauge and gauge != SIMULATED else next((name for name in load_gauges()), "manual")
 
 
 def asks_for_port(gauge: str) -> bool:
     """Whether the technician has to say where the gauge is connected."""
-    return kinds.plugin(_kind(gauge)).needs_port
+    return bool(gauge) and gauge not in load_gauges() and plugin(gauge).needs_port
 
 
-def open_gauge(choice: Choice, device: Device) -> Gauge:
-    """The chosen gauge; that of an emulated pen is found by its pen. Raises what `gauges.open_gauge` raises."""
-    identity = identities().get(choice.gauge)
-    port = device.unique_id if choice.gauge == SIMULATED else choice.gauge_port or None
-    return kinds.open_gauge(_kind(choice.gauge), port, identity)
+# ---------------------------------------------------------------------- measurements
+def measurement(kind: str, device: Device, choice: Choice) -> Measurement:
+    """What the page measures. Raises UsageError if something was not filled in."""
+    return {CALIBRATION: CalibrationOf, CHECK: CheckOf}[kind](device, choice)
 
 
-# ---------------------------------------------------------------------- the engine
-class PageEngine:
-    """A calibration of one pen with one gauge, for `Calibrating`. Raises UsageError if something was not filled in."""
+class CalibrationOf:
+    """A calibration of one pen with one gauge. Raises UsageError if something was not filled in."""
+
+    role = "technician"
+    purpose = "bench, calibration"
 
     def __init__(self, device: Device, choice: Choice) -> None:
         if choice.room_c is None or not choice.operator:
-            raise UsageError("a calibration has an operator and a room temperature: fill them in")
+            raise UsageError("the record names an operator and a room temperature: fill them in")
         self._device = device
         self._choice = replace(choice)
         self._room = Conditions(room_c=choice.room_c, nose_c=0.0, cell_v=0.0)  # the pen is asked for its part
 
     @contextmanager
     def connect(self) -> Iterator[tuple[PenPort, Gauge]]:
-        """Pen and gauge, open inside the block. Raises InfrastructureError if one of them is not there."""
-        with open_pen(self._device.unique_id, purpose=_PURPOSE) as pen:
-            gauge = open_gauge(self._choice, self._device)
-            try:
-                yield LinkPen(pen, self._device.name or "", self._device.emulated), gauge
-            finally:
-                gauge.close()
+        """Pen and gauge, open inside the block. Raises what opening them raises."""
+        gauge, port = self._choice.gauge, self._choice.gauge_port or None
+        with bench.open_bench(self._device.unique_id, gauge, port, self.purpose, self.role) as found:
+            yield found.pen, found.gauge
 
     def conditions(self, pen: PenPort, gauge: Gauge) -> list[Precondition]:
         """As they are now; whether the nose is steady takes longer and is judged at the begin."""
-        return preconditions.judge(pen, gauge.identity, date.today(), steady_s=0.0)
+        return preconditions.judge(pen, gauge.identity, now().date(), steady_s=0.0)
 
-    def begin(self, pen: PenPort, gauge: Gauge) -> Procedure:
+    def begin(self, pen: PenPort, gauge: Gauge) -> Steps:
         """A new one, with a number of the database."""
-        with open_database() as database:
-            number = database.next_number(who=self._choice.operator)
-        return Procedure.begin(pen, gauge, self._choice.operator, self._room, number=number, store=_keep)
+        who = self._choice.operator
+        number = bench.new_number(who)
+        return CalibrationSteps(
+            Procedure.begin(pen, gauge, who, self._room, number=number, store=bench.store())
+        )
 
-    def resume(self, path: Path, pen: PenPort, gauge: Gauge) -> Procedure:
+    def resume(self, path: Path, pen: PenPort, gauge: Gauge) -> Steps:
         """The one of a journal."""
-        return Procedure.resume(path, pen, gauge, store=_keep)
+        return CalibrationSteps(Procedure.resume(path, pen, gauge, store=bench.store()))
 
 
-def _keep(calibration: Calibration) -> None:
+class CheckOf(CalibrationOf):
+    """A daily check of one pen with one gauge."""
+
+    role = "operator"
+    purpose = "bench, daily check"
+
+    def begin(self, pen: PenPort, gauge: Gauge) -> Steps:
+        """A new one, of the newest accepted calibration."""
+        with open_database() as database:
+            known = [c for c in database.history(pen.identity.unique_id) if c.decision.accepted]
+        number = known[-1].number if known else ""
+        return CheckSteps(Checking.begin(pen, gauge, self._choice.operator, self._room, number), _keep_check)
+
+
+def _keep_check(check: DailyCheck) -> None:
     with open_database() as database:
-        database.add(calibration)
+        database.add_check(check)
+
+
+def check_warnings(check: DailyCheck) -> list[str]:
+    """What to know although a check passed: near the limit, or on the way there."""
+    with open_database() as database:
+        checks = trend.of_calibration(database.checks(check.pen.unique_id), check.calibration)
+    return trend.warnings(check, checks, uncertainty.depth_budget(check.gauge).expanded)
 
 
 def guarded_mm(gauge: GaugeIdentity | None) -> float | None:
@@ -122,71 +139,57 @@ def guarded_mm(gauge: GaugeIdentity | None) -> float | None:
 # ---------------------------------------------------------------------- calibrations that were left
 @dataclass(frozen=True)
 class Unfinished:
-    """A calibration that was left. `why_not` says why it cannot be gone on with now, "" if it can."""
+    """A calibration that was left, as it is shown. `why_not`: why it cannot be gone on with now, "" if it can."""
 
-    path: Path
-    pen: str
-    unique_id: str
+    info: SessionInfo
+    title: str
     about: str
     why_not: str
 
 
 def unfinished(pens: Sequence[Device]) -> list[Unfinished]:
     """Calibrations of this computer that were left, the newest first. `pens` are those that are connected."""
-    found = []
-    for path in sorted(journal.folder().glob(f"*{journal.SUFFIX}"), reverse=True):
-        with suppress(NeedlepenError):  # a damaged one is the business of `needlepen calibrate`
-            session = sessions.replay(path, journal.read(path))
-            if session.open:
-                found.append(_unfinished(path, session, pens))
-    return found
+    return [_unfinished(info, pens) for info in reversed(listing.list_sessions())]
 
 
-def _unfinished(path: Path, session: sessions.Session, pens: Sequence[Device]) -> Unfinished:
-    begun, hours = session.begun, (now() - session.last_at).total_seconds() / 3600
-    connected = any(d.unique_id == begun.pen.unique_id and d.kind == PEN for d in pens)
-    why_not = "" if connected else "its pen is not connected"
-    if session.result is None and hours > plan.RESUME_WITHIN_H:
-        why_not = f"left {hours:.0f} h ago: too old"
-    last = session.last_at.astimezone()
-    about = (
-        f"{len(session.taken)} of {len(session.points)} readings by {begun.operator}, "
-        f"last on {last:%Y-%m-%d} at {last:%H:%M}, number {begun.number}"
-    )
-    return Unfinished(path, f"{begun.pen.name or 'pen'} {begun.pen.unique_id}", begun.pen.unique_id, about, why_not)
+def _unfinished(info: SessionInfo, pens: Sequence[Device]) -> Unfinished:
+    device = _device_of(info, pens)
+    why_not = info.problem or ("" if device is not None else "its pen is not connected")
+    left = f", last on {info.left.astimezone():%Y-%m-%d at %H:%M}" if info.left else ""
+    about = f"{info.done} of {info.total} readings by {info.operator}{left}, number {info.number}"
+    name = (device.name if device else None) or "Pen"
+    return Unfinished(info, f"{name} {info.pen}" if info.pen else info.number, about, why_not)
 
 
-def new_calibration(workbench: Workbench) -> Calibrating:
-    """Of the chosen pen. Raises UsageError if something is missing."""
-    if workbench.pen is None:
-        raise UsageError("no pen is chosen")
-    return Calibrating(workbench.engine(workbench.pen, workbench.choice))
+def _device_of(info: SessionInfo, pens: Sequence[Device]) -> Device | None:
+    return next((d for d in pens if d.unique_id == info.pen and d.kind == PEN), None)
 
 
-def resumed(workbench: Workbench, one: Unfinished) -> Calibrating:
-    """Go on with one that was left, by the person and with the gauge that began it."""
-    begun = sessions.replay(one.path, journal.read(one.path)).begun
-    device = next((d for d in workbench.pens if d.unique_id == one.unique_id), None)
+def go_on(workbench: Workbench, info: SessionInfo) -> None:
+    """Go on with one that was left, by the person and with the gauge that began it.
+
+    Raises UsageError if its pen is not connected.
+    """
+    device = _device_of(info, workbench.pens)
     if device is None:
-        raise UsageError(f"{one.pen} is not connected: plug it in, switch it on, and look again")
+        raise UsageError(f"pen {info.pen} is not connected: plug it in, switch it on, and look again")
+    begun = sessions.replay(info.path, journal.read(info.path)).begun
     workbench.choose(device)
     choice = workbench.choice
     choice.operator, choice.room_c = begun.operator, begun.conditions.room_c
     choice.gauge = _same_gauge(begun.gauge, choice.gauge)
-    return Calibrating(workbench.engine(device, choice), one.path)
+    workbench.begin(CALIBRATION, info.path)
 
 
 def _same_gauge(wanted: GaugeIdentity, chosen: str) -> str:
-    """The name under which the gauge of a session is known here; the chosen one if it is not."""
-    own = identities()
-    same = [name for name, i in own.items() if (i.kind, i.model, i.serial) == (wanted.kind, wanted.model, wanted.serial)]
-    return same[0] if same else wanted.kind if wanted.kind in kinds.KINDS else chosen
-
-
-def abandon(one: Unfinished) -> None:
-    """Give it up; its readings stay in its file."""
-    with journal.Journal(one.path) as book:
-        book.add("abandoned", {"reason": "given up on the page"})
+    """The name under which the gauge of a session is known here; without papers its kind, or else the chosen one."""
+    own = {name: gauge.identity for name, gauge in load_gauges().items()}
+    same = (
+        name
+        for name, i in own.items()
+        if (i.kind, i.model, i.serial) == (wanted.kind, wanted.model, wanted.serial)
+    )
+    return next(same, wanted.kind if wanted.kind in kinds() else chosen)
 
 
 # ---------------------------------------------------------------------- what the database knows
@@ -212,14 +215,15 @@ def certificate_folder() -> Path:
     return path
 
 
-def certificate_links(calibration: Calibration) -> dict[str, str]:
-    """The documents of a calibration, made if they are not there yet: what is shown -> address below the page's own."""
+def certificate_file(number: str, kind: str) -> Path:
+    """Certificate or refusal report of a calibration as "pdf" or "html", made if it is not there yet.
+
+    Raises UsageError if there is no such calibration, and what making it raises.
+    """
     from needlepen.calibration import certificate
 
-    folder = certificate_folder()
-    made = [folder / f"{calibration.number}{suffix}" for suffix in (".pdf", ".html")]
-    if not all(path.exists() for path in made):
-        with open_database() as database:
-            history = [c for c in database.history(calibration.pen.unique_id) if c.number != calibration.number]
-        certificate.make(calibration, folder, history)
-    return {path.suffix.removeprefix(".").upper(): f"certificates/{path.name}" for path in made if path.exists()}
+    with open_database() as database:
+        made = database.get(number)
+        history = [c for c in database.history(made.pen.unique_id) if c.number != made.number]
+    paths_made = certificate.make(made, certificate_folder(), history)
+    return paths_made.pdf if kind == "pdf" else paths_made.html

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from nicegui import run, ui
+from nicegui import ui
 
 from needlepen.bench_page import charts, connecting, pictures, result
-from needlepen.bench_page.calibrating import ENDED, WAITING, Activity, Calibrating, Snapshot
 from needlepen.bench_page.layout import Value, button, heading, paragraph, raw, safe
-from needlepen.bench_page.workbench import Workbench
+from needlepen.bench_page.measuring import ENDED, WAITING, Activity, Measuring, Snapshot
+from needlepen.bench_page.workbench import CALIBRATION, Workbench
 from needlepen.calibration import plan
 from needlepen.calibration.model import Phase, Taken
 
@@ -32,13 +33,11 @@ _DOING = {
 }
 
 
-async def show(workbench: Workbench) -> None:
-    """The calibration that is going on, or its result."""
-    work = workbench.work
-    assert work is not None
+async def show(workbench: Workbench, work: Measuring) -> None:
+    """What is being measured, or its result."""
     snapshot = work.snapshot
-    if snapshot.activity == Activity.FINISHED and snapshot.calibration is not None:
-        await result.show(workbench, snapshot.calibration)
+    if snapshot.result is not None:
+        await result.show(workbench, snapshot.result)
     elif snapshot.activity in ENDED:
         _ended(workbench, snapshot)
     else:
@@ -47,25 +46,38 @@ async def show(workbench: Workbench) -> None:
 
 def _ended(workbench: Workbench, snapshot: Snapshot) -> None:
     async def again() -> None:
-        await run.io_bound(workbench.put_away)
+        await asyncio.to_thread(workbench.put_away)
         ui.navigate.to("/")
 
     with ui.element("section").classes("card"):
         if snapshot.activity == Activity.LEFT:
-            heading("The calibration is left", 1)
-            paragraph("All readings are kept. Go on with it whenever you like: it is in the list of unfinished ones.")
+            heading("It is left", 1)
+            paragraph(
+                "All readings are kept. Go on with it whenever you like: it is in the list of unfinished ones."
+            )
         else:
-            heading("The calibration cannot go on", 1)
+            heading("It cannot go on", 1)
             raw(f'<div class="verdict stop" role="alert">{safe(snapshot.message)}</div>')
-            paragraph("All readings are kept. Mend the cause, then go on with it from the list of unfinished ones.")
+            paragraph(
+                "All readings are kept. Mend the cause, then go on with it from the list of unfinished ones."
+            )
         with ui.element("div").classes("row"):
             button("To the beginning", again, "b", main=True, big=True)
+
+
+def busy(workbench: Workbench) -> None:
+    """Something else is going on with the pen; says what, and leads there."""
+    doing, path = ("A calibration", "/") if workbench.kind == CALIBRATION else ("A daily check", "/check")
+    with ui.element("section").classes("card"):
+        heading("The pen is busy", 1)
+        paragraph(f"{doing} is going on with it. Finish or leave that first.")
+        ui.link("Go there", path)
 
 
 class _Guide:
     """One window's view of the calibration."""
 
-    def __init__(self, workbench: Workbench, work: Calibrating) -> None:
+    def __init__(self, workbench: Workbench, work: Measuring) -> None:
         self._workbench, self._work = workbench, work
         self._window = ui.context.client.id
         self._number = -1
@@ -84,7 +96,8 @@ class _Guide:
         with ui.element("section").classes("card"):
             with ui.element("div").classes("row between"):
                 pen = self._workbench.pen
-                heading(f"Calibrating {pen.name or 'pen'} {pen.unique_id}" if pen else "Calibration", 1)
+                doing = "Calibrating" if self._workbench.kind == CALIBRATION else "Checking"
+                heading(f"{doing} {pen.name or 'pen'} {pen.unique_id}" if pen else doing, 1)
                 self._count = raw("")
             self._phases = raw("")
 
@@ -113,7 +126,9 @@ class _Guide:
             with ui.element("div").props('role="status" aria-live="assertive"'):
                 self._verdict = raw("")
             self._typed = ui.input("Type what the gauge shows, then Enter").props("outlined clearable")
-            self._typed.props('inputmode="decimal" autocomplete="off" hint="In mm, all digits, for example 1.254"')
+            self._typed.props(
+                'inputmode="decimal" autocomplete="off" hint="In mm, all digits, for example 1.254"'
+            )
             self._typed.on("keydown.enter", self._take)
             with ui.element("div").classes("row"):
                 self._take_it = button("Take", self._take, "t", main=True, big=True)
@@ -125,7 +140,7 @@ class _Guide:
                 self._back = button("Back", lambda: self._order("back"), "b")
                 self._leave = button("Leave", lambda: self._order("leave"), "l")
             with ui.element("div").classes("row") as self._elsewhere:
-                paragraph("Another window drives this calibration.", "muted")
+                paragraph("Another window drives this.", "muted")
                 button("Drive it from here", lambda: self._workbench.take_over(self._window), "d")
 
     # ------------------------------------------------------------------ orders
@@ -180,7 +195,7 @@ class _Guide:
         if s.stage is not None:
             text = f"{s.stage.done} of {s.stage.total} readings"
             self._once("count", f'<span class="muted">{text}</span>', self._count)
-        self._once("phases", _phases(s), self._phases)
+        self._once("phases", _phases(s) if self._workbench.kind == CALIBRATION else _bar(s), self._phases)
 
     def _step(self, s: Snapshot) -> None:
         if s.stage is None:
@@ -198,7 +213,9 @@ class _Guide:
     def _values(self, s: Snapshot) -> None:
         point = s.stage.point if s.stage else None
         reading = s.live or (s.newest.reading if s.newest else None)
-        raw_text = f"as sent: {reading.raw}" if reading else ("type the reading" if not s.is_automatic else "")
+        raw_text = (
+            f"as sent: {reading.raw}" if reading else ("type the reading" if not s.is_automatic else "")
+        )
         self._gauge.show(f"{reading.value_mm:.3f}" if reading else "-", "mm", raw_text)
         direction = f"run {point.run}, {point.direction}" if point else ""
         self._set.show(f"{point.set_um / 1e3:.2f}" if point else "-", "mm", direction)
@@ -226,9 +243,9 @@ class _Guide:
         self._repeat.set_enabled(drives and waits)
         self._back.set_enabled(drives and waits)
         self._leave.set_enabled(drives)
-        can_go_by_itself = s.is_automatic and s.stage is not None and s.stage.name != Phase.ZERO
+        can_go_by_itself = s.is_automatic and s.stage is not None
         self._auto.set_visibility(can_go_by_itself and not s.auto)
-        self._auto.set_enabled(drives and waits)
+        self._auto.set_enabled(drives and s.activity == Activity.READY)
         self._pause.set_visibility(can_go_by_itself and s.auto)
         self._pause.set_enabled(drives)
         typing = not s.is_automatic and s.activity == Activity.READY and drives
@@ -241,7 +258,7 @@ def _preparing(s: Snapshot) -> str:
     """What has to be so before it begins; each with what to do as long as it is not."""
     items = "".join(
         f'<li class="{"met" if c.met else "unmet"}"><b>{safe(c.name)}:</b> {safe(c.value)}'
-        + ("" if c.met else f'<br>It has to be {safe(c.limits)}: {safe(c.remedy)}.')
+        + ("" if c.met else f"<br>It has to be {safe(c.limits)}: {safe(c.remedy)}.")
         + "</li>"
         for c in s.conditions
     )
@@ -267,6 +284,12 @@ def _phases(s: Snapshot) -> str:
     return f'<ol class="phases" aria-label="Phases">{"".join(parts)}</ol>'
 
 
+def _bar(s: Snapshot) -> str:
+    """How much is done."""
+    done = 100.0 * s.stage.done / max(s.stage.total, 1) if s.stage else 0.0
+    return f'<div class="progress"><div style="width:{done:.0f}%"></div></div>'
+
+
 def _part_done(s: Snapshot, phase: str) -> float:
     points = [p for p in plan.points() if p.phase == phase]
     return sum(t.point.phase == phase for t in s.taken) / len(points) if points else 0.0
@@ -276,8 +299,8 @@ def _verdict(s: Snapshot) -> str:
     """What the rules say of the newest reading, or what is wrong; in words."""
     if s.activity == Activity.LOST:
         return (
-            f'<div class="verdict lost"><b>Connection lost. No reading is lost.</b><span>{safe(s.message)}</span>'
-            "<span>Plug it in and switch it on: this goes on by itself.</span></div>"
+            f'<div class="verdict lost"><b>Interrupted; no reading is lost.</b><span>{safe(s.message)}</span>'
+            "<span>As soon as that is mended, this goes on by itself.</span></div>"
         )
     if s.activity == Activity.STOP:
         words = " ".join(f.text for f in s.findings if f.severity != "note") or s.message
@@ -293,7 +316,11 @@ def _verdict(s: Snapshot) -> str:
     if s.activity == Activity.READY and s.message:
         return f'<div class="verdict doubt"><b>Nothing was done.</b><span>{safe(s.message)}</span></div>'
     before = f"Taken: {_told(s.newest)}. " if s.newest else ""
-    if s.activity in (Activity.READY, Activity.READING, Activity.MOVING) and s.newest and s.newest.point.phase != Phase.ZERO:
+    if (
+        s.activity in (Activity.READY, Activity.READING, Activity.MOVING)
+        and s.newest
+        and s.newest.point.phase != Phase.ZERO
+    ):
         notes = " ".join(f.text for f in s.findings)
         return f'<div class="verdict pass"><b>{safe(before)}Plausible.</b><span>{safe(notes)}</span></div>'
     return f'<div class="verdict"><span>{safe(before or _DOING.get(s.activity, "Ready for the reading."))}</span></div>'

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
-from nicegui import run, ui
+from nicegui import ui
 
 from needlepen.bench_page import charts, connecting
-from needlepen.bench_page.layout import heading, paragraph, raw, safe, table
+from needlepen.bench_page.layout import document_links, heading, paragraph, raw, safe, table
 from needlepen.bench_page.workbench import Workbench
 from needlepen.calibration.model import Calibration, DailyCheck, Phase, Taken
 from needlepen.errors import NeedlepenError
@@ -16,7 +17,7 @@ from needlepen.errors import NeedlepenError
 async def show(workbench: Workbench) -> None:
     """Of the chosen pen, or of one that is chosen here."""
     try:
-        pens = await run.io_bound(connecting.known_pens)
+        pens = await asyncio.to_thread(connecting.known_pens)
     except NeedlepenError as error:
         raw(f'<div class="verdict stop" role="alert">{safe(error)}</div>')
         return
@@ -26,14 +27,16 @@ async def show(workbench: Workbench) -> None:
         if not pens:
             paragraph("No pen has been calibrated or checked on this computer yet.", "muted")
             return
-        select = ui.select(pens, value=chosen if chosen in pens else next(iter(pens)), label="Pen").props("outlined")
-        select.on_value_change(lambda e: _draw(str(e.value), part))
-    part = ui.element("div").classes("stack").style("gap: 1rem")
+        select = ui.select(pens, value=chosen if chosen in pens else next(iter(pens)), label="Pen").props(
+            "outlined"
+        )
+    part = ui.element("div").classes("column-of-cards")
+    select.on_value_change(lambda e: _draw(str(e.value), part))
     await _draw(str(select.value), part)
 
 
 async def _draw(unique_id: str, part: ui.element) -> None:
-    calibrations, checks = await run.io_bound(connecting.past, unique_id)
+    calibrations, checks = await asyncio.to_thread(connecting.past, unique_id)
     part.clear()
     with part:
         with ui.element("div").classes("halves"):
@@ -45,7 +48,7 @@ async def _draw(unique_id: str, part: ui.element) -> None:
                 check_trend(checks)
         with ui.element("section").classes("card"):
             heading("Calibrations")
-            await _calibrations(calibrations)
+            _calibrations(calibrations)
 
 
 def _as_found(calibrations: Sequence[Calibration]) -> None:
@@ -59,7 +62,10 @@ def _as_found(calibrations: Sequence[Calibration]) -> None:
     if not days:
         paragraph("No calibration yet.", "muted")
         return
-    _chart(charts.trend(days, [("largest as-found error", worst)], "error in mm"), "Largest as-found error by day")
+    _chart(
+        charts.trend(days, [("largest as-found error", worst)], "error in mm"),
+        "Largest as-found error by day",
+    )
 
 
 def check_trend(checks: Sequence[DailyCheck]) -> None:
@@ -82,15 +88,13 @@ def _chart(options: charts.Options, text: str) -> None:
     ui.echart(options, renderer="svg").classes("chart low").props(f'role="img" aria-label="{text}"')
 
 
-async def _calibrations(calibrations: Sequence[Calibration]) -> None:
+def _calibrations(calibrations: Sequence[Calibration]) -> None:
     if not calibrations:
         paragraph("None.", "muted")
         return
     rows = []
     for calibration in reversed(calibrations):
-        links = await run.io_bound(connecting.certificate_links, calibration)
         verdict = "pass" if calibration.decision.accepted else "fail"
-        shown = " ".join(f'<a href="{safe(address)}" target="_blank">{safe(name)}</a>' for name, address in links.items())
         verified = [abs(t.error_um) for t in calibration.taken if t.point.phase == Phase.VERIFICATION]
         rows.append(
             [
@@ -100,7 +104,7 @@ async def _calibrations(calibrations: Sequence[Calibration]) -> None:
                 f"{max(verified):.0f}" if verified else "",
                 safe(calibration.operator),
                 f"{calibration.due:%Y-%m-%d}",
-                shown,
+                document_links(calibration.number),
             ]
         )
     head = ["Day", "Number", "Verdict", "Largest error as left, µm", "Operator", "Due", "Documents"]

@@ -97,7 +97,9 @@ def paragraph(text: str, classes: str = "") -> ui.html:
     return raw(f'<p class="{classes}">{safe(text)}</p>')
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, numbers: Sequence[int] = ()) -> str:
+def table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], caption: str, numbers: Sequence[int] = ()
+) -> str:
     """A table as markup; the cells are markup already, `numbers` are the columns that are aligned as such."""
 
     def cells(tag: str, row: Sequence[str]) -> str:
@@ -130,3 +132,11 @@ class Value:
             f'<div class="number">{safe(number)}<span class="unit">{safe(unit)}</span></div>'
         )
         self._more.content = f'<div class="more">{safe(more)}</div>'
+
+
+def document_links(number: str) -> str:
+    """The documents of a calibration, as markup."""
+    return " ".join(
+        f'<a href="certificates/{safe(number)}/{kind}" target="_blank">{kind.upper()}</a>'
+        for kind in ("pdf", "html")
+    )

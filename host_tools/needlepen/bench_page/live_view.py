@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from nicegui import run, ui
+import asyncio
 
-from needlepen.bench_page import charts
+from nicegui import ui
+
+from needlepen.bench_page import charts, guide
 from needlepen.bench_page.layout import Value, button, heading, paragraph, raw, safe
 from needlepen.bench_page.live import LivePen
 from needlepen.bench_page.pen_list import PenList
@@ -17,13 +19,10 @@ _CHART_S = 0.5
 _STATE_KINDS = {"running": "pass", "armed": "accent", "safe": "fail", "locked_out": "fail"}
 
 
-async def show(workbench: Workbench) -> None:
+def show(workbench: Workbench) -> None:
     """Choose a pen, or watch the one that is being watched."""
     if workbench.work is not None and workbench.work.is_alive:
-        with ui.element("section").classes("card"):
-            heading("Live view", 1)
-            paragraph("A calibration holds the pen. Finish or leave it, then watch the pen here.")
-            ui.link("To the calibration", "/")
+        guide.busy(workbench)
         return
     if workbench.live is not None:
         _View(workbench, workbench.live)
@@ -72,7 +71,7 @@ class _View:
         ui.timer(_CHART_S, self._draw_chart)
 
     async def _end(self) -> None:
-        await run.io_bound(self._workbench.end_live)
+        await asyncio.to_thread(self._workbench.end_live)
         ui.navigate.reload()
 
     def _draw_chart(self) -> None:
@@ -137,7 +136,14 @@ def _words(frame: Frame | None) -> str:
     if fault is not None:
         found.append(("fault", f"Fault: {fault.name} ({fault.requirement})", fault.text, fault.remedy))
     elif frame.telemetry.fault != "none":
-        found.append(("fault", f"Fault: {frame.telemetry.fault}", "Of newer firmware than these tools.", "Update the tools."))
+        found.append(
+            (
+                "fault",
+                f"Fault: {frame.telemetry.fault}",
+                "Of newer firmware than these tools.",
+                "Update the tools.",
+            )
+        )
     for kind, name in (("blockers", "Does not start"), ("warnings", "Warning")):
         found += [(kind.removesuffix("s"), name, c.text, c.remedy) for c in conditions(frame, kind)]
     if not found:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from nicegui import ui
+import asyncio
+from typing import Literal
 
-from needlepen.bench_page import choose, daily, guide, history, live_view
+from fastapi import HTTPException
+from fastapi.responses import FileResponse
+from nicegui import app, ui
+
+from needlepen.bench_page import connecting, guide, history, live_view
+from needlepen.bench_page.choose import Choosing
 from needlepen.bench_page.layout import frame
-from needlepen.bench_page.workbench import Workbench
+from needlepen.bench_page.workbench import CALIBRATION, CHECK, Workbench
+from needlepen.errors import NeedlepenError, UsageError
 
 
 def register(workbench: Workbench) -> None:
@@ -14,21 +21,37 @@ def register(workbench: Workbench) -> None:
 
     @ui.page("/")
     async def calibrate() -> None:
-        running = workbench.work is not None
-        with frame("/", "Calibrate"):
-            await (guide.show(workbench) if running else choose.show(workbench))
+        if workbench.work is not None and workbench.kind == CHECK:
+            ui.navigate.to("/check")
+            return
+        await _measured(CALIBRATION, "/", "Calibrate")
 
     @ui.page("/check")
     async def check() -> None:
-        with frame("/check", "Daily check"):
-            await daily.show(workbench)
+        await _measured(CHECK, "/check", "Daily check")
+
+    async def _measured(kind: str, path: str, title: str) -> None:
+        with frame(path, title):
+            if workbench.work is not None and workbench.kind == kind:
+                await guide.show(workbench, workbench.work)
+            elif workbench.work is not None and workbench.work.is_alive:
+                guide.busy(workbench)
+            else:
+                Choosing(workbench, kind)
 
     @ui.page("/live")
     async def live() -> None:
         with frame("/live", "Live view"):
-            await live_view.show(workbench)
+            live_view.show(workbench)
 
     @ui.page("/history")
     async def past() -> None:
         with frame("/history", "History"):
             await history.show(workbench)
+
+    @app.get("/certificates/{number}/{kind}")
+    async def certificate(number: str, kind: Literal["pdf", "html"]) -> FileResponse:
+        try:
+            return FileResponse(await asyncio.to_thread(connecting.certificate_file, number, kind))
+        except NeedlepenError as error:
+            raise HTTPException(404 if isinstance(error, UsageError) else 500, str(error)) from None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
-from nicegui import run, ui
+from nicegui import ui
 
 from needlepen.bench_page.layout import button, heading, paragraph, raw, safe
 from needlepen.bench_page.workbench import Workbench
@@ -14,7 +15,7 @@ from needlepen.devices.model import BUSY, PEN, Device
 class PenList:
     """Shows the pens, takes the choice. `changed` is called after each choice and each look."""
 
-    def __init__(self, workbench: Workbench, title: str, changed: Callable[[], None]) -> None:
+    def __init__(self, workbench: Workbench, title: str, changed: Callable[[], object]) -> None:
         self._workbench = workbench
         self._changed = changed
         with ui.element("div").classes("row between"):
@@ -28,7 +29,7 @@ class PenList:
         """Ask everything that is connected who it is; up to 3 s. The pen that this page itself holds is not asked."""
         self._again.disable()
         self._say("Looking for pens ...")
-        found = [device for device in await run.io_bound(self._workbench.find) if _may_be_a_pen(device)]
+        found = [device for device in await asyncio.to_thread(self._workbench.find) if _may_be_a_pen(device)]
         self._workbench.pens = found
         usable = [device for device in found if device.kind == PEN]
         if self._workbench.pen is None and len(usable) == 1:
@@ -82,7 +83,11 @@ def _note(device: Device) -> str:
     if device.kind != PEN:
         return f"Does not answer. {device.note} Switch it on, or plug it in again."
     about, identity = device.about, device.identity
-    parts = [f"firmware {identity.version}" + (", development build" if identity.development else "")] if identity else []
+    parts = (
+        [f"firmware {identity.version}" + (", development build" if identity.development else "")]
+        if identity
+        else []
+    )
     if about is not None:
         reason = f" ({about.calibration_reason})" if about.calibration_reason else ""
         parts.append(f"calibration {about.calibration}{reason}")

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
-from nicegui import run, ui
+from nicegui import ui
 
-from needlepen.bench_page import charts, connecting
-from needlepen.bench_page.layout import button, heading, paragraph, raw, safe, table
+from needlepen.bench_page import charts, connecting, history
+from needlepen.bench_page.layout import button, document_links, heading, paragraph, raw, safe, table
+from needlepen.bench_page.steps import Result
 from needlepen.bench_page.workbench import Workbench
-from needlepen.calibration.model import Calibration, Check, Taken
-from needlepen.errors import NeedlepenError
+from needlepen.calibration.model import Calibration, Check, DailyCheck, Decision, PenIdentity, Taken
 from needlepen.report.words import number, unit
 
 _SIGNS = {"<=": "≤", ">=": "≥"}
 
 
-async def show(workbench: Workbench, calibration: Calibration) -> None:
-    """Of the calibration that has just ended."""
-    accepted = calibration.decision.accepted
-    banner(
-        "PASS" if accepted else "FAIL",
-        "pass" if accepted else "fail",
-        f"{calibration.pen.name or 'Pen'} {calibration.pen.unique_id} is calibrated until {calibration.due:%d %B %Y}."
-        if accepted
-        else f"{calibration.pen.name or 'Pen'} {calibration.pen.unique_id} was not accepted.",
-        [check.reason or f"{check.name} is {_value(check)}" for check in calibration.decision.checks if not check.passed],
+async def show(workbench: Workbench, result: Result) -> None:
+    """Of what has just ended."""
+    if isinstance(result, Calibration):
+        _calibration(workbench, result)
+    else:
+        await _check(workbench, result)
+
+
+def _calibration(workbench: Workbench, calibration: Calibration) -> None:
+    accepted, who = calibration.decision.accepted, _name(calibration.pen)
+    sentence = (
+        f"{who} is calibrated until {calibration.due:%d %B %Y}." if accepted else f"{who} is not accepted."
     )
+    _banner(calibration.decision, sentence)
     with ui.element("div").classes("halves"):
         with ui.element("section").classes("card"):
             heading("What was judged")
@@ -34,13 +38,12 @@ async def show(workbench: Workbench, calibration: Calibration) -> None:
             paragraph(calibration.decision.rule, "small muted")
         with ui.element("section").classes("card"):
             heading("Certificate" if accepted else "Refusal report")
-            await _certificate(calibration)
+            paragraph(f"Number {calibration.number}", "muted")
+            raw(f'<p class="row">{document_links(calibration.number)}</p>')
             heading("What to do next")
             for text in _next_steps(calibration):
                 paragraph(text)
-            with ui.element("div").classes("row"):
-                button("Next pen", lambda: _again(workbench), "n", main=True, big=True)
-                ui.link("History of this pen", "/history")
+            _buttons(workbench)
     with ui.element("section").classes("card"):
         heading("Error against depth")
         guarded = charts.tolerance_mm() - calibration.budget.expanded / 1e3
@@ -49,29 +52,54 @@ async def show(workbench: Workbench, calibration: Calibration) -> None:
             raw(readings_table(calibration.taken)).classes("scroll")
 
 
-def banner(word: str, kind: str, sentence: str, reasons: Sequence[str]) -> None:
-    """The verdict, big; it is said aloud at once."""
+async def _check(workbench: Workbench, check: DailyCheck) -> None:
+    passed, who = check.decision.accepted, _name(check.pen)
+    sentence = (
+        f"{who} is within its tolerance today."
+        if passed
+        else f"{who} is out of its tolerance: do not use it."
+    )
+    _banner(check.decision, sentence)
+    warnings = await asyncio.to_thread(connecting.check_warnings, check)
+    _, checks = await asyncio.to_thread(connecting.past, check.pen.unique_id)
+    with ui.element("div").classes("halves"):
+        with ui.element("section").classes("card"):
+            heading("Found today")
+            raw(readings_table(check.taken)).classes("scroll")
+            paragraph(check.decision.rule, "small muted")
+            for warning in warnings:
+                raw(f'<div class="verdict doubt">{safe(warning)}</div>')
+        with ui.element("section").classes("card"):
+            heading("Daily checks of this pen")
+            history.check_trend(checks)
+            _buttons(workbench)
+
+
+def _name(pen: PenIdentity) -> str:
+    return f"{pen.name or 'Pen'} {pen.unique_id}"
+
+
+def _buttons(workbench: Workbench) -> None:
+    with ui.element("div").classes("row"):
+        button("Next pen", lambda: _again(workbench), "n", main=True, big=True)
+        ui.link("History of this pen", "/history")
+
+
+def _banner(decision: Decision, sentence: str) -> None:
+    """The verdict, big, with the reasons in plain words; it is said aloud at once."""
+    reasons = [
+        check.reason or f"{check.name} is {_value(check)}" for check in decision.checks if not check.passed
+    ]
     items = "".join(f"<li>{safe(reason)}</li>" for reason in reasons)
+    word, kind = ("PASS", "pass") if decision.accepted else ("FAIL", "fail")
     raw(
-        f'<div class="banner {kind}" role="alert"><span class="word">{safe(word)}</span>'
+        f'<div class="banner {kind}" role="alert"><span class="word">{word}</span>'
         f'<div class="why"><p>{safe(sentence)}</p>{f"<ul>{items}</ul>" if items else ""}</div></div>'
     )
 
 
-async def _certificate(calibration: Calibration) -> None:
-    try:
-        links = await run.io_bound(connecting.certificate_links, calibration)
-    except NeedlepenError as error:
-        raw(f'<div class="verdict doubt"><b>It could not be made.</b><span>{safe(error)}</span></div>')
-        return
-    paragraph(f"Number {calibration.number}", "muted")
-    with ui.element("div").classes("row"):
-        for name, address in links.items():
-            ui.link(name, address, new_tab=True)
-
-
 async def _again(workbench: Workbench) -> None:
-    await run.io_bound(workbench.put_away)
+    await asyncio.to_thread(workbench.put_away)
     ui.navigate.to("/")
 
 
@@ -83,7 +111,7 @@ def _next_steps(calibration: Calibration) -> list[str]:
         ]
     return [
         "Nothing of the new curve is on the pen. Do not use a pen that was found outside its limits.",
-        "Look at the reasons: dirt or play at the cartridge, a pen that was pressed askew or was not warm, a loose gauge. "
+        "Look at the reasons: dirt or play at the cartridge, a pen that stood askew or was not warm, a loose gauge. "
         "Mend it and calibrate again; if it fails again, the pen needs repair.",
     ]  # fmt: skip
 
@@ -118,4 +146,6 @@ def readings_table(taken: Sequence[Taken]) -> str:
         ]
         for t in reversed(taken)
     ]
-    return table(["Phase", "Run", "Set, mm", "Gauge, mm", "Error, µm", "As sent"], rows, "Readings", numbers=(2, 3, 4))
+    return table(
+        ["Phase", "Run", "Set, mm", "Gauge, mm", "Error, µm", "As sent"], rows, "Readings", numbers=(2, 3, 4)
+    )

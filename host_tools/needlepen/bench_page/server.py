@@ -39,7 +39,10 @@ def serve(workbench: Workbench, port: int, ready: Callable[[str], None]) -> None
     )  # fmt: skip
     core.app.on_startup(lambda: ready(f"http://{HOST}:{number}/{token}/"))
     config = uvicorn.Config(
-        Guard(outer, token, number), log_level="error", timeout_graceful_shutdown=_GRACE_S, server_header=False
+        Guard(outer, token, number),
+        log_level="error",
+        timeout_graceful_shutdown=_GRACE_S,
+        server_header=False,
     )
     try:
         uvicorn.Server(config).run(sockets=[listener])

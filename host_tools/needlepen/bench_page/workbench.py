@@ -10,13 +10,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from needlepen.bench_page.calibrating import Calibrating, Engine
 from needlepen.bench_page.live import LivePen
+from needlepen.bench_page.measuring import Measurement, Measuring
 from needlepen.devices import find_devices
 from needlepen.devices.model import Device
+from needlepen.errors import UsageError
 
+CALIBRATION, CHECK = "calibration", "check"
 UNSEEN_S = 20.0
 """So long after the last window was closed the pen is let go of."""
 _LOOK_S = 1.0
@@ -37,18 +40,19 @@ class Workbench:
 
     def __init__(
         self,
-        engine: Callable[[Device, Choice], Engine],
+        measurement: Callable[[str, Device, Choice], Measurement],
         find: Callable[[], list[Device]] = find_devices,
         unseen_s: float = UNSEEN_S,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`engine`: what a calibration of a pen works with; `find`: what is connected."""
-        self.engine = engine
+        """`measurement(kind, device, choice)`: what is measured, and with what; `find`: what is connected."""
+        self.measurement = measurement
         self.find = find
         self.pens: list[Device] = []
         self.pen: Device | None = None
         self.choice = Choice()
-        self.work: Calibrating | None = None
+        self.work: Measuring | None = None
+        self.kind = CALIBRATION
         self.live: LivePen | None = None
         self._driver: object = None
         self._unseen_s = unseen_s
@@ -88,22 +92,28 @@ class Workbench:
                 self.end_live()
 
     # ------------------------------------------------------------------ what is going on
-    def begin(self, work: Calibrating) -> None:
-        """Start a calibration or go on with one."""
+    def begin(self, kind: str, path: Path | None = None) -> None:
+        """Start a calibration or a check of the chosen pen, or go on with the calibration of a journal.
+
+        Raises UsageError if something was not filled in.
+        """
+        if self.pen is None:
+            raise UsageError("no pen is chosen: choose one")
+        work = Measuring(self.measurement(kind, self.pen, self.choice), path)
         self.end_live()
         self.leave()
         self.seen()
-        self.work = work
+        self.work, self.kind = work, kind
         work.start()
 
     def leave(self) -> None:
-        """Leave the calibration, if one is going on: the pen is free then, and nothing is lost."""
+        """Leave what is measured, if anything is: the pen is free then, and no calibration loses a reading."""
         work = self.work
         if work is not None and work.is_alive:
             work.leave()
 
     def put_away(self) -> None:
-        """Forget a calibration that has ended, for the next one."""
+        """Forget a measurement that has ended, for the next one."""
         self.leave()
         self.work = None
 

@@ -9,7 +9,9 @@ import sys
 import click
 
 
-@click.command(epilog="Examples:  needlepen bench  |  needlepen bench --port 8080 --no-open  |  needlepen bench --json")
+@click.command(
+    epilog="Examples:  needlepen bench  |  needlepen bench --port 8080 --no-open  |  needlepen bench --json"
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, metavar="NUMBER",
     help="TCP port of this computer [default: a free one].",
@@ -23,7 +25,7 @@ def bench(port: int, opens: bool, as_json: bool) -> None:
     whoever has the address can drive the pens. It needs no network. Readings are kept as they come; a calibration
     that was left is offered again when the page is opened the next time.
     """
-    from needlepen.bench_page.connecting import PageEngine
+    from needlepen.bench_page.connecting import measurement
     from needlepen.bench_page.server import serve
     from needlepen.bench_page.workbench import Workbench
 
@@ -38,4 +40,4 @@ def bench(port: int, opens: bool, as_json: bool) -> None:
         sys.stdout.flush()
 
     with contextlib.suppress(KeyboardInterrupt):
-        serve(Workbench(PageEngine), port, ready)
+        serve(Workbench(measurement), port, ready)

@@ -1,4 +1,4 @@
-"""One calibration that runs in a thread of its own, so that the page stays alive while the pen moves.
+"""A calibration, or a daily check, that runs in a thread of its own, so that the page stays alive while the pen moves.
 
 The page gives orders (take, repeat, back, keep, pause, leave) and looks at snapshots; it never waits for the pen.
 When pen or gauge are lost the session says so, tries to find them again, and goes on where it was: every reading is
@@ -17,15 +17,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from needlepen.bench_page.steps import Result, Steps
+from needlepen.calibration.automatic import needs_a_person
 from needlepen.calibration.gauges import GaugeSilent
-from needlepen.calibration.model import Calibration, Finding, GaugeIdentity, Phase, Reading, Taken
+from needlepen.calibration.model import Finding, GaugeIdentity, Reading, Taken
+from needlepen.calibration.preconditions import SIMULATED
 from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
 
 if TYPE_CHECKING:
     from needlepen.calibration.gauges import Gauge
     from needlepen.calibration.pen_port import PenPort
     from needlepen.calibration.preconditions import Precondition
-    from needlepen.calibration.procedure import Procedure
     from needlepen.calibration.stages import Stage
 
 LOOK_S = 0.5
@@ -35,7 +37,7 @@ _LIVE_TIMEOUT_S = 1.5
 
 
 class Activity(StrEnum):
-    """What the session does now."""
+    """What it does now."""
 
     CONNECTING = "connecting"
     PREPARING = "preparing"  # a person sets up; the conditions are shown
@@ -56,19 +58,19 @@ WAITING = (Activity.READY, Activity.DOUBT, Activity.STOP)
 ENDED = (Activity.FINISHED, Activity.LEFT, Activity.REFUSED)
 
 
-class Engine(Protocol):
-    """What a calibration works with; the page's own is in `connecting`."""
+class Measurement(Protocol):
+    """What kind of measurement it is, and with what; the page's own are in `connecting`."""
 
     def connect(self) -> AbstractContextManager[tuple[PenPort, Gauge]]:
         """Pen and gauge, open inside the block."""
 
     def conditions(self, pen: PenPort, gauge: Gauge) -> list[Precondition]:
-        """What has to be so before a calibration begins."""
+        """What has to be so before it begins."""
 
-    def begin(self, pen: PenPort, gauge: Gauge) -> Procedure:
-        """A new calibration. Raises Refused if a condition is not met."""
+    def begin(self, pen: PenPort, gauge: Gauge) -> Steps:
+        """A new one. Raises Refused if a condition is not met."""
 
-    def resume(self, path: Path, pen: PenPort, gauge: Gauge) -> Procedure:
+    def resume(self, path: Path, pen: PenPort, gauge: Gauge) -> Steps:
         """Go on with one. Raises Refused if that cannot be."""
 
 
@@ -93,27 +95,27 @@ class Snapshot:
     is_automatic: bool = False
     gauge: GaugeIdentity | None = None
     path: Path | None = None
-    calibration: Calibration | None = None
+    result: Result | None = None
 
 
 @dataclass(frozen=True)
 class _Tools:
-    procedure: Procedure
+    steps: Steps
     pen: PenPort
     gauge: Gauge
 
 
-class Calibrating:
-    """A calibration in a thread. `snapshot` may be read from any thread; orders are carried out one after another."""
+class Measuring:
+    """A measurement in a thread. `snapshot` may be read from any thread; orders are carried out one after another."""
 
-    def __init__(self, engine: Engine, path: Path | None = None) -> None:
+    def __init__(self, measurement: Measurement, path: Path | None = None) -> None:
         self.snapshot = Snapshot(path=path)
-        self._engine = engine
+        self._measurement = measurement
         self._orders: queue.Queue[tuple[str, str]] = queue.Queue()
         self._moved = False
         self._again_wanted = False
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="calibration", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="measurement", daemon=True)
 
     def start(self) -> None:
         """Connect and begin."""
@@ -144,26 +146,26 @@ class Calibrating:
 
     def _connected(self) -> None:
         """Work until it ends or something is lost; then wait and let the caller try again."""
-        procedure = None
+        steps = None
         try:
-            with self._engine.connect() as (pen, gauge):
-                self._show(is_automatic=gauge.automatic, gauge=gauge.identity, message="")
-                procedure = self._procedure(pen, gauge)
-                if procedure is None:
+            with self._measurement.connect() as (pen, gauge):
+                self._show(is_automatic=gauge.automatic, gauge=gauge.identity)
+                steps = self._begun(pen, gauge)
+                if steps is None:
                     return
                 self._moved = False
-                self._show(path=procedure.path, conditions=(), message="")
+                self._show(path=steps.path, conditions=(), message="")
                 while self.snapshot.activity not in ENDED:
-                    self._step(_Tools(procedure, pen, gauge))
+                    self._step(_Tools(steps, pen, gauge))
         except InfrastructureError as error:
             self._show(activity=Activity.LOST, message=str(error), live=None, hall_um=None)
             if self._next_order(RETRY_S)[0] == "leave":
                 self._show(activity=Activity.LEFT)
         finally:
-            if procedure is not None:
-                procedure.close()
+            if steps is not None:
+                steps.close()
 
-    def _procedure(self, pen: PenPort, gauge: Gauge) -> Procedure | None:
+    def _begun(self, pen: PenPort, gauge: Gauge) -> Steps | None:
         """Begin, or go on with the journal, as soon as everything is set up; None if a person leaves instead."""
         goes_on = self.snapshot.path is not None
         while self.snapshot.activity not in ENDED:
@@ -171,11 +173,11 @@ class Calibrating:
                 self._show(activity=Activity.CHECKING, message="")
                 try:
                     if self.snapshot.path is not None:
-                        return self._engine.resume(self.snapshot.path, pen, gauge)
-                    return self._engine.begin(pen, gauge)
+                        return self._measurement.resume(self.snapshot.path, pen, gauge)
+                    return self._measurement.begin(pen, gauge)
                 except Refused as error:
                     self._show(message=str(error))
-            conditions, state = tuple(self._engine.conditions(pen, gauge)), pen.state()
+            conditions, state = tuple(self._measurement.conditions(pen, gauge)), pen.state()
             self._show(
                 activity=Activity.PREPARING, conditions=conditions, nose_c=state.nose_c, cell_v=state.cell_v
             )
@@ -186,18 +188,20 @@ class Calibrating:
         return None
 
     def _step(self, c: _Tools) -> None:
-        if c.procedure.is_finished:
-            self._show(activity=Activity.FINISHED, calibration=c.procedure.result)
-        elif c.procedure.stage.point is None:
-            self._show(activity=Activity.WORKING, stage=c.procedure.stage, taken=_readings(c.procedure))
-            c.procedure.finish()
+        if c.steps.result is not None:
+            self._show(activity=Activity.FINISHED, result=c.steps.result)
+        elif c.steps.at.stage.point is None:
+            self._show(activity=Activity.WORKING, stage=c.steps.at.stage, taken=c.steps.readings)
+            c.steps.finish()
         elif not self._moved:
             self._move(c)
         else:
             self._at_point(c)
 
     def _at_point(self, c: _Tools) -> None:
-        """Wait for an order; meanwhile look, or go on by itself."""
+        """Wait for an order; meanwhile look, or go on by itself up to where a person has to set something up."""
+        if self._goes_by_itself and needs_a_person(c.steps.at, c.gauge.identity.kind == SIMULATED):
+            self._show(auto=False)
         order, text = self._next_order(0.0 if self._goes_by_itself else LOOK_S)
         if order:
             self._obey(c, order, text)
@@ -213,35 +217,43 @@ class Calibrating:
 
     def _move(self, c: _Tools) -> None:
         """To the present point. What was ordered before counts no more, except to leave."""
-        self._show(
-            activity=Activity.MOVING, stage=c.procedure.stage, taken=_readings(c.procedure), typed_wrong=""
-        )
-        c.procedure.prepare()
-        stage = c.procedure.stage
+        self._show(activity=Activity.MOVING, stage=c.steps.at.stage, taken=c.steps.readings, typed_wrong="")
+        c.steps.at.prepare()
+        stage = c.steps.at.stage
         if stage.point is None:  # no pen can have the curve: there is nothing to verify
             return
         self._moved = True
         self._forget_old_orders()
-        doubtful = c.procedure.is_doubtful and not self._again_wanted
+        doubtful = c.steps.at.is_doubtful and not self._again_wanted
         self._show(activity=Activity.READY, stage=stage)
         if doubtful:  # it was left with a doubt that waits for a decision
-            self._judge(c, tuple(c.procedure.findings))
+            self._judge(c, tuple(c.steps.at.findings))
 
     def _obey(self, c: _Tools, order: str, text: str) -> None:
         activity = self.snapshot.activity
         if order == "leave":
+            self._out_of_service(c.pen)
             self._show(activity=Activity.LEFT)
-        elif order in ("auto", "pause"):
-            self._show(auto=order == "auto")
+        elif order == "pause":
+            self._show(auto=False)
+        elif order == "auto" and activity == Activity.READY:
+            self._show(auto=True)
+            self._take(c, "")
         elif order == "take" and activity == Activity.READY:
             self._take(c, text)
         elif order == "repeat" and activity in WAITING:
-            self._again(c.procedure.repeat)
+            self._again(c.steps.at.repeat)
         elif order == "back" and activity in WAITING:
-            self._again(c.procedure.back)
+            self._again(c.steps.back)
         elif order == "keep" and activity == Activity.DOUBT:
-            c.procedure.keep()
+            c.steps.at.keep()
             self._go_on(c)
+
+    def _out_of_service(self, pen: PenPort) -> None:
+        """A pen that is left can be used again; without it, it is out of service as soon as it is switched off."""
+        with contextlib.suppress(NeedlepenError):
+            if pen.state().service:
+                pen.restart()
 
     def _again(self, action: Callable[[], Any]) -> None:
         try:
@@ -256,21 +268,24 @@ class Calibrating:
         """One reading, looked at by the engine; without a doubt it goes on to the next point."""
         self._show(activity=Activity.READING, typed_wrong="")
         try:
-            reading = c.gauge.parse(text) if text or not c.gauge.automatic else c.procedure.read()
+            reading = c.gauge.parse(text) if text or not c.gauge.automatic else c.steps.at.read()
         except UsageError as error:
             self._show(activity=Activity.READY, typed_wrong=str(error))
             return
-        except (Refused, GaugeSilent) as error:  # a frame that cannot be used: the gauge is there, so another one may be asked for
+        except (
+            Refused,
+            GaugeSilent,
+        ) as error:  # a frame that cannot be used: the gauge is there, so another one may be asked for
             self._show(activity=Activity.READY, message=str(error), auto=False)
             return
-        findings = tuple(c.procedure.take(reading))
+        findings = tuple(c.steps.at.take(reading))
         self._again_wanted = False
-        self._show(taken=_readings(c.procedure), live=reading, message="")
+        self._show(taken=c.steps.readings, live=reading, message="")
         self._judge(c, findings)
 
     def _judge(self, c: _Tools, findings: tuple[Finding, ...]) -> None:
         """Go on without a doubt; else a person has to say what is to be done."""
-        self._show(findings=findings, newest=c.procedure.present)
+        self._show(findings=findings, newest=c.steps.at.present)
         worst = {finding.severity for finding in findings}
         if "stop" in worst or "doubt" in worst:
             self._show(activity=Activity.STOP if "stop" in worst else Activity.DOUBT, auto=False)
@@ -278,11 +293,8 @@ class Calibrating:
             self._go_on(c)
 
     def _go_on(self, c: _Tools) -> None:
-        phase = c.procedure.stage.name
-        c.procedure.next()
+        c.steps.at.next()
         self._moved = False
-        if phase == Phase.ZERO:  # a person has to change the set-up before anything goes on by itself
-            self._show(auto=False)
 
     def _look(self, c: _Tools) -> None:
         """What gauge and pen say meanwhile; nothing of it is kept."""
@@ -302,7 +314,7 @@ class Calibrating:
             while True:
                 old.append(self._orders.get_nowait())
         for order in old:
-            if order[0] in ("leave", "auto", "pause"):
+            if order[0] in ("leave", "pause"):
                 self._orders.put(order)
 
     def _next_order(self, timeout_s: float) -> tuple[str, str]:
@@ -314,8 +326,3 @@ class Calibrating:
     def _show(self, **changes: Any) -> None:
         with self._lock:
             self.snapshot = replace(self.snapshot, number=self.snapshot.number + 1, **changes)
-
-
-def _readings(procedure: Procedure) -> tuple[Taken, ...]:
-    """All that count, in the order of the points."""
-    return tuple(procedure.session.of(*Phase))
