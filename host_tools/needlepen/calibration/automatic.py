@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
-from needlepen.calibration.model import Finding, Phase, Taken
-from needlepen.calibration.procedure import Procedure
+from needlepen.calibration.model import Finding, Phase, Reading, Taken
+from needlepen.calibration.stages import Stage
 from needlepen.errors import InfrastructureError
 
 DOUBT_REPEATS = 2
@@ -16,20 +17,39 @@ LOST_TRIES = 3
 LOST_PAUSE_S = 1.0
 
 
+class Measured(Protocol):
+    """What leads from reading to reading: a Procedure, or a Checking."""
+
+    @property
+    def stage(self) -> Stage: ...
+    @property
+    def present(self) -> Taken | None: ...
+    @property
+    def findings(self) -> list[Finding]: ...
+    @property
+    def is_doubtful(self) -> bool: ...
+    def prepare(self) -> None: ...
+    def read(self, timeout_s: float = ...) -> Reading: ...
+    def take(self, reading: Reading) -> list[Finding]: ...
+    def keep(self) -> None: ...
+    def repeat(self) -> None: ...
+    def next(self) -> None: ...
+
+
 class Doubt(InfrastructureError):
-    """A reading stays doubtful after all repeats. The session waits: `needlepen calibrate --resume` goes on."""
+    """A reading stays doubtful after all repeats. A calibration waits then, and can be resumed."""
 
     def __init__(self, findings: list[Finding]) -> None:
         self.findings = findings
         super().__init__(
             "the reading stays doubtful: "
             + " ".join(finding.text for finding in findings if finding.severity != "note")
-            + " Look at pen and gauge, then resume"
+            + " Look at pen and gauge, then go on"
         )
 
 
 def take_point(
-    procedure: Procedure,
+    procedure: Measured,
     on_taken: Callable[[Taken, list[Finding]], None] = lambda taken, findings: None,
     doubt_repeats: int = DOUBT_REPEATS,
 ) -> None:
@@ -51,18 +71,17 @@ def take_point(
     raise Doubt(procedure.findings)
 
 
-def needs_a_person(procedure: Procedure, simulated: bool) -> str | None:
+def needs_a_person(procedure: Measured, simulated: bool) -> str | None:
     """What a person has to set up before this point's reading, or None. A simulated gauge places itself."""
     point = procedure.stage.point
     if point is None or simulated:
         return None
     if point.phase is Phase.ZERO:
         return "Put the gauge on the flat plate and set it to zero"
-    placed = any(t.point.phase is not Phase.ZERO for t in procedure.session.taken.values())
-    return None if placed else "Put the pen's nose on the gauge"
+    return "Put the pen's nose on the gauge" if procedure.stage.done <= 1 else None
 
 
-def _reading(procedure: Procedure) -> bool:
+def _reading(procedure: Measured) -> bool:
     """One reading at the present point; False if none is wanted after all."""
     procedure.prepare()
     if procedure.stage.point is None:

@@ -1,4 +1,4 @@
-"""A calibration in the terminal: what to do, what was found, and the keys of the technician."""
+"""A calibration or a daily check in the terminal: what to do, what was found, and the keys of the technician."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from needlepen.calibration import automatic
+from needlepen.calibration.automatic import Measured
 from needlepen.calibration.bench import Bench
 from needlepen.calibration.model import Calibration, Finding, Taken
 from needlepen.calibration.procedure import Procedure
@@ -17,38 +18,43 @@ KEYS = "Enter takes, r repeats, b steps back, k keeps a doubtful one, q leaves (
 
 
 class Left(InfrastructureError):
-    """The technician leaves; the session waits."""
+    """The technician leaves; a calibration waits."""
 
-    def __init__(self, procedure: Procedure) -> None:
-        super().__init__(
-            f"left at {len(procedure.session.taken)} of {len(procedure.session.points)} readings; nothing is lost: "
-            "`needlepen calibrate --resume` goes on"
-        )
+    def __init__(self, procedure: Measured) -> None:
+        stage = procedure.stage
+        waits = isinstance(procedure, Procedure)
+        then = "nothing is lost: `needlepen calibrate --resume` goes on" if waits else "nothing of it is kept"
+        super().__init__(f"left at {stage.done} of {stage.total} readings; {then}")
 
 
 class Dialogue:
     """Leads through a procedure. `unattended`: nobody is asked anything; what needs a person ends it, resumable."""
 
-    def __init__(self, console: Console, bench: Bench, unattended: bool) -> None:
+    def __init__(self, console: Console, bench: Bench, unattended: bool, prefix: str = "calibrate") -> None:
+        self._prefix = prefix
         self._console = console
         self._bench = bench
         self._unattended = unattended
         self._shown = ""
 
-    def run(self, procedure: Procedure) -> Calibration:
+    def calibrate(self, procedure: Procedure) -> Calibration:
         """To the end. Raises Left, Doubt, or what the procedure raises; the session can be resumed then."""
-        if self._bench.gauge.automatic:
-            self._by_itself(procedure)
-        else:
-            self._by_hand(procedure)
-        with TerminalProgress("calibrate") as progress:
+        self.measure(procedure)
+        with TerminalProgress(self._prefix) as progress:
             progress.step("deciding, writing the record, storing the result")
             result = procedure.finish() if not procedure.is_finished else procedure.result
         assert result is not None
         return result
 
+    def measure(self, procedure: Measured) -> None:
+        """All readings that are missing. Raises Left, Doubt, or what the procedure raises."""
+        if self._bench.gauge.automatic:
+            self._by_itself(procedure)
+        else:
+            self._by_hand(procedure)
+
     # ------------------------------------------------------------------ automatic gauge
-    def _by_itself(self, procedure: Procedure) -> None:
+    def _by_itself(self, procedure: Measured) -> None:
         while procedure.stage.point is not None:
             setting_up = automatic.needs_a_person(procedure, self._bench.simulated)
             if setting_up and not self._unattended:
@@ -62,11 +68,11 @@ class Dialogue:
                     raise
                 self._decide(procedure, doubt.findings)
 
-    def _runs(self, procedure: Procedure) -> None:
+    def _runs(self, procedure: Measured) -> None:
         """Until a person is needed, or all readings are there."""
         doubt_repeats = automatic.DOUBT_REPEATS if self._unattended else 0
         title = ""
-        with TerminalProgress("calibrate") as progress:
+        with TerminalProgress(self._prefix) as progress:
             while procedure.stage.point is not None:
                 stage = procedure.stage
                 if stage.title != title:
@@ -77,7 +83,7 @@ class Dialogue:
                 if automatic.needs_a_person(procedure, self._bench.simulated) and not self._unattended:
                     return
 
-    def _decide(self, procedure: Procedure, findings: list[Finding]) -> None:
+    def _decide(self, procedure: Measured, findings: list[Finding]) -> None:
         """A reading of an automatic gauge is doubtful: repeat it, keep it, or step back."""
         if procedure.present is not None:
             self._tell_reading(procedure.present, findings)
@@ -92,7 +98,7 @@ class Dialogue:
             procedure.repeat()
 
     # ------------------------------------------------------------------ typed readings
-    def _by_hand(self, procedure: Procedure) -> None:
+    def _by_hand(self, procedure: Measured) -> None:
         if self._unattended:
             raise UsageError("--yes needs a gauge that can be asked; with a typed one stay at the terminal")
         self._console.print(f"Type what the gauge shows and press Enter. {KEYS}.", highlight=False)
@@ -105,7 +111,7 @@ class Dialogue:
                 self._console.print(f"[red]{escape(str(error))}[/red]", highlight=False)
                 self._ask(procedure, "Enter tries again, q leaves > ")
 
-    def _point_by_hand(self, procedure: Procedure) -> None:
+    def _point_by_hand(self, procedure: Measured) -> None:
         self._tell_stage(procedure)
         procedure.prepare()
         point = procedure.stage.point
@@ -129,7 +135,7 @@ class Dialogue:
                 return
             self._console.print("Type the repeated reading (r moves the pen there anew), or k to keep it.")
 
-    def _moved(self, procedure: Procedure, key: str) -> bool:
+    def _moved(self, procedure: Measured, key: str) -> bool:
         """Carry out a key; True if this point is to be begun anew, or another one."""
         if key == "r":
             procedure.repeat()
@@ -145,20 +151,23 @@ class Dialogue:
         procedure.next()
         return True
 
-    def _keep(self, procedure: Procedure) -> None:
+    def _keep(self, procedure: Measured) -> None:
         try:
             procedure.keep()
         except UsageError as error:
             self._console.print(f"[red]{escape(str(error))}[/red]", highlight=False)
 
-    def _back(self, procedure: Procedure) -> None:
+    def _back(self, procedure: Measured) -> None:
         try:
-            procedure.back()
+            if isinstance(procedure, Procedure):
+                procedure.back()
+            else:
+                procedure.repeat()  # a check has nothing behind it that could be wrong and unseen
         except UsageError as error:
             self._console.print(f"[red]{escape(str(error))}[/red]", highlight=False)
 
     # ------------------------------------------------------------------ talking
-    def _ask(self, procedure: Procedure, prompt: str) -> str:
+    def _ask(self, procedure: Measured, prompt: str) -> str:
         """A line of the technician. Raises Left for q, and at the end of the input."""
         try:
             answer = self._console.input(escape(prompt)).strip()
@@ -168,7 +177,7 @@ class Dialogue:
             raise Left(procedure)
         return answer.lower() if len(answer) == 1 else answer
 
-    def _tell_stage(self, procedure: Procedure) -> None:
+    def _tell_stage(self, procedure: Measured) -> None:
         stage = procedure.stage
         if stage.title != self._shown:
             self._shown = stage.title

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from needlepen import supervision
@@ -36,6 +36,8 @@ class PenState:
     service: bool
     fault: str
     blockers: tuple[str, ...]
+    cap_um: int = 2500
+    """The deepest setting that pen, profile, cartridge and calibration allow now."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,10 @@ class PenPort(Protocol):
         """Store a signed record for good; returns when home is found again."""
         ...
 
-    def note_check(self, day: date, worst_error_um: int, passed: bool) -> None: ...
+    def note_check(self, day: date, worst_error_um: int, passed: bool) -> None:
+        """Have the pen keep the result of a daily check, and give it the date."""
+        ...
+
     def signing_key(self) -> bytes:
         """The technician's key of this pen, which signs its records. Raises Refused if this computer has none."""
         ...
@@ -109,6 +114,7 @@ class Link(Protocol):
     def about(self) -> About: ...
     def counters(self) -> dict[str, int]: ...
     def set_depth(self, depth_mm: float) -> None: ...
+    def set_time(self, when: datetime | None = ...) -> None: ...
     def open_service(self) -> None: ...
     def close_service(self) -> None: ...
     def read_calibration(self) -> bytes | None: ...
@@ -172,6 +178,7 @@ class LinkPen:
             service=status.service,
             fault=latest.fault,
             blockers=status.blockers,
+            cap_um=round(1e3 * status.depth_cap_mm),
         )
 
     def watch_nose(self, duration_s: float) -> list[float]:
@@ -202,6 +209,7 @@ class LinkPen:
 
     # ------------------------------------------------------------------ depth
     def set_depth(self, depth_um: int) -> None:
+        self._unlock()
         self._link.set_depth(depth_um / 1e3)
         self._at_rest(lambda latest: round(1e3 * latest.depth_set_mm) == depth_um)
 
@@ -227,6 +235,7 @@ class LinkPen:
 
     def note_check(self, day: date, worst_error_um: int, passed: bool) -> None:
         self._unlock()
+        self._link.set_time()
         self._link.note_check(day, worst_error_um, passed)
 
     def signing_key(self) -> bytes:

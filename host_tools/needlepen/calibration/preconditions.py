@@ -42,12 +42,12 @@ def judge(
     return found
 
 
-def require(conditions: list[Precondition]) -> None:
+def require(conditions: list[Precondition], what: str = "calibrated") -> None:
     """Raises Refused that names every condition that is not met, and what to do."""
     unmet = [c for c in conditions if not c.met]
     if unmet:
         raise Refused(
-            "not calibrated: "
+            f"not {what}: "
             + "; ".join(f"{c.name} is {c.value}, it has to be {c.limits}: {c.remedy}" for c in unmet)
         )
 

@@ -84,6 +84,23 @@ def of_point(point: Point, done: int, total: int) -> Stage:
     )
 
 
+def of_check(point: Point, done: int, total: int) -> Stage:
+    """The stage of a point of the daily check."""
+    if point.phase is Phase.ZERO:
+        return of_point(point, done, total)
+    return Stage(
+        "check",
+        f"Check at {point.set_um / 1e3:.2f} mm",
+        f"Set the pen's nose on the gauge, straight and without pressing, and take the reading at "
+        f"{point.set_um / 1e3:.2f} mm.",
+        "A pen that has moved since its calibration is found before it treats.",
+        "pen_on_gauge",
+        point,
+        done,
+        total,
+    )
+
+
 def of_decision(total: int) -> Stage:
     """All readings are there."""
     return Stage(

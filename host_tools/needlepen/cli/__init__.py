@@ -39,6 +39,7 @@ COMMANDS = {
     "monitor": "Show a pen as it works, live, and record it.",
     "plot": "Draw a recording as one page.",
     "calibrate": "Calibrate the depth of a pen, guided, with a gauge.",
+    "check": "Check a calibrated pen at three depths, every day of use.",
     "gauge": "Depth gauges: list, show, read, add, remove.",
     "calibration": "Calibrations of pens: list, show, history, due, export, import, withdraw.",
     "log": "Read the event log of a pen in words.",

@@ -157,7 +157,7 @@ def _run(console: Console, bench: Bench, procedure: Procedure, yes: bool) -> Cal
     from needlepen.calibration.dialogue import Dialogue
 
     try:
-        return Dialogue(console, bench, yes).run(procedure)
+        return Dialogue(console, bench, yes).calibrate(procedure)
     except KeyboardInterrupt:
         console.print("Left; nothing is lost: `needlepen calibrate --resume` goes on.", highlight=False)
         raise
