@@ -2,9 +2,10 @@
 
     python -m support.bench_page FOLDER
 
-The engine is the real one, procedure, gauge text, database and certificates too. The pen's side is `BenchPen`: its axis by
-the emulator's geometry, its map by the firmware. FOLDER holds what the test says to pen and gauge while the page runs:
-`offset_um` is added to the next reading and removed, while `no_gauge` is there the gauge is lost.
+The engine is the real one, and so are procedure, gauge text, database and certificates. The pen's side is `BenchPen`:
+its axis by the emulator's geometry, its map by the firmware. FOLDER holds what the test says to the gauge while
+the page runs: `offset_um` is added to each reading, while `no_gauge` is there the gauge is lost, and with `typed` there from
+the beginning it is one whose readings a person types, on a pen that passes for a real one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from needlepen.bench_page import connecting
 from needlepen.bench_page.measuring import Measurement
 from needlepen.bench_page.server import serve
 from needlepen.bench_page.workbench import CHECK, Choice, Workbench
-from needlepen.calibration.gauges import Gauge, SimulatedGauge
+from needlepen.calibration.gauges import Gauge, SimulatedGauge, open_gauge
 from needlepen.calibration.model import Reading
 from needlepen.calibration.pen_port import PenPort
 from needlepen.devices.model import PEN, Device
@@ -39,17 +40,21 @@ class DisturbedGauge(SimulatedGauge):
     def read(self, timeout_s: float = 5.0) -> Reading:
         if (self._folder / "no_gauge").exists():
             raise InfrastructureError("the gauge's port has gone; plug its cable in")
-        return super().read(timeout_s)
+        reading = super().read(timeout_s)
+        file = self._folder / "offset_um"
+        offset_mm = float(file.read_text()) / 1e3 if file.exists() else 0.0
+        return reading.model_copy(update={"value_mm": round(reading.value_mm + offset_mm, 3)})
 
 
 def main(folder: Path) -> None:
     """Serve until the process ends."""
-    pen = BenchPen(seed=1)
+    pen, typed = BenchPen(seed=1), (folder / "typed").exists()
+    pen.emulated = not typed
     who = pen.identity.unique_id
 
     @contextmanager
     def connect(_self: object) -> Iterator[tuple[PenPort, Gauge]]:
-        yield pen, DisturbedGauge(pen, folder)
+        yield pen, open_gauge("manual") if typed else DisturbedGauge(pen, folder)
 
     def measurement(kind: str, device: Device, choice: Choice) -> Measurement:
         base = connecting.CheckOf if kind == CHECK else connecting.CalibrationOf
@@ -57,7 +62,7 @@ def main(folder: Path) -> None:
         return made
 
     def find() -> list[Device]:
-        return [Device(PEN, "bench", unique_id=who, name="bench", emulated=True)]
+        return [Device(PEN, "bench", unique_id=who, name="bench", emulated=not typed)]
 
     serve(
         Workbench(measurement, find, unseen_s=UNSEEN_S),

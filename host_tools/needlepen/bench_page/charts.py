@@ -70,8 +70,14 @@ def _pair(taken: Taken) -> list[float]:
 
 
 def _points(
-    name: str, symbol: str, colour: str, taken: Iterable[Taken], size: int = 9, turned: bool = False, hollow: bool = False
-) -> Options:  # fmt: skip
+    name: str,
+    symbol: str,
+    colour: str,
+    taken: Iterable[Taken],
+    size: int = 9,
+    turned: bool = False,
+    hollow: bool = False,
+) -> Options:
     style: Options = {"color": colour}
     if hollow:
         style = {"color": "transparent", "borderColor": colour, "borderWidth": 2}
@@ -166,7 +172,7 @@ def _frame(x_name: str, y_name: str) -> Options:
     return {
         "animation": False,
         "grid": {"left": 64, "right": 24, "top": 40, "bottom": 46 if x_name else 30},
-        "legend": {"top": 2, "right": 12, "itemGap": 18, "data": ["as found", "up", "down", "verified"]} if x_name else
+        "legend": {"top": 2, "right": 12, "itemGap": 18, "data": ["as found", "up", {"name": "down", "symbolRotate": 180}, "verified"]} if x_name else
         {"top": 2, "right": 12, "itemGap": 18},
         "tooltip": {"trigger": "item", "formatter": f"{{a}}<br>{{c}} ({y_name})"},
         "aria": {"enabled": True},

@@ -89,6 +89,9 @@ class _Guide:
                 self._what_to_do()
                 self._plot()
             self._values_and_buttons()
+        for each in (self._take_it, self._keep, self._repeat, self._auto, self._pause, self._back, self._leave):
+            each.disable()  # until it is known what may be done
+        self._elsewhere.set_visibility(False)
         ui.timer(_REDRAW_S, self._draw)
 
     # ------------------------------------------------------------------ parts
@@ -211,7 +214,7 @@ class _Guide:
         self._once("picture", f'<div class="picture">{pictures.svg(s.stage.picture)}</div>', self._picture)
 
     def _values(self, s: Snapshot) -> None:
-        point = s.stage.point if s.stage else None
+        point = s.newest.point if s.auto and s.newest else s.stage.point if s.stage else None
         reading = s.live or (s.newest.reading if s.newest else None)
         raw_text = (
             f"as sent: {reading.raw}" if reading else ("type the reading" if not s.is_automatic else "")
@@ -263,9 +266,10 @@ def _preparing(s: Snapshot) -> str:
         for c in s.conditions
     )
     return (
-        '<p class="small muted">Before it begins</p>'
-        '<p class="instruction">Push the dummy cartridge in, unplug the charger, and let the pen take the temperature '
-        f'of the room.</p><p class="why"><b>Why:</b> what is measured counts only under known conditions.</p><ul class="conditions">{items}</ul>'
+        '<p class="small muted">Before it begins</p><p class="instruction">Push the dummy cartridge in, unplug the '
+        "charger, and let the pen take the temperature of the room.</p>"
+        '<p class="why"><b>Why:</b> what is measured counts only under known conditions.</p>'
+        f'<ul class="conditions">{items}</ul>'
     )
 
 

@@ -137,6 +137,6 @@ class Value:
 def document_links(number: str) -> str:
     """The documents of a calibration, as markup."""
     return " ".join(
-        f'<a href="certificates/{safe(number)}/{kind}" target="_blank">{kind.upper()}</a>'
+        f'<a class="document" href="certificates/{safe(number)}/{kind}" target="_blank">{kind.upper()}</a>'
         for kind in ("pdf", "html")
     )

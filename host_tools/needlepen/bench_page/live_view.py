@@ -149,7 +149,8 @@ def _words(frame: Frame | None) -> str:
     if not found:
         return '<p class="muted">Nothing: no fault, no warning.</p>'
     items = "".join(
-        f'<li class="{kind}"><b>{safe(title)}.</b> {safe(text)}<br><span class="muted">What to do: {safe(remedy)}</span></li>'
+        f'<li class="{kind}"><b>{safe(title)}.</b> {safe(text)}<br>'
+        f'<span class="muted">What to do: {safe(remedy)}</span></li>'
         for kind, title, text, remedy in found
     )
     return f'<ul class="words">{items}</ul>'

@@ -143,6 +143,9 @@ class Measuring:
                 self._connected()
         except NeedlepenError as error:
             self._show(activity=Activity.REFUSED, message=str(error))
+        except BaseException as error:  # a mistake of the program: it is said, and not only in the terminal
+            self._show(activity=Activity.REFUSED, message=f"the program failed ({error!r}): begin again")
+            raise
 
     def _connected(self) -> None:
         """Work until it ends or something is lost; then wait and let the caller try again."""
@@ -285,7 +288,10 @@ class Measuring:
 
     def _judge(self, c: _Tools, findings: tuple[Finding, ...]) -> None:
         """Go on without a doubt; else a person has to say what is to be done."""
-        self._show(findings=findings, newest=c.steps.at.present)
+        newest = c.steps.at.present
+        if newest is not None:
+            self._show(hall_um=newest.hall_um, nose_c=newest.nose_c, cell_v=newest.cell_v)
+        self._show(findings=findings, newest=newest)
         worst = {finding.severity for finding in findings}
         if "stop" in worst or "doubt" in worst:
             self._show(activity=Activity.STOP if "stop" in worst else Activity.DOUBT, auto=False)
