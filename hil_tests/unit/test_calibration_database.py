@@ -28,7 +28,6 @@ from needlepen.calibration.database import (
     opening,
     verifying,
 )
-from needlepen.calibration.database.due import CHECK_EVERY_DAYS
 from needlepen.calibration.database.queries import Filter
 from needlepen.calibration.database.store import Database
 from needlepen.calibration.database.tables import TABLES, Base, CalibrationRow
@@ -430,7 +429,6 @@ def test_which_pens_are_due(database: Database) -> None:
     def reasons(day: date, within: int = 0) -> list[str]:
         return [reason for one in database.due(day, within) for reason in one.reasons]
 
-    assert CHECK_EVERY_DAYS == 1
     assert reasons(date(2026, 1, 15)) == []
     assert reasons(date(2026, 1, 16)) == ["daily check due on 2026-01-16"]
     database.add_check(make.daily_check(made, date(2026, 1, 20)))

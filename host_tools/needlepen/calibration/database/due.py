@@ -14,7 +14,6 @@ from needlepen.calibration.database.queries import Filter, Summary, summaries
 from needlepen.calibration.database.tables import CheckRow
 from needlepen.firmware_modules import firmware_module
 
-CHECK_EVERY_DAYS = 1
 _EPOCH = date(2000, 1, 1)
 
 
@@ -56,7 +55,7 @@ def _of_pen(session: Session, last: Summary, day: date, until: date) -> Due:
         verdict=last.verdict,
         calibration_due=min(last.due, _months_later(last.day, int(limits.limit("warn_months")))),
         blocked_from=_months_later(last.day, int(limits.limit("block_months"))) + timedelta(days=1),
-        check_due=checked + timedelta(days=CHECK_EVERY_DAYS),
+        check_due=checked + timedelta(days=int(limits.limit("check_days"))),
         hours=max([0, *(row.run_s - last.run_s for row in rows)]) / 3600,
     )
     failed = bool(rows) and not rows[-1].passed and rows[-1].at.date() >= last.day
