@@ -66,7 +66,7 @@ def test_what_its_papers_say_is_loaded(file: Path) -> None:
     assert dial.parse("0.05").value_mm == 1.27 and dial.identity.kind == "manual"
     with pytest.raises(UsageError, match=r"No gauge is called 'right' .* there are: left, dial"):
         load_identity("right")
-    with pytest.raises(UsageError, match="neither a gauge of .* nor a kind"):
+    with pytest.raises(UsageError, match=r"neither a gauge of .* nor a kind"):
         open_named("right")
 
 
@@ -117,7 +117,8 @@ def test_a_gauge_is_added_and_cut_out_and_the_rest_stays(file: Path) -> None:
     ("name", "values", "said"),
     [
         ("left", {"kind": "manual"}, "called 'left' already"), ("manual", {"kind": "manual"}, "is a kind of gauge"),
-        ("two words", {"kind": "manual"}, "no name for a gauge"), ("new", {"kind": "mitutoyo"}, "say which with --port"),
+        ("two words", {"kind": "manual"}, "no name for a gauge"),
+        ("new", {"kind": "mitutoyo"}, "say which with --port"),
         ("new", {"kind": "laser"}, "no kind of gauge"), ("new", {"kind": "manual", "error_um": -1}, "error_um"),
     ],
 )  # fmt: skip
@@ -159,7 +160,7 @@ def test_another_package_adds_a_kind_and_a_bad_one_harms_no_other(file: Path) ->
         open_gauge("broken")
     with pytest.raises(InfrastructureError, match="is no Plugin of this kind"):
         open_gauge("odd")
-    with pytest.raises(UsageError, match="'lasers' is no kind of gauge; there are: manual, .*laser"):
+    with pytest.raises(UsageError, match=r"'lasers' is no kind of gauge; there are: manual, .*laser"):
         open_gauge("lasers")
 
 

@@ -17,10 +17,8 @@ from needlepen.calibration.model import GaugeIdentity, Reading
 from needlepen.errors import UsageError
 from needlepen.link.transport import Transport
 
-GAP_S = 0.2
-"""A frame whose next byte does not come within this is over; at 9600 baud a byte takes 1 ms."""
-AFTER_S = 0.02
-"""So long nothing may follow a complete frame: what does is a part of it, and it is too long."""
+GAP_S = 0.1
+"""What has no end mark ends with a silence of this; at 9600 baud a byte takes 1 ms, USB adapters wait for up to 16."""
 LONGEST_BYTES = 64
 """No frame is longer; more without an end is noise."""
 
@@ -58,11 +56,11 @@ class PortGauge:
         raise NotImplementedError
 
     def take(self, data: bytes) -> str | None:
-        """The frame that these bytes hold, or None if it is not complete."""
-        raise NotImplementedError
+        """The frame that these bytes hold, or None if its end mark has not come: here the first line."""
+        return take_line(data)
 
     def rest(self, data: bytes) -> str:
-        """What came as far as it goes, for `decode` to say what is wrong with it."""
+        """The frame of bytes that ended with silence; `decode` says if something is wrong with it."""
         return data.decode("latin-1").strip("\r\n")
 
     # ------------------------------------------------------------------ Gauge
@@ -92,16 +90,18 @@ class PortGauge:
         data = self._port.read(timeout_s)
         while data:
             frame = self.take(data)
-            more = self._port.read(AFTER_S if frame is not None else GAP_S)
-            if not more:
-                return self.rest(data) if frame is None else frame
-            data += more
+            if frame is not None:
+                return frame
             if len(data) > self.longest_bytes or time.monotonic() > end_s + GAP_S:
                 raise GaugeError(
                     "noise",
                     f"{self._port.url} sends without an end ({data[:8].hex()}...): this is no gauge, or another baud "
                     "rate; check port and cable.",
                 )
+            more = self._port.read(GAP_S)
+            if not more:
+                return self.rest(data)
+            data += more
         asked = "did not answer" if request else "sent nothing"
         raise GaugeSilent(
             f"The gauge at {self._port.url} {asked} within {timeout_s:g} s, so there is no reading: is it switched on, "
