@@ -183,6 +183,23 @@ def test_a_port_that_goes_away_is_told(adapter: Adapter, kind: str) -> None:
     gauge.close()
 
 
+def test_a_gauge_that_is_plugged_in_again_is_read_again(tmp_path: Path) -> None:
+    link = tmp_path / "gauge"
+    first, second = Adapter(), Adapter()
+    link.symlink_to(first.port)
+    gauge = open_gauge("mitutoyo", str(link))
+    first.unplug()
+    for _ in range(2):
+        with pytest.raises(InfrastructureError):
+            gauge.read(0.1)
+    link.unlink()
+    link.symlink_to(second.port)
+    second.answer(lambda _asked: b"01A+0001.250\r")
+    assert gauge.read(2.0).value_mm == 1.25
+    gauge.close()
+    second.close()
+
+
 def test_a_port_that_is_not_there_or_taken_or_missing_is_told(adapter: Adapter, tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="`needlepen gauge list` lists what is there"):
         open_gauge("mitutoyo", str(tmp_path / "nothing"))
@@ -256,6 +273,44 @@ def test_the_emulated_gauge_has_papers_and_is_put_on_the_plate(emulated: GaugePo
     mine = open_gauge("simulated", identity=GaugeIdentity(kind="simulated", serial="other papers"))
     assert mine.identity.serial == "other papers"
     mine.close()
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_after_a_loss_it_is_the_same_gauge_where_it_was_or_refused(
+    emulated: GaugePort, tmp_path: Path, seed: int
+) -> None:
+    gauge = open_gauge("simulated", "left")
+    gauge.place("plate")
+    link = tmp_path / "left.gauge"
+    emulated.unplug()
+    with pytest.raises(InfrastructureError, match="has gone"):
+        gauge.read()
+    with pytest.raises(InfrastructureError, match="cannot be opened"):
+        gauge.read()
+    emulated.plug(SimulatedGauge(lambda: 2.0, seed, error_um=0.0))
+    assert link.is_symlink()
+    if seed == 3:
+        assert gauge.read().value_mm == pytest.approx(0.0, abs=0.006)  # a new one stands on the pen
+    else:
+        for _ in range(2):
+            with pytest.raises(GaugeError, match="Gauge SIM-4 is there now instead of SIM-3"):
+                gauge.read()
+    gauge.close()
+
+
+def test_two_threads_may_read_the_same_gauge(emulated: GaugePort) -> None:
+    gauge = open_gauge("simulated", "left")
+    found: list[float] = []
+    threads = [
+        threading.Thread(target=lambda: found.extend(gauge.read().value_mm for _ in range(20)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 40 and found == pytest.approx([2.0] * 40, abs=0.006)
+    gauge.close()
 
 
 def test_any_mitutoyo_program_can_use_it_and_its_data_key(emulated: GaugePort) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from collections.abc import Iterator
 
 from needlepen.calibration.gauges.interface import (
     READ_TIMEOUT_S,
@@ -15,7 +18,7 @@ from needlepen.calibration.gauges.interface import (
 )
 from needlepen.calibration.model import GaugeIdentity, Reading
 from needlepen.errors import UsageError
-from needlepen.link.transport import Transport
+from needlepen.link.transport import Transport, Unplugged
 
 GAP_S = 0.1
 """What has no end mark ends with a silence of this; at 9600 baud a byte takes 1 ms, USB adapters wait for up to 16."""
@@ -48,7 +51,9 @@ class PortGauge:
             )
         self.identity = identity
         self.unit = unit
-        self._port = Transport(port, "gauge")
+        self._url = port
+        self._lock = threading.RLock()  # a live display and a procedure may read the same gauge
+        self._port: Transport | None = Transport(port, "gauge")
 
     # ------------------------------------------------------------------ what a format has to say
     def decode(self, raw: str) -> Shown:
@@ -67,9 +72,12 @@ class PortGauge:
     def read(self, timeout_s: float = READ_TIMEOUT_S) -> Reading:
         """A reading of now: what had arrived before is dropped, for it may belong to another depth."""
         end_s = time.monotonic() + GAP_S
-        while self._port.read(0) and time.monotonic() < end_s:
-            pass
-        return self.parse(self.exchange(self.request, timeout_s))
+        with self._lock:
+            with self._open_port() as port:
+                while port.read(0) and time.monotonic() < end_s:
+                    pass
+            raw = self.exchange(self.request, timeout_s)
+        return self.parse(raw)
 
     def parse(self, raw: str) -> Reading:
         """The reading of a frame. Raises GaugeError."""
@@ -80,14 +88,36 @@ class PortGauge:
 
     def close(self) -> None:
         """Let the port go."""
-        self._port.close()
+        if self._port is not None:
+            self._port.close()
+            self._port = None
 
     def exchange(self, request: bytes, timeout_s: float) -> str:
         """Send a request, if any; returns the frame that comes. Raises GaugeSilent, Unplugged or GaugeError."""
+        with self._lock, self._open_port() as port:
+            return self._exchange(port, request, timeout_s)
+
+    def reopened(self) -> None:
+        """The port has been opened again after it had gone. Raises GaugeError if something else is there now."""
+
+    # ------------------------------------------------------------------ inside
+    @contextlib.contextmanager
+    def _open_port(self) -> Iterator[Transport]:
+        """The port; one that has gone is opened again, so that a gauge can be plugged out and in."""
+        if self._port is None:
+            self._port = Transport(self._url, "gauge")
+            self.reopened()
+        try:
+            yield self._port
+        except Unplugged:
+            self.close()
+            raise
+
+    def _exchange(self, port: Transport, request: bytes, timeout_s: float) -> str:
         if request:
-            self._port.write(request)
+            port.write(request)
         end_s = time.monotonic() + timeout_s
-        data = self._port.read(timeout_s)
+        data = port.read(timeout_s)
         while data:
             frame = self.take(data)
             if frame is not None:
@@ -95,15 +125,15 @@ class PortGauge:
             if len(data) > self.longest_bytes or time.monotonic() > end_s + GAP_S:
                 raise GaugeError(
                     "noise",
-                    f"{self._port.url} sends without an end ({data[:8].hex()}...): this is no gauge, or another baud "
+                    f"{self._url} sends without an end ({data[:8].hex()}...): this is no gauge, or another baud "
                     "rate; check port and cable.",
                 )
-            more = self._port.read(GAP_S)
+            more = port.read(GAP_S)
             if not more:
                 return self.rest(data)
             data += more
         asked = "did not answer" if request else "sent nothing"
         raise GaugeSilent(
-            f"The gauge at {self._port.url} {asked} within {timeout_s:g} s, so there is no reading: is it switched on, "
+            f"The gauge at {self._url} {asked} within {timeout_s:g} s, so there is no reading: is it switched on, "
             "its cable plugged in, its DATA key pressed?"
         )
