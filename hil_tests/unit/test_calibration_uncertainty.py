@@ -81,7 +81,8 @@ def test_ea_4_02_s4_gauge_block() -> None:
     ("freedom", "confidence", "printed"),
     [
         (1, 0.6827, "1.84"), (1, 0.9545, "13.97"), (2, 0.95, "4.30"), (4, 0.99, "4.60"), (10, 0.9545, "2.28"),
-        (16, 0.99, "2.92"), (50, 0.9545, "2.05"), (100, 0.9545, "2.025"), (None, 0.9545, "2.000"), (None, 0.9973, "3.000"),
+        (16, 0.99, "2.92"), (50, 0.9545, "2.05"), (100, 0.9545, "2.025"),
+        (None, 0.9545, "2.000"), (None, 0.9973, "3.000"),
     ],
 )  # fmt: skip
 def test_coverage_factors_of_the_gum(freedom: float | None, confidence: float, printed: str) -> None:

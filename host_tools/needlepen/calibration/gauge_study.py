@@ -2,8 +2,8 @@
 
 Several operators measure the same parts (here: depths) several times each. The method is that of AIAG, Measurement
 Systems Analysis, 4th edition (2010), chapter III section B, "ANOVA method": a two-way random-effects model with
-interaction, which is pooled into the repeatability where its F test gives p > 0.25. The names are those used there: EV
-repeatability (equipment), AV reproducibility (appraiser), INT interaction, GRR all of the three, PV the parts, TV total.
+interaction, which is pooled into the repeatability where its F test gives p > 0.25. The names are those used there:
+EV repeatability (equipment), AV reproducibility (appraiser), INT interaction, GRR all three, PV the parts, TV total.
 """
 
 from __future__ import annotations
