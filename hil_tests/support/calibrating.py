@@ -9,7 +9,7 @@ from typing import Any
 
 from needlepen.calibration.gauges import SimulatedGauge
 from needlepen.calibration.model import Calibration, Conditions, Finding, PenIdentity
-from needlepen.calibration.pen_port import LinkPen, PenState, Stored
+from needlepen.calibration.pen_port import TELEMETRY_MS, LinkPen, PenState, Stored
 from needlepen.calibration.procedure import Procedure
 from needlepen.calibration.signing import DepthMap
 from needlepen.emulator.axis_geometry import AxisGeometry
@@ -24,6 +24,7 @@ from needlepen.link.values import Identity, Status, Telemetry
 from needlepen.records import making
 from needlepen.records.calibration import ACCEPTED
 
+LEASE_MS = 60_000
 ROOM = Conditions(room_c=23.0, nose_c=0.0, cell_v=0.0)
 
 
@@ -34,6 +35,7 @@ class InProcess(Operations):
         self.pen = pen
         self.reconnections = 0
         self._reset = False
+        self._renew_ns = 0.0
         pen.chip.on_reset(lambda _t_ns, _cause: setattr(self, "_reset", True))
         self.identity = Identity.of(pen.command(messages.HELLO, kinds.PROTOCOL_VERSION))
 
@@ -59,9 +61,12 @@ class InProcess(Operations):
         self.pen.run_for(timeout_s * 1e9)
         if self._reset:
             self._connect()
+        if self.pen.now_ns >= self._renew_ns:
+            self.subscribe()
 
-    def subscribe(self, period_ms: int = 20) -> None:
-        self.pen.command(messages.SUBSCRIBE, period_ms, 60_000)
+    def subscribe(self, period_ms: int = TELEMETRY_MS) -> None:
+        self.pen.command(messages.SUBSCRIBE, period_ms, LEASE_MS)
+        self._renew_ns = self.pen.now_ns + LEASE_MS * 1e6 / 2
 
     def reconnect(self, timeout_s: float = 15.0, boots: int | None = None) -> None:
         self.pen.run_until(lambda: self._reset, timeout_s * 1e9)
@@ -71,6 +76,7 @@ class InProcess(Operations):
         self._reset = False
         self.reconnections += 1
         self.pen.connect()
+        self.subscribe()
 
 
 def port(pen: EmulatedPen) -> LinkPen:
