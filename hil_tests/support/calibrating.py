@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from needlepen.calibration.gauges import SimulatedGauge
-from needlepen.calibration.model import Conditions, PenIdentity
-from needlepen.calibration.pen_port import LinkPen, PenState, Stored
+from needlepen.calibration.model import Calibration, Conditions, Finding, PenIdentity
+from needlepen.calibration.pen_port import TELEMETRY_MS, LinkPen, PenState, Stored
+from needlepen.calibration.procedure import Procedure
 from needlepen.calibration.signing import DepthMap
 from needlepen.emulator.axis_geometry import AxisGeometry
 from needlepen.emulator.axis_parameters import AxisParameters
@@ -22,6 +24,7 @@ from needlepen.link.values import Identity, Status, Telemetry
 from needlepen.records import making
 from needlepen.records.calibration import ACCEPTED
 
+LEASE_MS = 60_000
 ROOM = Conditions(room_c=23.0, nose_c=0.0, cell_v=0.0)
 
 
@@ -32,6 +35,7 @@ class InProcess(Operations):
         self.pen = pen
         self.reconnections = 0
         self._reset = False
+        self._renew_ns = 0.0
         pen.chip.on_reset(lambda _t_ns, _cause: setattr(self, "_reset", True))
         self.identity = Identity.of(pen.command(messages.HELLO, kinds.PROTOCOL_VERSION))
 
@@ -57,9 +61,12 @@ class InProcess(Operations):
         self.pen.run_for(timeout_s * 1e9)
         if self._reset:
             self._connect()
+        if self.pen.now_ns >= self._renew_ns:
+            self.subscribe()
 
-    def subscribe(self, period_ms: int = 20) -> None:
-        self.pen.command(messages.SUBSCRIBE, period_ms, 60_000)
+    def subscribe(self, period_ms: int = TELEMETRY_MS) -> None:
+        self.pen.command(messages.SUBSCRIBE, period_ms, LEASE_MS)
+        self._renew_ns = self.pen.now_ns + LEASE_MS * 1e6 / 2
 
     def reconnect(self, timeout_s: float = 15.0, boots: int | None = None) -> None:
         self.pen.run_until(lambda: self._reset, timeout_s * 1e9)
@@ -69,6 +76,7 @@ class InProcess(Operations):
         self._reset = False
         self.reconnections += 1
         self.pen.connect()
+        self.subscribe()
 
 
 def port(pen: EmulatedPen) -> LinkPen:
@@ -95,9 +103,12 @@ class BenchPen:
 
     emulated = True
 
-    def __init__(self, seed: int = 0, calibrated: bool = True, **axis: float) -> None:
+    def __init__(
+        self, seed: int = 0, calibrated: bool = True, worn: Mapping[str, float] | None = None, **axis: float
+    ) -> None:
+        """`axis`: parameters of the type; `worn`: what has changed since the factory calibrated the pen."""
         parameters = AxisParameters().but(**axis)
-        self.geometry = AxisGeometry(parameters, seed)
+        self.geometry = AxisGeometry(parameters.but(**(worn or {})), seed)
         unique_id = serial_id(seed)
         self.identity = PenIdentity(
             unique_id=unique_id.hex(), board="pico_pen", version="0.1.0", application_hash="0123456789ab"
@@ -106,11 +117,13 @@ class BenchPen:
         factory = factory_calibration(parameters, seed)
         self.record = making.calibration_record(factory, self._key, unique_id) if calibrated else b""
         self.trial: bytes | None = None
+        self._maps: dict[bytes, DepthMap] = {}
         self.service = False
         self.set_um = 0
         self.nose_c, self.cell_v, self.fault = 23.0, 3.9, "none"
         self.blockers: tuple[str, ...] = ("cartridge_unreadable",)
         self.moves = 0
+        self.hall_gain = 1.0
         self.checks: list[tuple[date, int, bool]] = []
         self.on_call: Callable[[str], None] = lambda name: None
 
@@ -122,7 +135,10 @@ class BenchPen:
 
     def _map(self) -> DepthMap:
         record = self.trial if self.trial is not None else self.record
-        return DepthMap(record if self._in_use(record) else b"", self._key, self.identity.unique_id)
+        if record not in self._maps:
+            used = record if self._in_use(record) else b""
+            self._maps[record] = DepthMap(used, self._key, self.identity.unique_id)
+        return self._maps[record]
 
     def _in_use(self, record: bytes) -> bool:
         if not record:
@@ -140,7 +156,7 @@ class BenchPen:
     # ------------------------------------------------------------------ port
     def state(self) -> PenState:
         self.on_call("state")
-        hall_um = round(1e3 * self.protrusion_mm)
+        hall_um = round(1e3 * self.hall_gain * self.protrusion_mm)
         return PenState(
             self.set_um, hall_um, self.nose_c, self.cell_v, self.service, self.fault, self.blockers
         )
@@ -188,3 +204,40 @@ class BenchPen:
 
     def signing_key(self) -> bytes:
         return self._key
+
+
+# ---------------------------------------------------------------------- leading a procedure
+def gauge_of(pen: BenchPen, repeatability_um: float = 1.0) -> SimulatedGauge:
+    """A simulated gauge at the needles of a pen without a chip."""
+    return SimulatedGauge(lambda: pen.protrusion_mm, seed=5, repeatability_um=repeatability_um)
+
+
+def begin(pen: BenchPen, folder: Path, **options: Any) -> Procedure:
+    """A new procedure with such a gauge."""
+    return Procedure.begin(pen, gauge_of(pen), "A. Technician", ROOM, folder, **options)
+
+
+def take(procedure: Procedure) -> list[Finding]:
+    """The reading of the present point, as the gauge gives it."""
+    procedure.prepare()
+    return procedure.take(procedure.read())
+
+
+def step(procedure: Procedure) -> None:
+    """One point, doubts kept; or the decision."""
+    if procedure.stage.point is not None:
+        procedure.prepare()
+        if procedure.stage.point is not None:
+            procedure.take(procedure.read())
+            if procedure.is_doubtful:
+                procedure.keep()
+    procedure.next()
+
+
+def finish(procedure: Procedure) -> Calibration:
+    """To the end."""
+    while not procedure.is_finished:
+        step(procedure)
+    procedure.close()
+    assert procedure.result is not None
+    return procedure.result

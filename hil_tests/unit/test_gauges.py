@@ -68,7 +68,8 @@ def test_a_bad_digimatic_frame_is_refused_by_name(frame: str, fault: str) -> Non
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        (b"", "short"), (digimatic.to_bits("FFFF801234530")[:6], "short"), (digimatic.to_bits("FFFF801234530") + b"\0", "long"),
+        (b"", "short"), (digimatic.to_bits("FFFF801234530")[:6], "short"),
+        (digimatic.to_bits("FFFF801234530") + b"\0", "long"),
         (digimatic.to_bits("FFFF801234530")[:6] + b"\x10", "long"),
     ],
 )  # fmt: skip
@@ -179,7 +180,8 @@ def test_a_number_that_a_format_cannot_hold_is_not_encoded(encode: object, numbe
 @pytest.mark.parametrize(
     ("line", "number", "unit"),
     [
-        ("1.234", "1.234", "mm"), ("1,234", "1.234", "mm"), (" -0,005 mm ", "-0.005", "mm"), ("+1.234mm", "1.234", "mm"),
+        ("1.234", "1.234", "mm"), ("1,234", "1.234", "mm"), (" -0,005 mm ", "-0.005", "mm"),
+        ("+1.234mm", "1.234", "mm"),
         ("0.0492 in", "0.0492", "inch"), ("0.0492 Inch", "0.0492", "inch"), ('0,0492"', "0.0492", "inch"),
         ("\N{MINUS SIGN}.5", "-0.5", "mm"), ("2", "2", "mm"), ("0000.123\r", "0.123", "mm"),
     ],
@@ -243,7 +245,8 @@ def test_inches_are_converted_to_the_last_digit(steps: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "unit", "is_reading"), [
-    ("25.4", "mm", True), ("-25.4", "mm", True), ("25.401", "mm", False), ("1", "inch", True), ("1.00001", "inch", False),
+    ("25.4", "mm", True), ("-25.4", "mm", True), ("25.401", "mm", False), ("1", "inch", True),
+    ("1.00001", "inch", False),
 ])  # fmt: skip
 def test_a_value_that_no_indicator_can_show_is_refused(number: str, unit: str, is_reading: bool) -> None:
     shown = Shown(Decimal(number), unit)  # type: ignore[arg-type]
@@ -255,8 +258,8 @@ def test_a_value_that_no_indicator_can_show_is_refused(number: str, unit: str, i
     assert refused.value.fault == "range" and isinstance(refused.value, Refused)
 
 
-def test_digimatic_noise_is_never_a_wrong_header(tmp_path: object) -> None:
-    """Random bytes through the same way as those of a port: refused, or a whole frame by chance."""
+def test_digimatic_noise_is_no_reading() -> None:
+    """Random bytes through the same way as those of a port: none of them is taken for a frame."""
     draw = random.Random(5)
     gauge = DigimaticGauge.__new__(DigimaticGauge)
     taken = 0

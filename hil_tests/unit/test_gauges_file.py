@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
+import socket
+import sys
+import threading
+import tomllib
+import types
 from datetime import date
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from needlepen.calibration import gauges
 from needlepen.calibration.gauges import (
     KINDS,
     Plugin,
+    digimatic,
     kinds,
     load_gauges,
     load_identity,
@@ -66,7 +74,7 @@ def test_what_its_papers_say_is_loaded(file: Path) -> None:
     assert dial.parse("0.05").value_mm == 1.27 and dial.identity.kind == "manual"
     with pytest.raises(UsageError, match=r"No gauge is called 'right' .* there are: left, dial"):
         load_identity("right")
-    with pytest.raises(UsageError, match="neither a gauge of .* nor a kind"):
+    with pytest.raises(UsageError, match=r"neither a gauge of .* nor a kind"):
         open_named("right")
 
 
@@ -117,7 +125,8 @@ def test_a_gauge_is_added_and_cut_out_and_the_rest_stays(file: Path) -> None:
     ("name", "values", "said"),
     [
         ("left", {"kind": "manual"}, "called 'left' already"), ("manual", {"kind": "manual"}, "is a kind of gauge"),
-        ("two words", {"kind": "manual"}, "no name for a gauge"), ("new", {"kind": "mitutoyo"}, "say which with --port"),
+        ("two words", {"kind": "manual"}, "no name for a gauge"),
+        ("new", {"kind": "mitutoyo"}, "say which with --port"),
         ("new", {"kind": "laser"}, "no kind of gauge"), ("new", {"kind": "manual", "error_um": -1}, "error_um"),
     ],
 )  # fmt: skip
@@ -159,7 +168,7 @@ def test_another_package_adds_a_kind_and_a_bad_one_harms_no_other(file: Path) ->
         open_gauge("broken")
     with pytest.raises(InfrastructureError, match="is no Plugin of this kind"):
         open_gauge("odd")
-    with pytest.raises(UsageError, match="'lasers' is no kind of gauge; there are: manual, .*laser"):
+    with pytest.raises(UsageError, match=r"'lasers' is no kind of gauge; there are: manual, .*laser"):
         open_gauge("lasers")
 
 
@@ -195,3 +204,51 @@ def test_typed_readings_are_read_from_the_input(file: Path) -> None:
         run("read", "manual", "--count", "2", typed="1.0\n").exception
     )
     assert "is no reading" in str(run("read", "manual", typed="one\n").exception)
+
+
+# ---------------------------------------------------------------------- what the README says
+README = Path(gauges.__file__).with_name("README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_example_of_a_file_loads(file: Path) -> None:
+    file.write_text(_blocks("toml")[0])
+    left = load_gauges()["left-bench"]
+    assert (left.kind, left.certificate, left.due) == ("mitutoyo", "2026-0311", date(2027, 3, 31))
+
+
+def test_the_example_of_a_plug_in_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("my_laser")
+    exec(_blocks("python")[0], module.__dict__)
+    monkeypatch.setitem(sys.modules, "my_laser", module)
+    declared = tomllib.loads(_blocks("toml")[1])["project"]["entry-points"][ENTRY_POINTS]
+    points = [importlib.metadata.EntryPoint(name, value, ENTRY_POINTS) for name, value in declared.items()]
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gauge = open_gauge("laser", f"socket://127.0.0.1:{listener.getsockname()[1]}")
+        end, _ = listener.accept()
+        threading.Timer(0.05, lambda: end.sendall(b"1.2345\n")).start()
+        assert gauge.read(2.0).value_mm == 1.2345 and end.recv(9) == b"MV\n"
+        gauge.close()
+        end.close()
+
+
+def test_every_kind_every_fault_and_the_frames_are_in_the_readme() -> None:
+    for kind in KINDS:
+        assert f"| `{kind}` |" in README
+    folder = Path(gauges.__file__).parent
+    code = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    faults = set(re.findall(r"GaugeError\(\s*\"([a-z ]+)\"", code)) | {
+        "short",
+        "long",
+        "sign",
+        "digit",
+        "unit",
+    }
+    assert len(faults) >= 12
+    for fault in faults:
+        assert f"`{fault}`" in README, fault
+    assert digimatic.to_bits("FFFF801234530").hex(" ") in README

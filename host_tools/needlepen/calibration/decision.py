@@ -94,8 +94,8 @@ def _errors(fit: FitResult, verification: Sequence[Taken], accept: float) -> lis
                 accept,
                 f"At {_mm(worst.point.set_um)} the pen gave {_mm(worst.value_um, 3)}: too far off to be sure that it "
                 "keeps its tolerance. Repeat the calibration; if it fails again, the axis needs repair.",
-            )  # fmt: skip
-        )
+            )
+        )  # fmt: skip
     at, foreseen = max(curve.predicted_errors(fit.points_um), key=lambda each: abs(each[1]))
     place = "the home switch is not where it should be" if at == 0 else "the axis cannot come nearer"
     checks += [

@@ -37,6 +37,8 @@ _ROUNDING = 1.5
 """um by which a piece stays clear of the bounds, so that rounding its ends to whole um cannot break them."""
 _LEAST = SLOPE_MIN + 0.02
 """The flattest piece that is put in, with room for rounding."""
+_NARROW_UM = 20.0
+"""No piece that is put in is narrower: rounding would turn it."""
 _PLAY_MIN_UM = 8.0
 """Less play than that is not worth a knot: it is what the periodic error of a good screw does to a piece."""
 _HALL_SPAN_UM = 1000.0
@@ -144,19 +146,28 @@ def _points(travel: np.ndarray, heights: np.ndarray, between: Sequence[Sample]) 
 def _ended(knots: list[Sample]) -> list[Sample]:
     """The last knot at a travel of 2.50 mm, and not beyond the hard stop.
 
-    If the last piece, of slope m, would end at a height e beyond the stop h, the end at h is reached by the least
-    slope s from the point on the piece that is (e - h) / (m - s) of travel before it.
+    A curve that would end beyond the stop is left where it meets the line that reaches the stop there by the least
+    slope.
     """
     while len(knots) > 2 and knots[-2][0] >= DEPTH_MAX_UM:
         del knots[-1]
     (t1, h1), (t2, h2) = knots[-2:]
-    slope = (h2 - h1) / (t2 - t1)
-    end = h1 + slope * (DEPTH_MAX_UM - t1)
-    if end <= HARD_STOP_UM or slope <= _LEAST + 0.1:
-        return [*knots[:-1], (DEPTH_MAX_UM, end)]
-    back = (end - HARD_STOP_UM) / (slope - _LEAST)
-    kept = [knot for knot in knots[:-1] if knot[0] < DEPTH_MAX_UM - back - 20]
-    return [*kept, (DEPTH_MAX_UM - back, end - slope * back), (DEPTH_MAX_UM, HARD_STOP_UM)]
+    ended = [*knots[:-1], (float(DEPTH_MAX_UM), h1 + (h2 - h1) / (t2 - t1) * (DEPTH_MAX_UM - t1))]
+    if ended[-1][1] <= HARD_STOP_UM:
+        return ended
+
+    def room_um(knot: Sample) -> float:
+        return HARD_STOP_UM - _LEAST * (DEPTH_MAX_UM - knot[0]) - knot[1]
+
+    last = ended.pop()
+    while len(ended) > 1 and room_um(ended[-1]) <= 0.0:
+        last = ended.pop()
+    first = ended[-1]
+    share = room_um(first) / (room_um(first) - room_um(last))
+    meets = first[0] + share * (last[0] - first[0]), first[1] + share * (last[1] - first[1])
+    if first[0] + _NARROW_UM < meets[0] < DEPTH_MAX_UM - _NARROW_UM:
+        ended.append(meets)
+    return [*ended, (float(DEPTH_MAX_UM), float(HARD_STOP_UM))]
 
 
 def _bend(knots: Sequence[Sample]) -> Sample | None:
@@ -171,7 +182,7 @@ def _bend(knots: Sequence[Sample]) -> Sample | None:
     if t0 != 0 or play_um < _PLAY_MIN_UM or slope <= _LEAST + 0.1:
         return None
     at = math.ceil(play_um / (slope - _LEAST))
-    if not 20 <= at <= t1 - 20:
+    if not _NARROW_UM <= at <= t1 - _NARROW_UM:
         return None
     return float(at), h0 + _LEAST * at + 0.5
 

@@ -99,7 +99,7 @@ def calibrate(
         _begun(console, bench, operator, room_c, humidity, resume, yes) as procedure,
     ):
         result = _run(console, bench, procedure, yes)
-    files: list[Path] = []
+    files = _certificate(result, out)
     _tell(console, result, files, as_json)
     return 0 if result.decision.accepted else 1
 
@@ -161,6 +161,16 @@ def _run(console: Console, bench: Bench, procedure: Procedure, yes: bool) -> Cal
     except KeyboardInterrupt:
         console.print("Left; nothing is lost: `needlepen calibrate --resume` goes on.", highlight=False)
         raise
+
+
+def _certificate(result: Calibration, out: Path | None) -> list[Path]:
+    from needlepen.calibration import certificate
+    from needlepen.calibration.database import open_database
+
+    with open_database() as database:
+        history = database.history(result.pen.unique_id)
+    made = certificate.make(result, out or Path("certificates"), history)
+    return [made.pdf, made.html]
 
 
 def _tell(console: Console, result: Calibration, files: list[Path], as_json: bool) -> None:

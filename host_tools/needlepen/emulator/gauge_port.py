@@ -26,10 +26,10 @@ class GaugePort:
         self._terminal = Terminal(link)
         self._request = bytearray()
         self._answers: dict[bytes, Callable[[], str]] = {
-            mitutoyo.REQUEST.strip(): lambda: mitutoyo.encode(gauge.shown()),
+            mitutoyo.REQUEST.strip(): self._value,
             PLATE.encode(): self._to_plate,
             NOSE.encode(): self._to_nose,
-            PAPERS.encode(): gauge.identity.model_dump_json,
+            PAPERS.encode(): lambda: self._gauge.identity.model_dump_json(),
         }
         self.link = self._terminal.link
 
@@ -48,13 +48,26 @@ class GaugePort:
             elif len(self._request) < _LONGEST_REQUEST:
                 self._request.append(byte)
 
+    def unplug(self) -> None:
+        """The cable is pulled: a program that has the port open reads an error."""
+        self._terminal.unplug()
+
+    def plug(self, gauge: SimulatedGauge | None = None) -> None:
+        """The cable is plugged in again, into another gauge if one is given."""
+        self._gauge = gauge or self._gauge
+        self._request.clear()
+        self._terminal.plug()
+
     def press_data(self) -> None:
         """Somebody presses the gauge's DATA key: it sends a reading without being asked."""
-        self._terminal.send(mitutoyo.encode(self._gauge.shown()).encode() + mitutoyo.END)
+        self._terminal.send(self._value().encode() + mitutoyo.END)
 
     def close(self) -> None:
         """The port goes."""
         self._terminal.close()
+
+    def _value(self) -> str:
+        return mitutoyo.encode(self._gauge.shown())
 
     def _to_plate(self) -> str:
         self._gauge.place("plate")

@@ -95,9 +95,7 @@ class DigimaticGauge(PortGauge):
             raise GaugeError("garbage", f"{raw!r} is no Digimatic frame: 13 digits, or 0x and 14.") from None
 
     def take(self, data: bytes) -> str | None:
-        if not data.startswith(_FIRST_BYTE):
-            return take_line(data)
-        return _BITS_MARK + data.hex() if len(data) >= BYTES else None
+        return None if data.startswith(_FIRST_BYTE) else take_line(data)  # silence ends a bit stream
 
     def rest(self, data: bytes) -> str:
         if data.startswith(_FIRST_BYTE):

@@ -32,7 +32,9 @@ class EmulatedGauge(MitutoyoGauge):
 
     def __init__(self, port: str | None, identity: GaugeIdentity, unit: Unit = "mm") -> None:
         super().__init__(gauge_port(port), identity, unit)
-        if not identity.serial:
+        self._where: Place | None = None
+        self._has_own_papers = not identity.serial
+        if self._has_own_papers:
             with contextlib.ExitStack() as on_failure:
                 on_failure.callback(self.close)
                 self.identity = self._papers()
@@ -46,6 +48,19 @@ class EmulatedGauge(MitutoyoGauge):
             raise GaugeError(
                 "error reply", f"The gauge answered {said!r} instead of {wanted!r}: it is no simulated one."
             )
+        self._where = where
+
+    def reopened(self) -> None:
+        """It is the same gauge, where it was put."""
+        if self._has_own_papers and (found := self._papers()) != self.identity:
+            self.close()
+            raise GaugeError(
+                "another gauge",
+                f"Gauge {found.serial} is there now instead of {self.identity.serial}, so that its readings do not "
+                "belong to those before: bring the other one back, or begin anew.",
+            )
+        if self._where is not None:
+            self.place(self._where)
 
     def _papers(self) -> GaugeIdentity:
         said = self.exchange(f"{PAPERS}\r".encode(), ANSWER_S)

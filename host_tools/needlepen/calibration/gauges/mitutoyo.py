@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from needlepen.calibration.gauges.digits import split
 from needlepen.calibration.gauges.interface import GaugeError, Shown, Unit
-from needlepen.calibration.gauges.port_gauge import PortGauge, take_line
+from needlepen.calibration.gauges.port_gauge import PortGauge
 
 END = b"\r"
 REQUEST = b"1\r"
@@ -79,6 +79,3 @@ class MitutoyoGauge(PortGauge):
 
     def decode(self, raw: str) -> Shown:
         return decode(raw, self.unit)
-
-    def take(self, data: bytes) -> str | None:
-        return take_line(data)
