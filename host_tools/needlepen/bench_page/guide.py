@@ -89,7 +89,15 @@ class _Guide:
                 self._what_to_do()
                 self._plot()
             self._values_and_buttons()
-        for each in (self._take_it, self._keep, self._repeat, self._auto, self._pause, self._back, self._leave):
+        for each in (
+            self._take_it,
+            self._keep,
+            self._repeat,
+            self._auto,
+            self._pause,
+            self._back,
+            self._leave,
+        ):
             each.disable()  # until it is known what may be done
         self._elsewhere.set_visibility(False)
         ui.timer(_REDRAW_S, self._draw)
@@ -135,8 +143,8 @@ class _Guide:
             self._typed.on("keydown.enter", self._take)
             with ui.element("div").classes("row"):
                 self._take_it = button("Take", self._take, "t", main=True, big=True)
-                self._keep = button("Keep it knowingly", lambda: self._order("keep"), "k", big=True)
                 self._repeat = button("Repeat", lambda: self._order("repeat"), "r", big=True)
+                self._keep = button("Keep it knowingly", lambda: self._order("keep"), "k", big=True)
             with ui.element("div").classes("row"):
                 self._auto = button("Run by itself", lambda: self._order("auto"), "a")
                 self._pause = button("Pause", lambda: self._order("pause"), "p")
@@ -244,6 +252,8 @@ class _Guide:
         for each in (self._repeat, self._back):
             each.set_visibility(s.stage is not None)
         self._repeat.set_enabled(drives and waits)
+        doubtful = s.activity in (Activity.DOUBT, Activity.STOP)
+        self._repeat.classes(add="main-action" if doubtful else "", remove="" if doubtful else "main-action")
         self._back.set_enabled(drives and waits)
         self._leave.set_enabled(drives)
         can_go_by_itself = s.is_automatic and s.stage is not None
