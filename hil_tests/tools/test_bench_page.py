@@ -362,8 +362,8 @@ def test_a_running_pen_is_watched_and_its_fault_is_said_in_words(
 STYLE = Path(__file__).parents[2] / "host_tools" / "needlepen" / "bench_page" / "assets" / "style.css"
 PAIRS = [
     ("ink", "ground"), ("ink", "panel"), ("ink", "soft"), ("ink", "accent-soft"), ("muted", "ground"),
-    ("muted", "panel"), ("muted", "soft"), ("on-accent", "accent"), ("accent", "panel"), ("accent", "accent-soft"), ("pass", "pass-soft"),
-    ("fail", "fail-soft"), ("doubt", "doubt-soft"), ("fail", "panel"),
+    ("muted", "panel"), ("muted", "soft"), ("on-accent", "accent"), ("accent", "panel"), ("accent", "accent-soft"),
+    ("pass", "pass-soft"), ("fail", "fail-soft"), ("doubt", "doubt-soft"), ("fail", "panel"),
 ]  # fmt: skip
 
 

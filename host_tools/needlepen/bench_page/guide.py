@@ -232,7 +232,7 @@ class _Guide:
         self._set.show(f"{point.set_um / 1e3:.2f}" if point else "-", "mm", direction)
         self._hall.show(f"{s.hall_um / 1e3:.2f}" if s.hall_um is not None else "-", "mm")
         has_state = s.nose_c is not None and s.cell_v is not None
-        self._state.show(f"{s.nose_c:.1f} °C  {s.cell_v:.2f} V" if has_state else "-")
+        self._state.show(f"{s.nose_c:.1f} °C, {s.cell_v:.2f} V" if has_state else "-")
 
     def _buttons(self, s: Snapshot, drives: bool) -> None:
         waits = s.activity in WAITING
