@@ -27,6 +27,7 @@ from pen.board import (
 from pen.limits import SR02_TRIP_MS, SR06_THRESHOLD_HZ, SR08_BRAKE_MS
 from pen.places import (
     ADC_RING,
+    AHEAD_US,
     BIAS_MHZ,
     CELL_MV,
     COST_US,
@@ -101,9 +102,13 @@ _SPAN = const(0x1FFF_FFFF)  # us; two of them still make a small integer
 
 # ---- supervision
 # The mean of a turn is half a turn old when the turn ends, so a slow overspeed is seen by a lower threshold over the
-# whole turn; a fast one over half a turn, by a higher threshold, because of ripple and marks (SR-06).
+# whole turn; a fast one over half a turn, by a higher threshold, because of ripple and marks. Where skin makes the rate
+# ripple, half a turn may not show one between them: that one is seen by the turn that the next edge will end (SR-06).
 _OVERSPEED_TURN_US = const(100_000_000 // (100 * SR06_THRESHOLD_HZ - 80))
 _OVERSPEED_HALF_US = const(50_000_000 // (100 * SR06_THRESHOLD_HZ + 20))
+_OVERSPEED_AHEAD_US = const(100_000_000 // (100 * SR06_THRESHOLD_HZ + 20))
+# A turn that gets faster by more than a sixteenth from one edge to the next follows a lost edge.
+_AHEAD_SHIFT = const(4)
 _STALL_US = const(1000 * SR08_BRAKE_MS - 2_000)  # glitch filter, tick and heartbeat machine take the rest
 _FIRST_EDGES_US = const(24_000)  # a quarter turn from rest takes 13 ms at most
 _WATCH_EDGES = const(40)  # by then the main loop has started the index window
@@ -131,7 +136,11 @@ def edge(s: ptr32, quarter_us: int, turn_us: int):
     s[QUARTER_US] = quarter_us
     s[EDGES] += 1
     if s[EDGES] > 4:
+        faster_us = s[TURN_US] - turn_us
         s[TURN_US] = turn_us
+        if faster_us > 0 and faster_us < turn_us >> _AHEAD_SHIFT:
+            turn_us -= faster_us
+        s[AHEAD_US] = turn_us
     count = s[EMF_COUNT]
     emf_mhz = s[EMF_SUM_MHZ]
     if count > 1:
@@ -336,6 +345,8 @@ def tick(machine):
             reason = STOP_UNSUPERVISED
         elif s[EDGES] > 4:
             if s[TURN_US] < _OVERSPEED_TURN_US or s[HALF_US] < _OVERSPEED_HALF_US:
+                reason = STOP_OVERSPEED
+            elif s[AHEAD_US] < _OVERSPEED_AHEAD_US:
                 reason = STOP_OVERSPEED
             elif since_us > _STALL_US:
                 reason = STOP_STALL

@@ -47,7 +47,6 @@ from pen.places import (
     ADC_RING,
     BIAS_MHZ,
     CURRENT_LIMIT_MA,
-    CURRENT_MA,
     CUT_AGE_US,
     DEPTH_HIGH_SUM,
     DRIVE,
@@ -59,6 +58,7 @@ from pen.places import (
     EMF_COUNT,
     EMF_SUM_MHZ,
     HEARTBEAT_AT,
+    I2_SUM,
     INTEGRAL_Q10,
     LINE_MASK,
     LINE_MS,
@@ -95,7 +95,9 @@ _START_CURRENT_MA = const(950)  # PR-04 allows 1.2 A; the rest is the estimate's
 _RUN_CURRENT_MA = const(1500)
 _WAKE_TICKS = const(17)
 _WATCHDOG_REST_MS = const(WATCHDOG_MAX_US // 1000 + 5)
-_SEEN_MA = const(200)  # a motor that speeds up draws 0.9 A
+# Until it has made a stroke a motor draws 0.8 A and more, which is 9,900 in I2_SUM at the lowest rate; a sensor that is
+# off by as much as it may be at rest (80 mA) makes 600 of it, if it takes the motor 0.1 s. This is 0.4 A for 10 ms.
+_SEEN_I2 = const(400 * 400 // 1024 * 10)
 _ANY_DEPTH_SUM = const(8 * 4096)  # until the depth axis sets its window
 _WINDOW_MARGIN_PERMILLE = const(6)  # index marks half a turn apart are placed within 0.6 %
 _FAST_TURN_US = const(
@@ -128,7 +130,8 @@ class Drive:
         self.start_fault = NONE  # of the last `start`: a proof that failed, or a refusal of the hardware
         self._press_refusal = None
         self._rested_ms = time.ticks_add(time.ticks_ms(), -_WATCHDOG_REST_MS)
-        self._current_seen = self._current_missing = False
+        self._current_missing = False
+        self._i2_before = 0
         self.cutoff = CutOff()
         self._pwm = PWM(Pin(PIN_PWM_N), freq=PWM_N_HZ, duty_u16=65535)
         self._trip_n = Pin(PIN_TRIP_N, Pin.IN, Pin.PULL_UP)
@@ -222,7 +225,7 @@ class Drive:
         if refused:
             return refused
         self.start_fault = NONE
-        self._current_seen = self._current_missing = False
+        self._current_missing = False
         self._prepare(_RAMP_START_MHZ)
         state[DRIVE] = (
             1  # the last proof has left permission given: the next tick goes on with the heartbeats
@@ -254,17 +257,18 @@ class Drive:
         ):
             state[place] = 0
         state[EDGE_US] = state[NOW_US]
+        self._i2_before = state[I2_SUM]
         state[RAMP_MHZ] = ramp_mhz
         state[CURRENT_LIMIT_MA] = _START_CURRENT_MA
 
     def settle(self):
         """Call while running: starts the index window after a turn, slows the ramp when the start is over."""
-        if state[CURRENT_MA] > _SEEN_MA:
-            self._current_seen = True
         if not state[WATCHED] and state[EDGES] > INDEX_PER_REV:
             self.cutoff.watch(window_counts())
             state[WATCHED] = 1
-            if not self._current_seen:  # the proofs look for current: without a sensor they are worth nothing
+            # The proofs look for current: without a sensor they are worth nothing. The tick's sum tells: the current of
+            # a start at 50 Hz lasts 20 ms, as long as two passes are apart.
+            if (state[I2_SUM] - self._i2_before) & 0x3FFFFFFF < _SEEN_I2:
                 self._current_missing = True
                 self.stop()
         if state[SET_MHZ] == state[TARGET_MHZ]:

@@ -12,6 +12,7 @@ EDGE_US = 4
 QUARTER_US = 5  # last index period
 HALF_US = 7  # last two
 TURN_US = 6  # last four index periods: one revolution, one stroke; 0 = not known
+AHEAD_US = 8  # what TURN_US will be with the next edge, if it goes on falling as with the last one
 # ---- estimated
 BIAS_MHZ = 9  # what the index edges add to the rate from back-EMF
 EMF_SUM_MHZ = 10

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.bench import CELLS_V
+from support.bench import CELLS_V, RATES_HZ
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.parts_pen import MS, PartsPen, parts_firmware
@@ -21,6 +21,9 @@ START_PROOFS_MS = 4.0
 """What the proofs at a start may take of the time from trigger to strokes (PR-04)."""
 STROKE_LIMIT = 0.25
 """And how far the cam may turn then, in strokes: it swings back without one."""
+AT_REST_CODES = firmware_module("pen.monitor")._CURRENT_AT_REST
+LATE_MS = [0, 10, 20, 30, 40, 60, 80]
+"""How late the main loop may look at a start; at 100 ms the tick stops the motor."""
 
 
 @dataclass(frozen=True)
@@ -246,13 +249,38 @@ def test_a_start_soon_after_the_last_one_does_not_blame_the_watchdog(pen: PartsP
 
 
 def test_a_current_sensor_that_shows_nothing_ends_the_first_stroke(pen: PartsPen) -> None:
-    """The proofs look for current: they are worth nothing with a sensor that never shows any."""
+    """The proofs look for current: they are worth nothing with a sensor that never shows any.
 
-    def run(pen: PartsPen) -> tuple[Any, Any]:
-        pen.chip.set_adc_source(0, lambda _t: 0)
+    Nothing is also the most that it may show at rest without being noticed there.
+    """
+
+    def run(pen: PartsPen, case: tuple[int, int]) -> tuple[Any, ...]:
+        code, late_ms = case
+        pen.chip.set_adc_source(0, lambda _t: code)
         pen.press()
         pen.ask("wake()")
-        return pen.ask("start()")[0], pen.ask("run(200)")
+        pen.exec(f"refused, _, _ = start()\ntime.sleep_ms({late_ms})")
+        return pen.ask("refused"), *pen.ask("run(200)")
 
-    refused, (running, _, fault) = in_fork(run, pen)
-    assert refused is None and not running and fault == firmware_module("pen.faults").CURRENT_SENSOR
+    cases = [(code, late_ms) for code in (0, AT_REST_CODES) for late_ms in (0, LATE_MS[-1])]
+    for case, (refused, running, _, fault) in zip(cases, each_in_fork(pen, run, cases), strict=True):
+        assert refused is None and not running, case
+        assert fault == firmware_module("pen.faults").CURRENT_SENSOR, case
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_a_sound_current_sensor_is_never_blamed_for_a_main_loop_that_looks_late(
+    pen: PartsPen, rate_hz: int
+) -> None:
+    """A start at a low rate is over in 20 ms, and a collection of garbage alone takes 24: nobody need have looked."""
+
+    def run(pen: PartsPen, late_ms: int) -> tuple[Any, ...]:
+        pen.ask(f"drive.set_rate_hz({rate_hz})")
+        pen.press()
+        pen.ask("wake()")
+        pen.exec(f"refused, _, _ = start()\ntime.sleep_ms({late_ms})")
+        return pen.ask("refused"), *pen.ask("run(60)")
+
+    for late_ms, seen in zip(LATE_MS, each_in_fork(pen, run, LATE_MS), strict=True):
+        refused, running, _, fault = seen
+        assert refused is None and running and fault == firmware_module("pen.faults").NONE, (late_ms, seen)

@@ -15,6 +15,7 @@ from support.bench import (
     CPU_STATES,
     LIMIT,
     MS,
+    PROTRUSION_MM,
     RATES_HZ,
     Pens,
     hang,
@@ -27,6 +28,7 @@ from support.bench import (
 )
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+from support.monitoring import fault, state
 from support.trace import Trace, record
 
 from needlepen.emulator.pen import EmulatedPen
@@ -35,6 +37,7 @@ from needlepen.link.client import messages
 THRESHOLD_HZ = float(LIMIT("SR-06", "threshold_hz"))
 PULSES = 4
 TURNS = (0.0, 0.3, 0.5, 0.8)
+MANY_TURNS = tuple(k / 16 for k in range(16))
 BEAT_REGISTER, BEAT_COUNTS = 0x5020_0014, 62
 
 
@@ -109,20 +112,72 @@ def test_a_stuck_bridge_is_cut_off_in_time_supply_first(
 def test_a_runaway_that_skin_slows_down_is_cut_off_in_time(
     pens: Pens, measure: Measure, cell_v: float, needles: int
 ) -> None:
-    """The load lets the rate creep over the threshold, so that single index periods do not show it."""
+    """The load lets the rate creep over the threshold, so that single index periods do not show it.
+
+    At many moments, since how long it takes depends on where the cam, the tick and the marks stand then.
+    """
 
     def sweep(pen: EmulatedPen) -> list[dict[str, Any]]:
         start(pen, 150, needles=needles)
         return each_in_fork(
-            pen, _run_away, [Case(t, "running") for t in TURNS], lambda p, c: to_angle(p, c.turn)
+            pen, _run_away, [Case(t, "running") for t in MANY_TURNS], lambda p, c: to_angle(p, c.turn)
         )
 
     outcomes = dict(
-        zip((f"{360 * t:.0f} deg" for t in TURNS), in_fork(sweep, pens.ready(cell_v)), strict=True)
+        zip((f"{360 * t:.0f} deg" for t in MANY_TURNS), in_fork(sweep, pens.ready(cell_v)), strict=True)
     )
     if all(o["crossed_ns"] == math.inf for o in outcomes.values()):
         pytest.skip(f"the {cell_v} V cell does not reach {THRESHOLD_HZ} Hz against {needles} needles")
     _judge(measure, f"stuck bridge on skin, {needles} needles, {cell_v} V", outcomes)
+
+
+# ---------------------------------------------------------------------- a sound pen at its highest rate
+def _lift_and_touch(pen: EmulatedPen, needles: int) -> tuple[str, str]:
+    for _ in range(2):
+        pen.lift()
+        pen.run_for(60 * MS)
+        pen.touch_skin(needles, PROTRUSION_MM)
+        pen.run_for(40 * MS)
+    return state(pen), fault(pen)
+
+
+@pytest.mark.parametrize("needles", [12, 24, 36])
+def test_needles_that_leave_the_skin_at_the_highest_rate_trip_nothing(pens: Pens, needles: int) -> None:
+    """A full cell lets the rate swing up most then (PR-03)."""
+
+    def sweep(pen: EmulatedPen) -> list[tuple[str, str]]:
+        start(pen, 150, needles=needles)
+        return each_in_fork(pen, _lift_and_touch, [needles] * 12, lambda p, _: p.run_for(7.1 * MS))
+
+    assert set(in_fork(sweep, pens.ready(4.2))) == {("running", "none")}
+
+
+def _lose_an_edge(pen: EmulatedPen, _: int) -> tuple[str, str]:
+    """The index line stays where it is for the time between two edges."""
+    pen.electronics.stick_line(pen.now_ns, "INDEX", pen.electronics.level("INDEX"))
+    pen.run_for(1.7 * MS)
+    pen.electronics.stick_line(pen.now_ns, "INDEX", None)
+    pen.run_for(60 * MS)
+    return state(pen), fault(pen)
+
+
+def _lost_edges(pens: Pens, firmware: Path | None = None) -> set[tuple[str, str]]:
+    def sweep(pen: EmulatedPen) -> list[tuple[str, str]]:
+        start(pen, 150)
+        return each_in_fork(pen, _lose_an_edge, list(range(12)), lambda p, _: p.run_for(7.1 * MS))
+
+    return set(in_fork(sweep, pens.ready(firmware=firmware)))
+
+
+def test_a_lost_index_edge_trips_nothing(pens: Pens) -> None:
+    """The strokes after it seem to become faster: from five index periods to four."""
+    assert _lost_edges(pens) == {("running", "none")}
+
+
+def test_a_pen_that_takes_a_lost_edge_for_overspeed_is_noticed(pens: Pens) -> None:
+    """A test of the test."""
+    change = {"pen/control.py": ("_AHEAD_SHIFT = const(4)", "_AHEAD_SHIFT = const(1)")}
+    assert ("safe", "overspeed") in _lost_edges(pens, pens.variant("believes_lost_edges", change))
 
 
 @pytest.mark.parametrize("cpu", ["halted", "spinning"])
