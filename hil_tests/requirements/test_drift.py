@@ -1,4 +1,4 @@
-"""PR-06: how far the depth of a calibrated pen drifts in 30 min at 150 Hz: by heat, and by vibration in the play of the screw.
+"""PR-06: how far the depth of a calibrated pen drifts in 30 min at 150 Hz, by heat and by the play of its screw.
 
 Measured where a gauge would be used, with the motor at rest. In the daily suite the 30 min are made of a short run on
 the emulated pen, whose current and strokes heat and shake the same models for the time that is left.
