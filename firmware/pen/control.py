@@ -350,8 +350,6 @@ def tick(machine):
                 or s[AHEAD_US] < _OVERSPEED_AHEAD_US
             ):
                 reason = STOP_OVERSPEED
-            elif s[AHEAD_US] < _OVERSPEED_AHEAD_US:
-                reason = STOP_OVERSPEED
             elif since_us > _STALL_US:
                 reason = STOP_STALL
         elif since_us > _FIRST_EDGES_US:
