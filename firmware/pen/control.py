@@ -344,9 +344,11 @@ def tick(machine):
         elif s[EDGES] > _WATCH_EDGES and s[WATCHED] == 0:
             reason = STOP_UNSUPERVISED
         elif s[EDGES] > 4:
-            if s[TURN_US] < _OVERSPEED_TURN_US or s[HALF_US] < _OVERSPEED_HALF_US:
-                reason = STOP_OVERSPEED
-            elif s[AHEAD_US] < _OVERSPEED_AHEAD_US:
+            if (
+                s[TURN_US] < _OVERSPEED_TURN_US
+                or s[HALF_US] < _OVERSPEED_HALF_US
+                or s[AHEAD_US] < _OVERSPEED_AHEAD_US
+            ):
                 reason = STOP_OVERSPEED
             elif since_us > _STALL_US:
                 reason = STOP_STALL

@@ -38,6 +38,7 @@ COMMANDS = {
     "build": "Build the pen's application image.",
     "monitor": "Show a pen as it works, live, and record it.",
     "plot": "Draw a recording as one page.",
+    "gauge": "Depth gauges: list, show, read, add, remove.",
     "log": "Read the event log of a pen in words.",
     "config": "Read, change, keep and undo the settings of a pen.",
     "completion": "Print the script that completes commands in a shell.",
