@@ -39,6 +39,7 @@ COMMANDS = {
     "monitor": "Show a pen as it works, live, and record it.",
     "plot": "Draw a recording as one page.",
     "calibration": "Calibrations of pens: list, show, history, due, export, import, withdraw.",
+    "certificate": "Certificates of calibrations: make, show, verify.",
     "log": "Read the event log of a pen in words.",
     "config": "Read, change, keep and undo the settings of a pen.",
     "completion": "Print the script that completes commands in a shell.",
