@@ -32,6 +32,9 @@ RUNS, VERIFICATIONS = 10, 3
 INSIDE_UM = 70.0
 """A pen whose errors keep within that shall not be refused."""
 
+HOME_FROM = 20
+"""Full steps from which home is looked for."""
+
 GAUGE = simulated_identity(error_um=3.0, repeatability_um=3.0, resolution_um=1.0)
 
 
@@ -141,7 +144,13 @@ def calibrate(
     ]
     late_travel, late_um = read(DRIFT_UM)
     drift = late_um - float(curve.curve_at(made.points_um, late_travel))
-    decided = decision.decide(made, budget, fresh, drift)
+    decided = decision.decide(
+        made,
+        budget,
+        fresh,
+        drift,
+        as_found=[_taken(um, *at) for um, at in zip(AS_FOUND_UM, found, strict=True)],
+    )
     expected, scatter, reversal = truth(pen)
     return Outcome(seed, made, decided, expected, scatter, reversal, drift_um)
 
@@ -187,17 +196,26 @@ def truth(pen: ReducedPen) -> tuple[dict[int, float], dict[int, float], float]:
 
 
 def _homes(pen: ReducedPen) -> list[tuple[int, float]]:
-    """Full steps at which home is found, each with its probability."""
+    """Full steps at which home is found, each with its probability: coming in, the first one inside of which the nut is
+    where the switch closes this time."""
     g, rms = pen.geometry, pen.geometry.pen.home_scatter_um
-    first = math.floor(g.zero_steps())
     if not rms:
-        return [(first, 1.0)]
+        return [(pen.closes_at(g.home_um, HOME_FROM), 1.0)]
 
-    def below(step: int) -> float:
-        return 0.5 * (1.0 + math.erf((g.nut_um(step) - g.home_um) / rms / math.sqrt(2.0)))
+    def not_yet(inmost_um: float) -> float:
+        """Probability that the switch closes farther in than the nut has been."""
+        return 0.5 * (1.0 + math.erf((inmost_um - g.home_um) / rms / math.sqrt(2.0)))
 
-    shares = [(step, below(step + 1) - below(step)) for step in range(first - 3, first + 4)]
-    return [(step, share) for step, share in shares if share > 1e-6]
+    found, inmost_um, left = [], math.inf, 1.0
+    for step in range(HOME_FROM, -HOME_FROM, -1):
+        inmost_um = min(inmost_um, g.nut_um(step))
+        share = left - not_yet(inmost_um)
+        left -= share
+        if share > 1e-6:
+            found.append((step, share))
+        if left < 1e-6:
+            break
+    return found
 
 
 def _tip_um(pen: ReducedPen, home: int, steps: int, from_outside: bool) -> float:

@@ -13,10 +13,10 @@ from typing import Literal
 from needlepen.calibration import fit as curve, tolerances as limits, uncertainty
 from needlepen.calibration.model import Budget, Check, Decision, FitResult, Phase, Taken
 from needlepen.errors import Refused
+from needlepen.firmware_modules import firmware_module
 
-PEAK = 1.24
-"""The as-found readings lie at five phases of a turn of the screw, so the peak of a wave is at most 1 / cos(36 degrees)
-times what they found."""
+AS_FOUND_MIN = 6
+"""With so many of them there is one at each of five phases of a turn of the screw, and one at home."""
 
 
 def accept_um(budget: Budget) -> float:
@@ -40,6 +40,7 @@ def decide(
     verification: Sequence[Taken],
     drift_um: float,
     *,
+    as_found: Sequence[Taken],
     points: int = 5,
 ) -> Decision:
     """Judge a calibration. All lengths in um.
@@ -48,29 +49,56 @@ def decide(
         fit: the curve and its residual, repeatability and reversal.
         budget: of one reading of the verification.
         verification: the readings taken with the new curve; `points` settings, each VERIFY_REPEATS times (CR-01).
-        drift_um: the drift check's reading less the mean of the calibration at that setting.
-
-    The curve is also held against the readings between its points: see `between`.
+        drift_um: the drift check's reading less the mean of the calibration at that setting; see `drift_um`.
+        as_found: the readings of AS_FOUND: without them nothing is known between the points of the curve.
     """
-    accept = accept_um(budget)
-    worst = max(verification, key=lambda t: abs(t.error_um), default=None)
-    errors = curve.predicted_errors(fit.points_um)
-    foreseen_at, foreseen = max(errors, key=lambda each: abs(each[1]))
     checks = [
+        *_readings(verification, points * limits.VERIFY_REPEATS, as_found),
+        *_errors(fit, verification, accept_um(budget)),
         _at_least(
-            "verification readings", "CR-01", len(verification), points * limits.VERIFY_REPEATS, "",
+            "test uncertainty ratio", "CR-02", uncertainty.tur(limits.TOLERANCE_UM, budget), limits.TUR_MIN,
+            "The gauge is too coarse for this tolerance. Use a better one.",
+        ),
+        *_mechanics(fit, drift_um),
+        _record(fit),
+    ]  # fmt: skip
+    return Decision(accepted=all(check.passed for check in checks), checks=checks, rule=rule(budget))
+
+
+def _readings(verification: Sequence[Taken], wanted: int, as_found: Sequence[Taken]) -> list[Check]:
+    return [
+        _at_least(
+            "as-found readings", "CR-01", len(as_found), AS_FOUND_MIN,
+            "Too little was measured before the calibration to know the pen between its points; measure it as found.",
+        ),
+        _at_least(
+            "verification readings", "CR-01", len(verification), wanted,
             "Readings of the verification are missing; take all of them.",
         ),
-        _at_most(
-            "largest error of the verification", "CR-02", abs(worst.error_um) if worst else float("inf"), accept,
-            f"At {_mm(worst.point.set_um)} the pen gave {_mm(worst.value_um, 3)}: too far off to be sure that it "
-            "keeps its tolerance. Repeat the calibration; if it fails again, the axis needs repair."
-            if worst else "Nothing was verified; take the readings of the verification.",
-        ),
+    ]  # fmt: skip
+
+
+def _errors(fit: FitResult, verification: Sequence[Taken], accept: float) -> list[Check]:
+    """What is judged with the guard band: errors measured, foreseen, and between the points."""
+    checks = []
+    if verification:
+        worst = max(verification, key=lambda t: abs(t.error_um))
+        checks.append(
+            _at_most(
+                "largest error of the verification",
+                "CR-02",
+                abs(worst.error_um),
+                accept,
+                f"At {_mm(worst.point.set_um)} the pen gave {_mm(worst.value_um, 3)}: too far off to be sure that it "
+                "keeps its tolerance. Repeat the calibration; if it fails again, the axis needs repair.",
+            )
+        )  # fmt: skip
+    at, foreseen = max(curve.predicted_errors(fit.points_um), key=lambda each: abs(each[1]))
+    place = "the home switch is not where it should be" if at == 0 else "the axis cannot come nearer"
+    checks += [
         _at_most(
             "largest error foreseen at any setting", "PR-06", abs(foreseen), accept,
-            f"At {_mm(foreseen_at)} the pen cannot come nearer than {_mm(abs(foreseen), 3)}. At 0.00 mm that is the "
-            "place of the home switch: have it set.",
+            f"At {_mm(at)} the pen will be off by {_mm(abs(foreseen), 3)}: {place}. The axis needs adjustment.",
         ),
         _at_most(
             "largest error between the points", "PR-06", between(fit), accept,
@@ -78,10 +106,12 @@ def decide(
             "runs unevenly or has too much play, or a reading is wrong. Repeat; if it fails again, the axis needs "
             "repair.",
         ),
-        _at_least(
-            "test uncertainty ratio", "CR-02", uncertainty.tur(limits.TOLERANCE_UM, budget), limits.TUR_MIN, "",
-            "The gauge is too coarse for this tolerance. Use a better one.",
-        ),
+    ]  # fmt: skip
+    return checks
+
+
+def _mechanics(fit: FitResult, drift_um: float) -> list[Check]:
+    return [
         _at_most(
             "fit residual", "CR-02", fit.residual_um, limits.RESIDUAL_UM,
             "No curve that a pen takes goes through the readings: it is too flat or too steep somewhere, as with too "
@@ -102,36 +132,19 @@ def decide(
             "The depth moved during the calibration. Let pen and gauge reach the temperature of the room, see that "
             "nothing is loose, and repeat.",
         ),
-        _record(fit),
     ]  # fmt: skip
-    return Decision(accepted=all(check.passed for check in checks), checks=checks, rule=rule(budget))
 
 
 def between(fit: FitResult) -> float:
     """Largest error in um to be reckoned with at a setting between the points of the calibration.
 
-    It is the error foreseen there, and on top of it what the as-found readings are off the curve:
-
-    - A screw that runs unevenly makes a wave all along. PEAK makes up for its peaks, which the readings may miss.
-      Where a setting lies d beyond the farthest reading, the curve is drawn on by its last piece, which may be wrong
-      by twice the wave over its length l: 1 + 2 d / l.
-    - Between home and the second point there is the play of the screw besides: the reading there counts there only.
-
-    0.00 mm is home itself, and a point.
+    It is the largest that the finer curve foretells, with the wave of the screw, and what the as-found readings are off
+    that curve on top: see `fit.FitResult`. Without a finer curve it is the largest error foreseen, with what the
+    as-found readings are off the curve of the pen.
     """
-    spacing_um = limits.POINT_SPACING_UM
-    wave_um = PEAK * max((abs(um) for at, um in fit.between if at >= spacing_um), default=0.0)
-    near_um = max((abs(um) for at, um in fit.between if at < spacing_um), default=0.0)
-    pen_map = curve.depth_map(fit.points_um)
-    worst = 0.0
-    for set_um, error_um in curve.predicted_errors(fit.points_um)[1:]:
-        travel_um = pen_map.travel_um(set_um)
-        beyond_um = max(0, travel_um - fit.reach_um) if fit.reach_um else 0
-        off_um = wave_um * (1.0 + 2.0 * beyond_um / spacing_um)
-        if travel_um < spacing_um:
-            off_um = max(off_um, near_um)
-        worst = max(worst, abs(error_um) + off_um)
-    return worst
+    if not fit.fine_errors_um:
+        return max(abs(um) for _, um in curve.predicted_errors(fit.points_um)[1:]) + fit.between_um
+    return max(abs(um) for set_um, um in fit.fine_errors_um if set_um) + fit.leftover_um
 
 
 def within_as_found(as_found: Sequence[Taken], budget: Budget) -> Decision:
@@ -163,14 +176,12 @@ def drift_um(taken: Sequence[Taken]) -> float:
     before = [t for t in taken if t.point.phase is Phase.CALIBRATION]
     if not late or not before:
         raise Refused("the reading of the drift check is missing; take it")
-    fitted = curve.fit_taken(before).points_um
+    fitted = curve.fit_taken(taken).points_um
     return max((t.value_um - curve.curve_at(fitted, t.travel_um) for t in late), key=abs)
 
 
 def _record(fit: FitResult) -> Check:
     """Whether a pen takes such a record at all, by the firmware's own check."""
-    from needlepen.firmware_modules import firmware_module
-
     calibrations = firmware_module("pen.store.calibration")
     reason = calibrations.Calibration(fit.points_um, fit.hall_uv_per_mm, 0, 0).check()
     text = firmware_module("pen.store.reason_texts").text(reason) if reason else ""
@@ -185,7 +196,7 @@ def _at_most(name: str, requirement: str, value: float, limit: float, reason: st
     return _check(name, requirement, value, limit, "<=", unit, reason)
 
 
-def _at_least(name: str, requirement: str, value: float, limit: float, unit: str, reason: str) -> Check:
+def _at_least(name: str, requirement: str, value: float, limit: float, reason: str, unit: str = "") -> Check:
     return _check(name, requirement, value, limit, ">=", unit, reason)
 
 

@@ -37,8 +37,16 @@ _ROUNDING = 1.5
 """um by which a piece stays clear of the bounds, so that rounding its ends to whole um cannot break them."""
 _LEAST = SLOPE_MIN + 0.02
 """The flattest piece that is put in, with room for rounding."""
+_NARROW_UM = 20.0
+"""No piece that is put in is narrower: rounding would turn it."""
 _PLAY_MIN_UM = 8.0
 """Less play than that is not worth a knot: it is what the periodic error of a good screw does to a piece."""
+_TURN_UM = 500.0
+"""Travel for a turn of the screw: 20 full steps."""
+_TAKEN_UP_UM = 250.0
+"""From here on the play of any pen that can be calibrated is taken up."""
+_FINE_SAMPLES = 12
+"""Twice as many as the finer curve has terms."""
 _HALL_SPAN_UM = 1000.0
 """A gain from readings over less than that would be noise."""
 
@@ -67,11 +75,13 @@ def fit(
     counts = np.array([len(group) for group in groups], float)
     heights = _heights(travel, means, counts)
     points = _points(travel, heights, between)
+    fine_errors, leftover_um = _fine(points, [*zip(travel, means, strict=True)], between)
     return FitResult(
         points_um=points,
         residual_um=residual_um(points, [*zip(travel, means, strict=True)]),
         between=[(round(at), round(float(um - curve_at(points, at)), 2)) for at, um in between],
-        reach_um=round(max(travel_um for travel_um, _ in [*samples, *between])),
+        fine_errors_um=fine_errors,
+        leftover_um=leftover_um,
         repeatability_um=repeatability_um(samples, directions),
         reversal_um=reversal_um(samples, directions),
         hall_uv_per_mm=hall_gain(hall, hall_uv_per_mm),
@@ -144,19 +154,28 @@ def _points(travel: np.ndarray, heights: np.ndarray, between: Sequence[Sample]) 
 def _ended(knots: list[Sample]) -> list[Sample]:
     """The last knot at a travel of 2.50 mm, and not beyond the hard stop.
 
-    If the last piece, of slope m, would end at a height e beyond the stop h, the end at h is reached by the least
-    slope s from the point on the piece that is (e - h) / (m - s) of travel before it.
+    A curve that would end beyond the stop is left where it meets the line that reaches the stop there by the least
+    slope.
     """
     while len(knots) > 2 and knots[-2][0] >= DEPTH_MAX_UM:
         del knots[-1]
     (t1, h1), (t2, h2) = knots[-2:]
-    slope = (h2 - h1) / (t2 - t1)
-    end = h1 + slope * (DEPTH_MAX_UM - t1)
-    if end <= HARD_STOP_UM or slope <= _LEAST + 0.1:
-        return [*knots[:-1], (DEPTH_MAX_UM, end)]
-    back = (end - HARD_STOP_UM) / (slope - _LEAST)
-    kept = [knot for knot in knots[:-1] if knot[0] < DEPTH_MAX_UM - back - 20]
-    return [*kept, (DEPTH_MAX_UM - back, end - slope * back), (DEPTH_MAX_UM, HARD_STOP_UM)]
+    ended = [*knots[:-1], (float(DEPTH_MAX_UM), h1 + (h2 - h1) / (t2 - t1) * (DEPTH_MAX_UM - t1))]
+    if ended[-1][1] <= HARD_STOP_UM:
+        return ended
+
+    def room_um(knot: Sample) -> float:
+        return HARD_STOP_UM - _LEAST * (DEPTH_MAX_UM - knot[0]) - knot[1]
+
+    last = ended.pop()
+    while len(ended) > 1 and room_um(ended[-1]) <= 0.0:
+        last = ended.pop()
+    first = ended[-1]
+    share = room_um(first) / (room_um(first) - room_um(last))
+    meets = first[0] + share * (last[0] - first[0]), first[1] + share * (last[1] - first[1])
+    if first[0] + _NARROW_UM < meets[0] < DEPTH_MAX_UM - _NARROW_UM:
+        ended.append(meets)
+    return [*ended, (float(DEPTH_MAX_UM), float(HARD_STOP_UM))]
 
 
 def _bend(knots: Sequence[Sample]) -> Sample | None:
@@ -171,7 +190,7 @@ def _bend(knots: Sequence[Sample]) -> Sample | None:
     if t0 != 0 or play_um < _PLAY_MIN_UM or slope <= _LEAST + 0.1:
         return None
     at = math.ceil(play_um / (slope - _LEAST))
-    if not 20 <= at <= t1 - 20:
+    if not _NARROW_UM <= at <= t1 - _NARROW_UM:
         return None
     return float(at), h0 + _LEAST * at + 0.5
 
@@ -227,6 +246,45 @@ def _by_point_and_direction(
     for (travel_um, true_um), way in zip(samples, ways, strict=True):
         groups.setdefault((travel_um, way), []).append(true_um)
     return groups
+
+
+def _fine(
+    points: Points, means: Sequence[Sample], between: Sequence[Sample]
+) -> tuple[list[tuple[int, float]], float]:
+    """What the pen will do at each setting by a finer curve, and how far the as-found readings are from that.
+
+    A screw that runs unevenly makes a wave with its turn. The points of the calibration are half a turn apart, so they
+    may lie where the wave is zero, or all at its peaks. Together with the as-found readings, which lie at other phases,
+    they give it: least squares of a cubic and a wave, over the readings at which the play is taken up for certain. Near
+    home the needles stay where home left them until that curve comes farther out.
+    """
+    home_um = next((true_um for travel_um, true_um in means if travel_um == 0), -math.inf)
+    known = [sample for sample in (*means, *between) if sample[0] >= _TAKEN_UP_UM]
+    if len(known) < _FINE_SAMPLES:
+        return [], 0.0
+    travel, true_um = np.array(known, float).T
+    wave = np.linalg.lstsq(_terms(travel), true_um, rcond=None)[0]
+
+    def fine(travel_um: Any) -> np.ndarray:
+        return np.maximum(_terms(np.asarray(travel_um, float)) @ wave, home_um)
+
+    pen_map, step_um = depth_map(points), firmware_module("pen.board").DEPTH_STEP_UM
+    settings = SETTINGS_UM[1:]
+    found = fine([step_um * pen_map.steps(um) for um in settings])
+    errors = [(0, round(home_um, 2))] if home_um > -math.inf else []
+    errors += [(um, round(float(is_um) - um, 2)) for um, is_um in zip(settings, found, strict=True)]
+    seen = [sample for sample in between if sample[0] > 0]
+    if not seen:
+        return errors, 0.0
+    at, was_um = np.array(seen, float).T
+    return errors, round(float(np.max(np.abs(fine(at) - was_um))), 2)
+
+
+def _terms(travel_um: np.ndarray) -> np.ndarray:
+    """A cubic and a wave of the screw's turn."""
+    x = travel_um / DEPTH_MAX_UM
+    turn_rad = 2.0 * math.pi * travel_um / _TURN_UM
+    return np.stack([np.ones_like(x), x, x**2, x**3, np.sin(turn_rad), np.cos(turn_rad)], axis=1)
 
 
 def predicted_errors(points: Points) -> list[tuple[int, int]]:

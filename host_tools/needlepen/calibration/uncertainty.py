@@ -81,16 +81,14 @@ def tur(tolerance_um: float, result: Budget) -> float:
     return tolerance_um / (result.coverage_factor * u)
 
 
-def depth_budget(
-    gauge: GaugeIdentity, repeatability_um: float = 0.0, *, degrees_of_freedom: int = 0
-) -> Budget:
+def depth_budget(gauge: GaugeIdentity, repeatability_um: float = 0.0, *, readings: int = 0) -> Budget:
     """Of one depth reading with a gauge, in um, k = 2.
 
     Args:
         gauge: what its own calibration says of it.
         repeatability_um: standard deviation of a reading that this calibration found (half of "2 s"). As far as it is
             larger than the gauge's own, the pen scatters: s^2 - s_gauge^2 is its share.
-        degrees_of_freedom: of that standard deviation; 0 is not known.
+        readings: degrees of freedom of that standard deviation; 0 is not known.
 
     A gauge with an error of 3 um, 1 um resolution and 3 um repeatability gives u = 5.5 um, U = 11 um.
     """
@@ -106,7 +104,7 @@ def depth_budget(
     if repeatability_um > gauge.repeatability_um:
         share_um = math.sqrt(repeatability_um**2 - gauge.repeatability_um**2)
         source = "readings of this calibration, less the gauge's repeatability"
-        contributions.append(_normal(PEN_SCATTER, source, share_um, degrees_of_freedom or None))
+        contributions.append(_normal(PEN_SCATTER, source, share_um, readings or None))
     return budget(contributions)
 
 

@@ -8,7 +8,6 @@ way that it goes behind a depth, by way of the home switch.
 
 from __future__ import annotations
 
-import math
 import random
 from typing import Any
 
@@ -17,6 +16,7 @@ from needlepen.emulator.axis_parameters import AxisParameters
 from needlepen.firmware_modules import firmware_module
 
 _HALL_SAMPLES = 8
+_FAR_STEPS = 20
 
 
 class ReducedPen:
@@ -44,7 +44,7 @@ class ReducedPen:
         self.nose_c = g.pen.reference_c
         self.loose_um = 0.0
         self.carriage_um = max(g.home_um, 0.0)
-        self.zero = math.floor(g.zero_steps())
+        self.zero = self.closes_at(g.home_um, _FAR_STEPS)
         self._steps = 0  # from home
         self.use(calibration)
 
@@ -89,6 +89,12 @@ class ReducedPen:
         return int(self.map.home_um + self.map.um_off(change))
 
     # ---------------------------------------------------------------- axis
+    def closes_at(self, home_um: float, rotor: int) -> int:
+        """The full step, coming in from `rotor`, at which a home switch that closes at `home_um` is closed."""
+        while self.geometry.nut_um(rotor) > home_um:
+            rotor -= 1
+        return rotor
+
     def _to(self, steps: int) -> None:
         self._steps = steps
         self._turn(self.zero + steps)
@@ -107,7 +113,7 @@ class ReducedPen:
         if self._steps > self.under:
             scatter_um = self.geometry.pen.home_scatter_um
             off_um = self._random.gauss(0.0, scatter_um) if scatter_um else 0.0
-            self.zero = math.floor(self.geometry.steps_at(self.geometry.home_um + off_um))
+            self.zero = self.closes_at(self.geometry.home_um + off_um, self.zero + self._steps)
         self._to(0)
 
     def _volts(self) -> float:
