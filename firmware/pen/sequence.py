@@ -133,6 +133,7 @@ class Sequence:
             return
         if self._tdc():
             self._park_ms = None
+            self._app.axis.set_anew()
         elif self._park_ms == _TURNING:
             self._park_ms = now_ms
         elif time.ticks_diff(now_ms, self._park_ms) >= SR08_TIPS_OUT_MS:

@@ -40,6 +40,7 @@ COMMANDS = {
     "plot": "Draw a recording as one page.",
     "calibration": "Calibrations of pens: list, show, history, due, export, import, withdraw.",
     "certificate": "Certificates of calibrations: make, show, verify.",
+    "gauge": "Depth gauges: list, show, read, add, remove.",
     "log": "Read the event log of a pen in words.",
     "config": "Read, change, keep and undo the settings of a pen.",
     "completion": "Print the script that completes commands in a shell.",

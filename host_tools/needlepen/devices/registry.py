@@ -22,7 +22,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 @dataclass(frozen=True)
 class Entry:
     """One emulated pen. `link`: path of its serial port; `state`: RUNNING, BOOTSEL, or STARTING (neither port nor
-    volume); `volume`: folder of its UF2 volume while it is in BOOTSEL."""
+    volume); `volume`: folder of its UF2 volume while it is in BOOTSEL; `gauge`: path of the port of its depth gauge.
+    """
 
     name: str
     link: str
@@ -31,6 +32,7 @@ class Entry:
     tcp_port: int | None = None
     state: str = RUNNING
     volume: str | None = None
+    gauge: str | None = None
 
     @property
     def is_alive(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,9 +32,11 @@ class Bench:
         seed: int = 0,
         engine: str = "auto",
         parameters: PenParameters | None = None,
+        worn: Iterable[str] = (),
     ) -> EmulatedPen:
         """A calibrated pen before power-on. `cell_v`: open-circuit voltage, 2.5 to 4.35 V; `seed`: which pen it is.
 
+        `worn`: what of it has changed since it was calibrated, texts like "backlash_um=60".
         Raises UsageError for a cell or an engine that the model does not have.
         """
         from needlepen.build import integrity
@@ -44,7 +47,8 @@ class Bench:
         described = (parameters or PenParameters()).but(cell_ocv_v=cell_v)
         files = {integrity.REFERENCE: integrity.reference(self.runtime.path, self.board.flash)}
         image = factory_image(self.application.image, self.board, described, seed, files=files)
-        return EmulatedPen(self.board, self.runtime.path, image, described, seed=seed, engine=engine)
+        physical = described.with_assignments(worn)
+        return EmulatedPen(self.board, self.runtime.path, image, physical, seed=seed, engine=engine)
 
 
 def prepare(board_name: str = "pico_pen", kind: Kind = "development", runtime: Path | None = None) -> Bench:

@@ -39,6 +39,7 @@ class CartridgeSocket:
         self._pulled = False
         self._powered = True
         self.cartridge: Cartridge | None = None
+        self.has_dummy = False
         self.slave: OneWireSlave | None = None
         chip.drive(seated_gpio, 1)
         chip.drive(bus_gpio, 1)
@@ -46,16 +47,28 @@ class CartridgeSocket:
 
     def seat(self, cartridge: Cartridge) -> None:
         """Push a cartridge in now. Raises UsageError if one is in already."""
-        if self.cartridge is not None:
-            raise UsageError("There is a cartridge in the pen already; take it out first.")
+        self._check_empty()
         self.cartridge = cartridge
         self._chip.drive(self._seated_gpio, 0)
         self._connect()
 
+    def seat_dummy(self) -> None:
+        """Push the dummy cartridge in that calibrates the depth: no chip, and a pin where the needles would stand.
+
+        Raises UsageError if there is a cartridge in already.
+        """
+        self._check_empty()
+        self.has_dummy = True
+        self._chip.drive(self._seated_gpio, 0)
+
+    def _check_empty(self) -> None:
+        if self.cartridge is not None or self.has_dummy:
+            raise UsageError("There is a cartridge in the pen already; take it out first.")
+
     def unseat(self) -> None:
         """Take the cartridge out now: contact and bus open together. Without one, nothing happens."""
-        if self.cartridge is not None:
-            self.cartridge = None
+        if self.cartridge is not None or self.has_dummy:
+            self.cartridge, self.has_dummy = None, False
             self._connect()
             self._chip.drive(self._seated_gpio, 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -51,3 +52,22 @@ class Constants:
                     f"There is no pen parameter {name!r}, so it cannot be set: PenParameters lists them."
                 )
         return dataclasses.replace(self, **changes)  # __post_init__ checks the values
+
+    def with_assignments(self, texts: Iterable[str]) -> Self:
+        """A copy with values replaced as texts like "backlash_um=60" say.
+
+        Raises:
+            UsageError: a text that is no NAME=NUMBER, an unknown name, or a value outside its range.
+        """
+        changes: dict[str, float] = {}
+        for text in texts:
+            name, sign, value = (part.strip() for part in text.partition("="))
+            try:
+                changes[name] = float(value)
+            except ValueError:
+                sign = ""
+            if not sign or not name:
+                raise UsageError(
+                    f"{text!r} sets no pen parameter; write NAME=NUMBER, for example backlash_um=60"
+                )
+        return self.but(**changes)

@@ -190,6 +190,11 @@ class EmulatedPen:
         self.plant.seat(self.needles)
         return cartridge
 
+    def seat_dummy(self) -> None:
+        """Push the dummy cartridge for calibration in now. Raises UsageError if one is in already."""
+        self.socket.seat_dummy()
+        self.plant.seat(0)
+
     def unseat_cartridge(self) -> Cartridge | None:
         """Take the cartridge out now; returns it. Without one nothing happens."""
         cartridge = self.socket.cartridge

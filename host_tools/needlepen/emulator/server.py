@@ -18,7 +18,7 @@ import socket
 import termios
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -254,11 +254,18 @@ class TcpPort:
         self._listener.close()
 
 
+class Beside(Protocol):
+    """A thing beside the board with a port of its own, served in the same thread: it sees the board between steps."""
+
+    def fileno_to_watch(self) -> list[int]: ...
+    def serve(self) -> None: ...
+
+
 class Server:
     """Moves bytes between endpoints and a chip's console while the chip follows wall time.
 
     `volume`: the folder that is the board's drive in BOOTSEL mode. `on_state(state)` is called after each change,
-    and once at the beginning.
+    and once at the beginning. `beside`: what else is served; it stays when the board restarts.
     """
 
     def __init__(
@@ -267,9 +274,11 @@ class Server:
         endpoints: list[Endpoint],
         volume: Path | None = None,
         on_state: Callable[[State], None] = lambda _state: None,
+        beside: Sequence[Beside] = (),
     ) -> None:
         self._chip = chip
         self._endpoints = endpoints
+        self._beside = beside
         self._volume_path = volume
         self._volume: BootselVolume | None = None
         self._on_state = on_state
@@ -294,8 +303,12 @@ class Server:
                     self._chip.run_for(min(lag_s, STEP_S * 2) * 1e9)
                 self._follow_boot()
                 self._move()
+                for thing in self._beside:
+                    thing.serve()
                 if lag_s < STEP_S:
-                    select.select([fd for e in self._endpoints for fd in e.fileno_to_watch()], [], [], STEP_S)
+                    fds = [fd for endpoint in self._endpoints for fd in endpoint.fileno_to_watch()]
+                    fds += [fd for thing in self._beside for fd in thing.fileno_to_watch()]
+                    select.select(fds, [], [], STEP_S)
         finally:
             self._detach()
             if self._volume is not None:

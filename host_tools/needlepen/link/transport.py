@@ -29,10 +29,11 @@ class InUse(Unplugged):
 
 
 class Transport:
-    """An open port. Raises Unplugged from each method once it has gone."""
+    """An open port. Raises Unplugged from each method once it has gone. `what` is at it, for messages: "pen"."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, what: str = "pen") -> None:
         self.url = url
+        self._what = what
         is_device = "://" not in url
         options: dict[str, Any] = {"timeout": 0, "write_timeout": WRITE_TIMEOUT_S}
         if is_device and os.name == "posix":
@@ -40,7 +41,7 @@ class Transport:
         try:
             self._port: Any = serial.serial_for_url(url, **options)
         except (serial.SerialException, OSError, ValueError) as error:
-            raise _why_not(url, error) from None
+            raise _why_not(url, what, error) from None
         self._fd = self._descriptor()
 
     def _descriptor(self) -> int | None:
@@ -64,7 +65,7 @@ class Transport:
                 return b""
             return bytes(self._port.read(_CHUNK))
         except (serial.SerialException, OSError, ValueError, TypeError) as error:
-            raise Unplugged(f"{self.url} has gone ({error}); plug the pen in again.") from None
+            raise Unplugged(f"{self.url} has gone ({error}); plug the {self._what} in again.") from None
 
     def _read_waiting(self, timeout_s: float) -> bytes:
         self._port.timeout = max(0.0, timeout_s)
@@ -80,7 +81,7 @@ class Transport:
                 f"{self.url} takes no bytes for {WRITE_TIMEOUT_S:.0f} s: what is connected hangs; reset it."
             ) from None
         except (serial.SerialException, OSError, TypeError) as error:
-            raise Unplugged(f"{self.url} has gone ({error}); plug the pen in again.") from None
+            raise Unplugged(f"{self.url} has gone ({error}); plug the {self._what} in again.") from None
 
     def close(self) -> None:
         """Close the port; a port that has gone is closed already."""
@@ -88,7 +89,7 @@ class Transport:
             self._port.close()
 
 
-def _why_not(url: str, error: Exception) -> Unplugged:
+def _why_not(url: str, what: str, error: Exception) -> Unplugged:
     reason = str(error)
     if (
         "exclusively lock" in reason
@@ -102,4 +103,5 @@ def _why_not(url: str, error: Exception) -> Unplugged:
         return Unplugged(
             f"{url} may not be opened by this user; `needlepen doctor` says how to get permission."
         )
-    return Unplugged(f"{url} cannot be opened ({reason}); `needlepen devices` lists what is there.")
+    lists = "`needlepen devices`" if what == "pen" else f"`needlepen {what} list`"
+    return Unplugged(f"{url} cannot be opened ({reason}); {lists} lists what is there.")

@@ -10,17 +10,26 @@ from needlepen.calibration.gauges.interface import (
     Unit,
     reading,
 )
+from needlepen.calibration.gauges.kinds import KINDS, kinds, open_gauge
+from needlepen.calibration.gauges.shelf import OwnGauge, load_gauges, load_identity, open_named
 from needlepen.calibration.gauges.simulated import SimulatedGauge, simulated_identity
 
 __all__ = [
+    "KINDS",
     "Gauge",
     "GaugeError",
     "GaugeSilent",
+    "OwnGauge",
     "Place",
     "Plugin",
     "Shown",
     "SimulatedGauge",
     "Unit",
+    "kinds",
+    "load_gauges",
+    "load_identity",
+    "open_gauge",
+    "open_named",
     "reading",
     "simulated_identity",
 ]

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from needlepen.calibration.gauges.digits import split
 from needlepen.calibration.gauges.interface import GaugeError, Shown, Unit
+from needlepen.calibration.gauges.port_gauge import PortGauge
 
 END = b"\r"
 REQUEST = b"1\r"
@@ -30,12 +32,8 @@ ERRORS = {
 
 def encode(shown: Shown) -> str:
     """The text without its <CR>; the unit is not part of it. Raises GaugeError "range" if the field cannot hold it."""
-    digits, decimals = _parts(shown.value)
-    number = str(digits).rjust(FIELD - 1, "0")
-    if len(number) > FIELD - 1 or not 0 <= decimals <= MOST_DECIMALS:
-        raise GaugeError(
-            "range", f"{shown.value} does not fit into the {FIELD} characters of a Mitutoyo text."
-        )
+    digits, decimals = split(shown.value, FIELD - 1, MOST_DECIMALS, "Mitutoyo text")
+    number = digits.rjust(FIELD - 1, "0")
     whole, fraction = number[: FIELD - 1 - decimals], number[FIELD - 1 - decimals :]
     return f"{_VALUE_START}{'-' if shown.value.is_signed() else '+'}{whole}.{fraction}"
 
@@ -74,9 +72,10 @@ def _error_reply(text: str) -> GaugeError:
     return GaugeError("error reply", f"The gauge's output reports error {text}: {why}.")
 
 
-def _parts(value: Decimal) -> tuple[int, int]:
-    """(digits as a number, decimal places)"""
-    _, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int):
-        raise GaugeError("range", f"{value} is no number that a gauge can show.")
-    return int("".join(map(str, digits))) * 10 ** max(exponent, 0), max(-exponent, 0)
+class MitutoyoGauge(PortGauge):
+    """A gauge behind a Mitutoyo serial output: it is asked, or sends when its DATA key is pressed."""
+
+    request = REQUEST
+
+    def decode(self, raw: str) -> Shown:
+        return decode(raw, self.unit)
