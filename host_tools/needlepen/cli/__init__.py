@@ -45,6 +45,7 @@ COMMANDS = {
     "certificate": "Certificates of calibrations: make, show, verify.",
     "log": "Read the event log of a pen in words.",
     "config": "Read, change, keep and undo the settings of a pen.",
+    "bench": "Open the technicians' page: calibrate, check and watch pens in the browser.",
     "completion": "Print the script that completes commands in a shell.",
     "benchmark": "Measure the emulator and the firmware.",
 }
