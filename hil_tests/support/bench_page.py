@@ -4,8 +4,8 @@
 
 The engine is the real one, and so are procedure, gauge text, database and certificates. The pen's side is `BenchPen`:
 its axis by the emulator's geometry, its map by the firmware. FOLDER holds what the test says to the gauge while
-the page runs: `offset_um` is added to each reading, while `no_gauge` is there the gauge is lost, and with `typed` there
-from the beginning it is one whose readings a person types, on a pen that passes for a real one.
+the page runs: `offset_um` is added to each reading, while `no_gauge` is there the gauge is lost, and while `typed` is
+there it is one whose readings a person types, on a pen that passes for a real one.
 """
 
 from __future__ import annotations
@@ -58,13 +58,12 @@ class IdlePen(BenchPen):
 
 def main(folder: Path) -> None:
     """Serve until the process ends."""
-    pen, typed = IdlePen(seed=1), (folder / "typed").exists()
-    pen.emulated = not typed
+    pen = IdlePen(seed=1)
     who = pen.identity.unique_id
 
     @contextmanager
     def connect(_self: object) -> Iterator[tuple[PenPort, Gauge]]:
-        yield pen, open_gauge("manual") if typed else DisturbedGauge(pen, folder)
+        yield pen, DisturbedGauge(pen, folder) if pen.emulated else open_gauge("manual")
 
     def measurement(kind: str, device: Device, choice: Choice) -> Measurement:
         base = connecting.CheckOf if kind == CHECK else connecting.CalibrationOf
@@ -72,7 +71,8 @@ def main(folder: Path) -> None:
         return made
 
     def find() -> list[Device]:
-        return [Device(PEN, "bench", unique_id=who, name="bench", emulated=not typed)]
+        pen.emulated = not (folder / "typed").exists()
+        return [Device(PEN, "bench", unique_id=who, name="bench", emulated=pen.emulated)]
 
     serve(
         Workbench(measurement, find, unseen_s=UNSEEN_S),
