@@ -16,6 +16,7 @@ from pen.board import DEPTH_BACKLASH_UM, DEPTH_STEP_UM
 from pen.depth import DepthMap
 from pen.depth_sensor import DepthSensor
 from pen.faults import DEPTH_HOME, DEPTH_WALK, NONE
+from pen.limits import PR06_DRIFT_MM
 from pen.states import BLOCK_DEPTH_MOVING, BLOCK_DEPTH_NOT_HOMED, BLOCK_DEPTH_SENSOR, WARN_DEPTH_DRIFT
 from pen.stepper import Stepper
 
@@ -23,6 +24,8 @@ from pen.stepper import Stepper
 _UNDER = const(2 * (DEPTH_BACKLASH_UM // DEPTH_STEP_UM + 2))  # overshoot behind a depth, then outward to it
 _CREEP = const(4)  # the last of the way home
 _BEYOND = const(16)  # how far behind home it is still looked for
+
+_WALKED_UM = round(500 * PR06_DRIFT_MM)
 
 # The window follows a move in steps of a pass, so it looks ahead by most of one; slowly it can for longer, and a motor
 # may be running then, which does not wait for a pass that comes late.
@@ -50,6 +53,7 @@ class Axis:
         self.half = 0  # place of the rotor in half steps from home; meaningful once homed
         self.goal = 0  # where it has to go
         self._stands_um = 0  # protrusion at `half`, while at rest
+        self._rested_um = 0  # what the sensor said when it came to rest there
         self._sequence = None  # generator of what is going on, one step for each poll
         self._unwatched = False  # it must not wait for the drive: the needles have to come in
         self._slow = False
@@ -81,6 +85,15 @@ class Axis:
         if self._sequence is None:
             self._begin(self._moving(), False)
         return None
+
+    def set_anew(self):
+        """After a run: where vibration has moved the carriage within the play of the screw, come to the depth anew."""
+        if self.homed and not self.moving and abs(self.sensor.um - self._rested_um) > _WALKED_UM:
+            self._begin(self._again(), False)
+
+    def _again(self):
+        yield from self._stretch(0)
+        yield from self._moving()
 
     def retract(self):
         """Stop what is going on and bring the needles in at once, by the home switch alone; after a fault."""
@@ -244,7 +257,8 @@ class Axis:
         """The axis stands: from now on the sensor has to stay where it is."""
         um = self._stands_um = self._protrusion_um(self.half)
         self.sensor.allow(um, um)
-        self.sensor.follower.begin(um, self.sensor.um)
+        self._rested_um = self.sensor.um
+        self.sensor.follower.begin(um, self._rested_um)
 
     def _moving(self):
         self.sensor.follower.begin(self._protrusion_um(self.half), self.sensor.um)

@@ -3,16 +3,20 @@
 A part of pen.store that is in memory only while pen.calibrating is.
 """
 
+import struct
+
 from pen.events import CALIBRATION_CHANGED, CALIBRATION_WITHDRAWN, CHECK_NOTED
 from pen.store import calibration as calibrations, envelope
 from pen.store.numbers import (
     CALIBRATION_FORMAT,
+    CHECK_FORMAT,
     KIND_CALIBRATION,
     KIND_CHECK,
     NOT_NOW,
     OK,
     WITHDRAWN,
 )
+from pen.store.pair import Pair
 from pen.store.reason_texts import text
 
 
@@ -56,9 +60,12 @@ def note_check(store, day, worst_error_um, passed):
     today = store.day
     if today is not None and day > today + 1:  # one day ahead is a host in another time zone
         return "the day of the check lies ahead"
-    reason = OK if store._files.may_write else NOT_NOW
-    if reason == OK:
-        reason = store._save(KIND_CHECK, calibrations.pack_check(day, worst_error_um, passed))
+    if not store._files.may_write:
+        return text(NOT_NOW)
+    pair = store._pairs[KIND_CHECK] = Pair(store._files, KIND_CHECK, CHECK_FORMAT, store._unique_id)
+    pair.load()
+    reason = store._save(KIND_CHECK, struct.pack(calibrations.CHECK, day, worst_error_um, passed))
+    del store._pairs[KIND_CHECK]
     if reason != OK:
         return text(reason)
     store.check = (day, worst_error_um, passed)

@@ -31,13 +31,15 @@ from support.monitoring import state
 from needlepen.access import Role, answer
 from needlepen.emulator.factory_image import unique_id
 from needlepen.emulator.pen import EmulatedPen
+from needlepen.firmware_modules import firmware_module
 from needlepen.link.client import messages
 
 ATTEMPTS = int(LIMIT("SR-25", "attempts"))
 LOCK_S = float(LIMIT("SR-25", "lock_s"))
 ROLES = tuple(Role)
 JUDGED = "wrong answers judged until the pen locks, with a cut in (operation, part)"
-SETTLED_MS = 1_500  # settings are stored 1 s after a change
+SETTLED_MS = firmware_module("pen.store.store")._QUIET_MS + 1_500
+"""Settings are stored 1 s after a change, and the journal is moved when nothing was noted for so long."""
 
 
 def _lacking(role: Role) -> list[str]:

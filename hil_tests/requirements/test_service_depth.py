@@ -45,14 +45,16 @@ def _seat(pen: EmulatedPen, needles: int, depth_limit_um: int | None = None) -> 
 def _open(pen: EmulatedPen) -> None:
     pen.command(messages.OPEN_SERVICE)
     pen.wait_state("service")
-    pen.run_for(600 * MS)
+    assert pen.run_until(lambda: status(pen).service, 2 * S, 1 * MS)
 
 
 def _rest(pen: EmulatedPen) -> None:
     """Until the axis stands and the pen knows it."""
     pen.run_for(100 * MS)
-    assert pen.run_until(lambda: not pen.axis.moving, 3 * S, 1 * MS)
-    pen.run_for(1_200 * MS)
+    assert pen.run_until(
+        lambda: not pen.axis.moving and "depth_moving" not in status(pen).blockers, 5 * S, 1 * MS
+    )
+    pen.run_for(60 * MS)
 
 
 def _to(pen: EmulatedPen, um: int) -> float:
@@ -63,13 +65,13 @@ def _to(pen: EmulatedPen, um: int) -> float:
 
 
 def _pressed(pen: EmulatedPen) -> tuple[str, bool]:
-    """State after a press of a second, and whether the motor was left alone."""
+    """State after a press, and whether the motor was left alone."""
     before_ns = float(pen.now_ns)
     pen.press()
-    pen.run_for(1 * S)
+    pen.run_for(500 * MS)
     seen = state(pen), never_driven(pen, before_ns)
     pen.release()
-    pen.run_for(1 * S)
+    pen.run_for(500 * MS)
     return seen
 
 
@@ -320,11 +322,11 @@ def test_a_record_reads_back_as_it_was_put(pens: Pens) -> None:
     def run(pen: EmulatedPen) -> tuple[bytes | None, bytes | None]:
         factory = _stored(pen)
         _open(pen)
-        Operations.put_calibration(pen, _record(WHOLE))  # type: ignore[arg-type]
+        Operations.put_calibration(pen, _record(whole_record))  # type: ignore[arg-type]
         _rest(pen)
         return factory, _stored(pen)
 
-    WHOLE = dataclasses.replace(
+    whole_record = dataclasses.replace(
         FACTORY,
         firmware=b"f00df00d",
         as_found=FACTORY.points[1:],
@@ -333,8 +335,8 @@ def test_a_record_reads_back_as_it_was_put(pens: Pens) -> None:
         certificate="NP-260115-7F3K2Q",
     )
     factory, whole = in_fork(run, pens.ready())
-    assert factory == _record(FACTORY) and whole == _record(WHOLE)
-    assert making.read_calibration(whole, KEY, unique_id(0)) == WHOLE
+    assert factory == _record(FACTORY) and whole == _record(whole_record)
+    assert making.read_calibration(whole, KEY, unique_id(0)) == whole_record
 
 
 def test_a_pen_without_a_record_says_so(pens: Pens) -> None:

@@ -197,10 +197,10 @@ def test_30_min_of_running(pens: Pens, measure: Measure) -> None:
 
 
 def test_a_firmware_that_keeps_memory_is_noticed(pens: Pens) -> None:
-    """A test of the test: one number kept in each pass that decides."""
-    old = "        busy = False\n        blockers = warnings = 0\n"
-    keeping = old + "        self.kept = getattr(self, 'kept', [])\n        self.kept.append(now_ms)\n"
-    firmware = pens.variant("keeping", {"pen/app.py": (old, keeping)})
+    """A test of the test: 2 KiB kept in each run, far less than there is room for."""
+    old = "    def _ended(self, now_ms):\n"
+    keeping = "    kept = None\n\n" + old + "        self.kept = (self.kept, bytearray(2048))\n"
+    firmware = pens.variant("keeping", {"pen/sequence.py": (old, keeping)})
     plan = Plan((3.0,) * 4, 3.0)
     seen = in_fork(_session, pens.ready(cell_v=3.9, firmware=firmware), plan)
     assert seen.used[-1] - seen.used[WARM_RUNS - 1] > 1536

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from needlepen.calibration import decision, fit as curve, uncertainty
@@ -31,6 +32,9 @@ RUNS, VERIFICATIONS = 10, 3
 
 INSIDE_UM = 70.0
 """A pen whose errors keep within that shall not be refused."""
+
+HOME_FROM = 20
+"""Full steps from which home is looked for."""
 
 GAUGE = simulated_identity(error_um=3.0, repeatability_um=3.0, resolution_um=1.0)
 
@@ -160,10 +164,13 @@ class Candidate:
     hall_uv_per_mm: int
 
 
+_AT = datetime(2026, 1, 15, tzinfo=UTC)
+
+
 def _taken(set_um: int, travel_um: int, value_um: float) -> Taken:
     """A verification reading. Its parts are what they are, so nothing is checked: there are many."""
     point = Point.model_construct(phase=Phase.VERIFICATION, number=0, set_um=set_um, run=1, direction="up")
-    reading = Reading.model_construct(raw="", value_mm=value_um / 1e3, unit="mm")
+    reading = Reading.model_construct(raw="", value_mm=value_um / 1e3, unit="mm", at=_AT)
     return Taken.model_construct(
         point=point, reading=reading, travel_um=travel_um, hall_um=0, nose_c=22.0, cell_v=3.9
     )
@@ -193,26 +200,35 @@ def truth(pen: ReducedPen) -> tuple[dict[int, float], dict[int, float], float]:
 
 
 def _homes(pen: ReducedPen) -> list[tuple[int, float]]:
-    """Full steps at which home is found, each with its probability."""
+    """Full steps at which home is found, each with its probability: coming in, the first one inside of which the nut is
+    where the switch closes this time."""
     g, rms = pen.geometry, pen.geometry.pen.home_scatter_um
-    first = math.floor(g.zero_steps())
     if not rms:
-        return [(first, 1.0)]
+        return [(pen.closes_at(g.home_um, HOME_FROM), 1.0)]
 
-    def below(step: int) -> float:
-        return 0.5 * (1.0 + math.erf((g.nut_um(step) - g.home_um) / rms / math.sqrt(2.0)))
+    def not_yet(inmost_um: float) -> float:
+        """Probability that the switch closes farther in than the nut has been."""
+        return 0.5 * (1.0 + math.erf((inmost_um - g.home_um) / rms / math.sqrt(2.0)))
 
-    shares = [(step, below(step + 1) - below(step)) for step in range(first - 3, first + 4)]
-    return [(step, share) for step, share in shares if share > 1e-6]
+    found, inmost_um, left = [], math.inf, 1.0
+    for step in range(HOME_FROM, -HOME_FROM, -1):
+        inmost_um = min(inmost_um, pen.nut_um(step))
+        share = left - not_yet(inmost_um)
+        left -= share
+        if share > 1e-6:
+            found.append((step, share))
+        if left < 1e-6:
+            break
+    return found
 
 
 def _tip_um(pen: ReducedPen, home: int, steps: int, from_outside: bool) -> float:
     g = pen.geometry
     play_um = g.pen.backlash_um
-    inner_um = g.nut_um(home)
+    inner_um = pen.nut_um(home)
     if from_outside and steps >= pen.under:
-        inner_um = g.nut_um(home + steps - pen.under)
-    carriage_um = min(max(inner_um, g.nut_um(home + steps) - play_um), g.front_um)
+        inner_um = pen.nut_um(home + steps - pen.under)
+    carriage_um = min(max(inner_um, pen.nut_um(home + steps) - play_um), g.front_um)
     return g.tip_um(carriage_um + pen.loose_um, pen.nose_c)
 
 

@@ -54,7 +54,8 @@ KINDS: dict[str, tuple[int, int, bytes, Callable[[bytes], tuple[int, Any]]]] = {
         lambda payload: unpack_calibration(payload, SIGNING, UNIQUE_ID),
     ),
     "check": (
-        numbers.KIND_CHECK, numbers.CHECK_FORMAT, calibrations.pack_check(9_511, -35, 1), calibrations.unpack_check,
+        numbers.KIND_CHECK, numbers.CHECK_FORMAT, struct.pack(calibrations.CHECK, 9_511, -35, 1),
+        calibrations.unpack_check,
     ),
     "keys": (numbers.KIND_KEYS, numbers.KEYS_FORMAT, KEYS.pack(), lambda payload: keys.unpack(payload, True)),
 }  # fmt: skip
@@ -90,7 +91,7 @@ def test_a_sound_record_is_read_as_it_was_written(kind: str) -> None:
     reason, record = unpack(payload)
     assert reason == numbers.OK
     if kind == "check":
-        assert calibrations.pack_check(*record) == payload
+        assert struct.pack(calibrations.CHECK, *record) == payload
     else:
         assert record.pack(*((SIGNING, UNIQUE_ID) if kind == "calibration" else ())) == payload
 

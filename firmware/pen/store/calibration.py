@@ -54,7 +54,7 @@ _SLOPE_MAX_PCT = const(200)
 _HALL_LOWEST_UV_MM = const(320_000)
 _HALL_HIGHEST_UV_MM = const(1_280_000)
 
-_CHECK = "<HhB"
+CHECK = "<HhB"  # day since 2000-01-01, worst error of protrusion in um, 1 if that passed
 
 GOOD = const(0)
 DUE = const(1)
@@ -147,16 +147,11 @@ def unpack(payload, key, unique_id):
 
 
 # ---------------------------------------------------------------------- daily check
-def pack_check(day, worst_error_um, passed):
-    """The record of a daily check: `day` since 2000-01-01, worst error of protrusion, whether that passed."""
-    return struct.pack(_CHECK, day, worst_error_um, 1 if passed else 0)
-
-
 def unpack_check(payload):
     """(reason, (day, worst_error_um, passed) or None)."""
-    if len(payload) != struct.calcsize(_CHECK):
+    if len(payload) != struct.calcsize(CHECK):
         return WRONG_LENGTH, None
-    check = struct.unpack(_CHECK, payload)
+    check = struct.unpack(CHECK, payload)
     return (OK, check) if check[2] <= 1 else (OUT_OF_RANGE, None)
 
 

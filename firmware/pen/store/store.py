@@ -132,6 +132,7 @@ class Store:
             for copy, reason in enumerate(pair.reasons):
                 if reason not in (OK, MISSING):
                     log.add(RECORD_REFUSED, kind, copy, reason)
+        del self._pairs[KIND_CHECK]  # pen.calibration_records makes it again
         self._judge()
 
     def _try_to_load_log(self):

@@ -15,11 +15,8 @@ from needlepen.calibration.model import Budget, Check, Decision, FitResult, Phas
 from needlepen.errors import Refused
 from needlepen.firmware_modules import firmware_module
 
-PEAK = 1.24
-"""The as-found readings lie at five phases of a turn of the screw, so the peak of a wave is at most 1 / cos(36 degrees)
-times what they found."""
 AS_FOUND_MIN = 6
-"""With so many of them there is one at each of those phases, and one at home."""
+"""With so many of them there is one at each of five phases of a turn of the screw, and one at home."""
 
 
 def accept_um(budget: Budget) -> float:
@@ -141,28 +138,13 @@ def _mechanics(fit: FitResult, drift_um: float) -> list[Check]:
 def between(fit: FitResult) -> float:
     """Largest error in um to be reckoned with at a setting between the points of the calibration.
 
-    It is the error foreseen there, and on top of it what the as-found readings are off the curve:
-
-    - A screw that runs unevenly makes a wave all along. PEAK makes up for its peaks, which the readings may miss.
-      Where a setting lies d beyond the farthest reading, the curve is drawn on by its last piece, which may be wrong
-      by twice the wave over its length l: 1 + 2 d / l.
-    - Between home and the second point there is the play of the screw besides: the reading there counts there only.
-
-    0.00 mm is home itself, and a point.
+    It is the largest that the finer curve foretells, with the wave of the screw, and what the as-found readings are off
+    that curve on top: see `fit.FitResult`. Without a finer curve it is the largest error foreseen, with what the
+    as-found readings are off the curve of the pen.
     """
-    spacing_um = limits.POINT_SPACING_UM
-    wave_um = PEAK * max((abs(um) for at, um in fit.between if at >= spacing_um), default=0.0)
-    near_um = max((abs(um) for at, um in fit.between if at < spacing_um), default=0.0)
-    pen_map = curve.depth_map(fit.points_um)
-    worst = 0.0
-    for set_um, error_um in curve.predicted_errors(fit.points_um)[1:]:
-        travel_um = pen_map.travel_um(set_um)
-        beyond_um = max(0, travel_um - fit.reach_um) if fit.reach_um else 0
-        off_um = wave_um * (1.0 + 2.0 * beyond_um / spacing_um)
-        if travel_um < spacing_um:
-            off_um = max(off_um, near_um)
-        worst = max(worst, abs(error_um) + off_um)
-    return worst
+    if not fit.fine_errors_um:
+        return max(abs(um) for _, um in curve.predicted_errors(fit.points_um)[1:]) + fit.between_um
+    return max(abs(um) for set_um, um in fit.fine_errors_um if set_um) + fit.leftover_um
 
 
 def within_as_found(as_found: Sequence[Taken], budget: Budget) -> Decision:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,12 @@ _NARROW_UM = 20.0
 """No piece that is put in is narrower: rounding would turn it."""
 _PLAY_MIN_UM = 8.0
 """Less play than that is not worth a knot: it is what the periodic error of a good screw does to a piece."""
+_TURN_UM = 500.0
+"""Travel for a turn of the screw: 20 full steps."""
+_TAKEN_UP_UM = 250.0
+"""From here on the play of any pen that can be calibrated is taken up."""
+_FINE_SAMPLES = 12
+"""Twice as many as the finer curve has terms."""
 _HALL_SPAN_UM = 1000.0
 """A gain from readings over less than that would be noise."""
 
@@ -65,15 +72,17 @@ def fit(
     Raises Refused if there are fewer than 3 travels, or if the axis did not move.
     """
     travel, groups = _groups(samples)
-    means = np.array([np.mean(group) for group in groups])
+    means = np.array([fmean(group) for group in groups])
     counts = np.array([len(group) for group in groups], float)
     heights = _heights(travel, means, counts)
     points = _points(travel, heights, between)
+    fine_errors, leftover_um = _fine(points, [*zip(travel, means, strict=True)], between)
     return FitResult(
         points_um=points,
         residual_um=residual_um(points, [*zip(travel, means, strict=True)]),
         between=[(round(at), round(float(um - curve_at(points, at)), 2)) for at, um in between],
-        reach_um=round(max(travel_um for travel_um, _ in [*samples, *between])),
+        fine_errors_um=fine_errors,
+        leftover_um=leftover_um,
         repeatability_um=repeatability_um(samples, directions),
         reversal_um=reversal_um(samples, directions),
         hall_uv_per_mm=hall_gain(hall, hall_uv_per_mm),
@@ -215,7 +224,8 @@ def repeatability_um(samples: Sequence[Sample], directions: Sequence[str] = ()) 
     """
     squares, freedom = 0.0, 0
     for values in _by_point_and_direction(samples, directions).values():
-        squares += float(np.var(values)) * len(values)
+        mean = math.fsum(values) / len(values)
+        squares += math.fsum((value - mean) ** 2 for value in values)
         freedom += len(values) - 1
     return 2.0 * math.sqrt(squares / freedom) if freedom else 0.0
 
@@ -226,7 +236,7 @@ def reversal_um(samples: Sequence[Sample], directions: Sequence[str]) -> float:
         return 0.0
     groups = _by_point_and_direction(samples, directions)
     both = {travel for travel, way in groups if way == "up" and (travel, "down") in groups}
-    offs = [abs(float(np.mean(groups[t, "down"]) - np.mean(groups[t, "up"]))) for t in both]
+    offs = [abs(fmean(groups[t, "down"]) - fmean(groups[t, "up"])) for t in both]
     return max(offs, default=0.0)
 
 
@@ -238,6 +248,45 @@ def _by_point_and_direction(
     for (travel_um, true_um), way in zip(samples, ways, strict=True):
         groups.setdefault((travel_um, way), []).append(true_um)
     return groups
+
+
+def _fine(
+    points: Points, means: Sequence[Sample], between: Sequence[Sample]
+) -> tuple[list[tuple[int, float]], float]:
+    """What the pen will do at each setting by a finer curve, and how far the as-found readings are from that.
+
+    A screw that runs unevenly makes a wave with its turn. The points of the calibration are half a turn apart, so they
+    may lie where the wave is zero, or all at its peaks. Together with the as-found readings, which lie at other phases,
+    they give it: least squares of a cubic and a wave, over the readings at which the play is taken up for certain. Near
+    home the needles stay where home left them until that curve comes farther out.
+    """
+    home_um = next((true_um for travel_um, true_um in means if travel_um == 0), -math.inf)
+    known = [sample for sample in (*means, *between) if sample[0] >= _TAKEN_UP_UM]
+    if len(known) < _FINE_SAMPLES:
+        return [], 0.0
+    travel, true_um = np.array(known, float).T
+    wave = np.linalg.lstsq(_terms(travel), true_um, rcond=None)[0]
+
+    def fine(travel_um: Any) -> np.ndarray:
+        return np.maximum(_terms(np.asarray(travel_um, float)) @ wave, home_um)
+
+    pen_map, step_um = depth_map(points), firmware_module("pen.board").DEPTH_STEP_UM
+    settings = SETTINGS_UM[1:]
+    found = fine([step_um * pen_map.steps(um) for um in settings])
+    errors = [(0, round(home_um, 2))] if home_um > -math.inf else []
+    errors += [(um, round(float(is_um) - um, 2)) for um, is_um in zip(settings, found, strict=True)]
+    seen = [sample for sample in between if sample[0] > 0]
+    if not seen:
+        return errors, 0.0
+    at, was_um = np.array(seen, float).T
+    return errors, round(float(np.max(np.abs(fine(at) - was_um))), 2)
+
+
+def _terms(travel_um: np.ndarray) -> np.ndarray:
+    """A cubic and a wave of the screw's turn."""
+    x = travel_um / DEPTH_MAX_UM
+    turn_rad = 2.0 * math.pi * travel_um / _TURN_UM
+    return np.stack([np.ones_like(x), x, x**2, x**3, np.sin(turn_rad), np.cos(turn_rad)], axis=1)
 
 
 def predicted_errors(points: Points) -> list[tuple[int, int]]:

@@ -115,8 +115,10 @@ class FitResult(_Data):
     """Largest distance of the mean of a point that was fitted from the curve."""
     between: list[tuple[int, float]] = []
     """(travel, distance from the curve) in um of the as-found readings, which lie between those points."""
-    reach_um: int = 0
-    """Largest travel of all readings: from there on the curve is drawn on, unproven."""
+    fine_errors_um: list[tuple[int, float]] = []
+    """(setting, error) as a finer curve with the wave of the screw foretells them, which rests on all readings."""
+    leftover_um: float = 0.0
+    """Largest distance of an as-found reading from that finer curve."""
     repeatability_um: float
     """Two standard deviations of a reading about the mean of its point and direction, pooled."""
     reversal_um: float

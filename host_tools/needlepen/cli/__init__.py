@@ -42,8 +42,10 @@ COMMANDS = {
     "check": "Check a calibrated pen at three depths, every day of use.",
     "gauge": "Depth gauges: list, show, read, add, remove.",
     "calibration": "Calibrations of pens: list, show, history, due, export, import, withdraw.",
+    "certificate": "Certificates of calibrations: make, show, verify.",
     "log": "Read the event log of a pen in words.",
     "config": "Read, change, keep and undo the settings of a pen.",
+    "bench": "Open the technicians' page: calibrate, check and watch pens in the browser.",
     "completion": "Print the script that completes commands in a shell.",
     "benchmark": "Measure the emulator and the firmware.",
 }

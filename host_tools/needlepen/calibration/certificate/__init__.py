@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from needlepen.calibration.certificate.making import Paths
+    from needlepen.calibration.certificate.verifying import AskedPen, FieldCheck
+    from needlepen.calibration.database.store import Database
     from needlepen.calibration.model import Calibration
 
 
@@ -20,3 +22,12 @@ def make(calibration: Calibration, folder: Path, history: Sequence[Calibration] 
     from needlepen.calibration.certificate import making  # matplotlib takes 0.5 s
 
     return making.make(calibration, folder, history)
+
+
+def verify(
+    number: str, code: str | None, database: Database, pen: AskedPen | None = None
+) -> list[FieldCheck]:
+    """Compare all that is known of a certificate with each other; see `verifying.verify`."""
+    from needlepen.calibration.certificate import verifying
+
+    return verifying.verify(number, code, database, pen)

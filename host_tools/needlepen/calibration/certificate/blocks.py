@@ -106,4 +106,4 @@ def _texts(block: Block) -> list[str]:
         return [block.text]
     if isinstance(block, Figure):
         return [block.caption]
-    return [text for line in block.lines for text in line]
+    return [text for who, name in block.lines for text in (name, who)]

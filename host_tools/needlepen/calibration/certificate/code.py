@@ -76,7 +76,10 @@ def find_key(made: Calibration, store: KeyStore | None = None) -> CodeKey | None
     A calibration that wrote no record says nothing about its key: the one that this computer keeps is taken then, and
     for a pen without one the published one.
     """
-    unique_id = bytes.fromhex(made.pen.unique_id)
+    try:
+        unique_id = bytes.fromhex(made.pen.unique_id)
+    except ValueError:
+        return None  # a database that somebody changed: no pen has such an ID
     published = CodeKey(making.technician_key(making.development_keys(unique_id).pen), True)
     candidates = [*_kept(made.pen.unique_id, store or open_store()), published]
     if not made.record_hex:
@@ -95,6 +98,6 @@ def _kept(unique_id: str, store: KeyStore) -> list[CodeKey]:
 def _is_authentic(made: Calibration, key: CodeKey, unique_id: bytes) -> bool:
     try:
         making.read_calibration(bytes.fromhex(made.record_hex), key.secret, unique_id)
-    except Refused:
+    except (Refused, ValueError):
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ _LOCK = 0x6E70656E
 """Key of the advisory lock under which one bench at a time migrates a PostgreSQL database."""
 
 
+@cache
 def newest() -> str:
     """The version of this program."""
     found = ScriptDirectory(str(_SCRIPTS)).get_current_head()

@@ -30,6 +30,7 @@ Contents = list[tuple[Content, str]]
 Dues = list[Due]
 Summaries = list[Summary]
 News = list[bool]
+Texts = list[str]
 _TRIES = 40
 """Two benches that write at once: one of them has to try again; each time at least one gets on."""
 
@@ -150,6 +151,10 @@ class Database:
         `expect`: a hash that was noted before and must be in the chain.
         """
         return self._read(lambda session: verifying.verify(session, expect))
+
+    def verify_record(self, number: str) -> Texts:
+        """What is wrong with one calibration, its withdrawal, or the chain; nothing if all is as it was stored."""
+        return self._read(lambda session: verifying.verify_record(session, number))
 
     # ------------------------------------------------------------------ within
     def _write(self, work: Callable[[Session], _T]) -> _T:
