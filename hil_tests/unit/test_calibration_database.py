@@ -6,7 +6,7 @@ import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 from support import calibrations as make, postgres
 
+from needlepen.calibration import interval
 from needlepen.calibration.database import (
     adding,
     exchange,
@@ -446,6 +447,21 @@ def test_which_pens_are_due(database: Database) -> None:
     assert "ran 200 h since its calibration: due from 200 h on" in reasons(date(2026, 6, 1))
     database.add_check(make.daily_check(made, date(2026, 6, 2), run_s=36_000 + 250 * 3600))
     assert "ran 250 h since its calibration: it does not start from 250 h on" in reasons(date(2026, 6, 2))
+
+
+def test_a_pen_that_drifts_is_due_earlier(database: Database) -> None:
+    """By the advice that follows from what it came back with."""
+    made = make.calibration(1, day=date(2025, 7, 15))
+    worse = [t.model_copy(update={"reading": t.reading.model_copy(update={"value_mm": t.point.set_um / 1e3 + 0.095})})
+             if t.point.phase is Phase.AS_FOUND else t for t in make.calibration(2).taken]  # fmt: skip
+    database.add(made)
+    database.add(make.calibration(2).model_copy(update={"taken": worse}))
+    advice = interval.advise(database.history(make.PEN))
+    assert 1 <= advice.months < 12
+    day = date(2026, 1 + advice.months, 15)
+    told = [reason for one in database.due(day) for reason in one.reasons]
+    assert f"calibration advised by {day}: {advice.reason}" in told
+    assert not any("advised" in r for one in database.due(day - timedelta(days=1)) for r in one.reasons)
 
 
 def test_a_failed_check_and_a_refused_calibration_are_due_at_once(database: Database) -> None:
