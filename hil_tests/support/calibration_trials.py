@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from needlepen.calibration import decision, fit as curve, uncertainty
@@ -163,10 +164,13 @@ class Candidate:
     hall_uv_per_mm: int
 
 
+_AT = datetime(2026, 1, 15, tzinfo=UTC)
+
+
 def _taken(set_um: int, travel_um: int, value_um: float) -> Taken:
     """A verification reading. Its parts are what they are, so nothing is checked: there are many."""
     point = Point.model_construct(phase=Phase.VERIFICATION, number=0, set_um=set_um, run=1, direction="up")
-    reading = Reading.model_construct(raw="", value_mm=value_um / 1e3, unit="mm")
+    reading = Reading.model_construct(raw="", value_mm=value_um / 1e3, unit="mm", at=_AT)
     return Taken.model_construct(
         point=point, reading=reading, travel_um=travel_um, hall_um=0, nose_c=22.0, cell_v=3.9
     )
@@ -208,7 +212,7 @@ def _homes(pen: ReducedPen) -> list[tuple[int, float]]:
 
     found, inmost_um, left = [], math.inf, 1.0
     for step in range(HOME_FROM, -HOME_FROM, -1):
-        inmost_um = min(inmost_um, g.nut_um(step))
+        inmost_um = min(inmost_um, pen.nut_um(step))
         share = left - not_yet(inmost_um)
         left -= share
         if share > 1e-6:
@@ -221,10 +225,10 @@ def _homes(pen: ReducedPen) -> list[tuple[int, float]]:
 def _tip_um(pen: ReducedPen, home: int, steps: int, from_outside: bool) -> float:
     g = pen.geometry
     play_um = g.pen.backlash_um
-    inner_um = g.nut_um(home)
+    inner_um = pen.nut_um(home)
     if from_outside and steps >= pen.under:
-        inner_um = g.nut_um(home + steps - pen.under)
-    carriage_um = min(max(inner_um, g.nut_um(home + steps) - play_um), g.front_um)
+        inner_um = pen.nut_um(home + steps - pen.under)
+    carriage_um = min(max(inner_um, pen.nut_um(home + steps) - play_um), g.front_um)
     return g.tip_um(carriage_um + pen.loose_um, pen.nose_c)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def fit(
     Raises Refused if there are fewer than 3 travels, or if the axis did not move.
     """
     travel, groups = _groups(samples)
-    means = np.array([np.mean(group) for group in groups])
+    means = np.array([fmean(group) for group in groups])
     counts = np.array([len(group) for group in groups], float)
     heights = _heights(travel, means, counts)
     points = _points(travel, heights, between)
@@ -223,7 +224,8 @@ def repeatability_um(samples: Sequence[Sample], directions: Sequence[str] = ()) 
     """
     squares, freedom = 0.0, 0
     for values in _by_point_and_direction(samples, directions).values():
-        squares += float(np.var(values)) * len(values)
+        mean = math.fsum(values) / len(values)
+        squares += math.fsum((value - mean) ** 2 for value in values)
         freedom += len(values) - 1
     return 2.0 * math.sqrt(squares / freedom) if freedom else 0.0
 
@@ -234,7 +236,7 @@ def reversal_um(samples: Sequence[Sample], directions: Sequence[str]) -> float:
         return 0.0
     groups = _by_point_and_direction(samples, directions)
     both = {travel for travel, way in groups if way == "up" and (travel, "down") in groups}
-    offs = [abs(float(np.mean(groups[t, "down"]) - np.mean(groups[t, "up"]))) for t in both]
+    offs = [abs(fmean(groups[t, "down"]) - fmean(groups[t, "up"])) for t in both]
     return max(offs, default=0.0)
 
 

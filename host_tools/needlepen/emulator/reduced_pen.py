@@ -40,6 +40,7 @@ class ReducedPen:
         self._step_um: int = board.DEPTH_STEP_UM
         self.under = board.DEPTH_BACKLASH_UM // board.DEPTH_STEP_UM + 2
         self._random = random.Random(f"reduced pen {seed}")
+        self._nut_um: dict[int, float] = {}
         self._hall_v_rms = g.pen.hall_noise_v / _HALL_SAMPLES**0.5
         self.nose_c = g.pen.reference_c
         self.loose_um = 0.0
@@ -89,9 +90,16 @@ class ReducedPen:
         return int(self.map.home_um + self.map.um_off(change))
 
     # ---------------------------------------------------------------- axis
+    def nut_um(self, rotor: int) -> float:
+        """The nut with the rotor at a full step; asked for often, so it is worked out once."""
+        um = self._nut_um.get(rotor)
+        if um is None:
+            um = self._nut_um[rotor] = self.geometry.nut_um(rotor)
+        return um
+
     def closes_at(self, home_um: float, rotor: int) -> int:
         """The full step, coming in from `rotor`, at which a home switch that closes at `home_um` is closed."""
-        while self.geometry.nut_um(rotor) > home_um:
+        while self.nut_um(rotor) > home_um:
             rotor -= 1
         return rotor
 
@@ -99,9 +107,9 @@ class ReducedPen:
         self._steps = steps
         self._turn(self.zero + steps)
 
-    def _turn(self, rotor: float) -> None:
+    def _turn(self, rotor: int) -> None:
         """The nut takes the carriage along, up to its play behind it; the nose stops it."""
-        nut_um = self.geometry.nut_um(rotor)
+        nut_um = self.nut_um(rotor)
         low_um = nut_um - self.geometry.pen.backlash_um
         self.carriage_um = min(max(self.carriage_um, low_um), nut_um, self.geometry.front_um)
 
