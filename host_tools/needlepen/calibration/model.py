@@ -232,3 +232,34 @@ class Calibration(_Data):
     """The signed record that was written to the pen: an accepted calibration, or the withdrawal of the old one."""
     software: str
     """Version of needlepen that did it."""
+
+
+class DailyCheck(_Data):
+    """The short check of a calibrated pen between two calibrations."""
+
+    pen: PenIdentity
+    gauge: GaugeIdentity
+    operator: str
+    conditions: Conditions
+    at: datetime
+    calibration: str
+    """Number of the calibration that it relies on; empty if it is not known."""
+    taken: list[Taken]
+    findings: list[Finding] = []
+    decision: Decision
+    software: str
+
+    @property
+    def worst_error_um(self) -> float:
+        """The error that is furthest from 0, with its sign."""
+        return max((taken.error_um for taken in self.taken), key=abs, default=0.0)
+
+
+class Withdrawal(_Data):
+    """A calibration is not valid any more. The calibration stays as it is; this refers to it."""
+
+    number: str
+    reason: str
+    operator: str
+    at: datetime
+    software: str
