@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import pytest
-from support.calibration_trials import CALIBRATION_UM, GAUGE, SetUpGauge
+from support.calibration_trials import GAUGE, SetUpGauge
 
+from needlepen.calibration import plan
 from needlepen.calibration.model import Finding, Phase, Point, Reading, Taken
 from needlepen.calibration.plausibility import look_at, modified_z_score
 from needlepen.emulator.axis_parameters import AxisParameters
@@ -160,7 +161,7 @@ def _calibration(seed: int) -> list[Finding]:
     findings: list[Finding] = []
     for run in range(1, 11):
         down = run % 2 == 0
-        for um in sorted(CALIBRATION_UM, reverse=down):
+        for um in sorted(plan.calibration_um(), reverse=down):
             pen.set_depth(um)
             way: Literal["up", "down"] = "down" if down else "up"
             newest = taken(

@@ -26,6 +26,7 @@ from typing import Literal
 
 from needlepen.calibration import tolerances as limits
 from needlepen.calibration.model import Finding, GaugeIdentity, Phase, Taken
+from needlepen.calibration.plan import ZERO_LIMIT_UM
 
 INCH = 25.4
 OUTLIER_SCORE = 3.5
@@ -65,10 +66,10 @@ def look_at(
 
 # ---------------------------------------------------------------- a reading by itself
 def _zero(_before: Sequence[Taken], newest: Taken, _gauge: GaugeIdentity) -> Iterator[Finding]:
-    if newest.point.phase is Phase.ZERO and abs(newest.value_um) > limits.ZERO_UM:
+    if newest.point.phase is Phase.ZERO and abs(newest.value_um) > ZERO_LIMIT_UM:
         yield _finding(
             "zero", "stop", newest,
-            f"The gauge shows {_mm(newest.value_um)} on the flat plate, and at most {_mm(limits.ZERO_UM)} is allowed: "
+            f"The gauge shows {_mm(newest.value_um)} on the flat plate, and at most {_mm(ZERO_LIMIT_UM)} is allowed: "
             "all depths would be off by that. Clean tip and plate, set the gauge to zero there and read again.",
         )  # fmt: skip
 
