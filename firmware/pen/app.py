@@ -40,7 +40,13 @@ from pen.trigger import Trigger
 _LOOP_MS = const(10)
 _BUSY_MS = const(5)  # at rest, while a part wants to go on
 _LOOK_MS = const(120)  # at rest, between the turns of two parts
-_LITTER_MAX = const(60)  # glances until the garbage is collected; a run fills the heap in 70 or more
+# Garbage, in steps of 0.4 KB: what passes leave behind. The heap has room for 210 of them.
+_GLANCE_LITTER = const(3)  # of a glance and the pass after it, or a frame of telemetry
+_LOOK_LITTER = const(2)  # of looking after one part
+_LITTER_MAX = const(180)  # then it is collected in a run
+_REST_LITTER_MAX = const(
+    150
+)  # and at rest, so that a start does not have to, which would take it 25 ms (PR-04)
 _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5. While the drive is awake the
 # monitor has every second pass besides, 40 ms apart in a run (SR-07).
@@ -100,6 +106,7 @@ class App:
         self._turn = 0
         self._busy = True
         self._glanced = False
+        self._ask_all = False
         self._litter = 0
         self.warnings = 0
         self.ready_ms = 0
@@ -146,6 +153,8 @@ class App:
                 if not self.drive.awake:
                     self.panel.advance(now_ms, False)  # its turn comes too seldom for its rhythms
                 if not self._glance():
+                    if not self.drive.running:
+                        self._litter += _GLANCE_LITTER  # in a run the glance counts it
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._turn += 1
                     self._pass(now_ms, turns[self._turn % len(turns)])
@@ -175,11 +184,15 @@ class App:
         ):
             return False
         self.feed()
-        self._litter += 2 if self.host.is_telling else 1
+        self._litter += 2 * _GLANCE_LITTER if self.host.is_telling else _GLANCE_LITTER
         if self._litter >= _LITTER_MAX:
-            self._litter = 0
-            gc.collect()  # in a pass with little else to do, before it has to be done in one with much
+            self.collect()  # in a pass with little else to do, before it has to be done in one with much
         return True
+
+    def collect(self):
+        """Collect garbage; it takes 25 ms."""
+        self._litter = 0
+        gc.collect()
 
     def _rest(self, now_ms):
         """Lie still until something happens or is due; then do what that needs."""
@@ -217,8 +230,11 @@ class App:
                 found = _LOOKED
         if trigger.waiting and trigger.left_ms(now_ms, time.ticks_diff) <= 0:
             found = _LOOKED
+        self._litter += _GLANCE_LITTER if self.host.is_telling else _LOOK_LITTER
         if self.host.serve(now_ms) or found == _LOOKED:
             self._pass(now_ms, _NOBODY)
+        elif self._litter >= _REST_LITTER_MAX and self.trigger_n():
+            self.collect()
 
     def _look_at(self, place, now_ms):
         """Poll one part at rest; True if that changed anything that others should know."""
@@ -230,11 +246,19 @@ class App:
     def _pass(self, now_ms, turn):
         """Look at the part whose `turn` it is and at those that are busy, decide, show."""
         lines, self._lines = self._lines, quiet.lines(INPUT_MASK)
-        self.sequence.look_at_trigger()
+        pressed, _ = self.sequence.look_at_trigger()
         self.feed()
         awake = self.drive.awake
         if awake:
             self.store.keep_watch()
+        elif pressed and self.sequence.may_start:
+            # The drive first: while it wakes, the next pass asks all parts, before it may start.
+            self.sequence.step(now_ms, self.supervisor.blockers)
+            self._ask_all = True
+            return
+        if self._ask_all:
+            self._ask_all = False
+            turn = _EVERYBODY
         if lines != self._lines and not awake:
             turn = _EVERYBODY  # else a press that comes just before a pass for the host is not seen
         besides = _MONITOR if awake and self._turn & 1 else _NOBODY

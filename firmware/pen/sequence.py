@@ -3,7 +3,6 @@
 The supervisor decides; this module carries it out with the parts and tells it what came of it.
 """
 
-import gc
 import struct
 import time
 
@@ -71,9 +70,9 @@ class Sequence:
     def step(self, now_ms, blockers):
         """One pass. `blockers`: those of the parts."""
         app = self._app
-        s, drive, trigger = app.supervisor, app.drive, app.trigger
+        s, drive = app.supervisor, app.drive
         pressed, counts = self.look_at_trigger()
-        starting = pressed and s.state in (ARMED, SERVICE) and trigger.released
+        starting = pressed and self.may_start
         if starting or app.axis.wants_drive:
             drive.wake(starting)  # while the press is debounced; while the depth moves, the tick watches it
         standstill = True
@@ -119,6 +118,11 @@ class Sequence:
         if (pressed or touched) and (state_now < IDLE or state_now == SAFE):
             app.trigger.demand_release(read_ms)  # pressed before the pen was ready: not meant as a start
         return pressed, counts
+
+    @property
+    def may_start(self):
+        """True where a press of the trigger wakes the drive."""
+        return self._app.supervisor.state in (ARMED, SERVICE) and self._app.trigger.released
 
     @property
     def parking(self):
@@ -170,6 +174,7 @@ class Sequence:
             fault = end.value
         self._tests = None
         app = self._app
+        app.collect()  # part of the time until the pen is ready, and not of that of the first start
         self.look_at_trigger()  # as long as a press is one that came too early
         self._tested = self._tested or fault == NONE
         app.supervisor.tested(fault, now_ms)
@@ -298,7 +303,7 @@ class Sequence:
             self._ended(now_ms)
             self._park_ms = _TURNING
         elif before == STOPPING:
-            gc.collect()  # now nobody waits; it takes 25 ms
+            app.collect()  # now nobody waits
         if s.state in (SAFE, LOCKED_OUT):
             self._tests = None
             app.drive.stop()

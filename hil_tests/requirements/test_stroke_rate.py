@@ -19,7 +19,7 @@ from support.bench import (
     start,
     to_angle,
 )
-from support.forks import in_fork
+from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.trace import record
 from support.treatment import Treatment, treat
@@ -194,6 +194,55 @@ def test_start_works_from_any_cam_angle(pens: Pens, measure: Measure, turn: floa
     start_ms, current_a = in_fork(begin, pens.ready())
     measure("PR-04", "start_ms", start_ms, f"{DEFAULT_HZ} Hz from {360 * turn:.0f} deg")
     measure("PR-04", "current_max_a", current_a, f"{DEFAULT_HZ} Hz from {360 * turn:.0f} deg")
+
+
+# The pen notes how much of its heap is free at a press; a start takes less than 10 KB of it.
+NOTE_REGISTER = 0x4005_8014
+LOOK_AT_LINES = "        lines, self._lines = self._lines, quiet.lines(INPUT_MASK)\n"
+NOTE_FREE = f"""\
+        if not self.trigger_n() and not self.drive.awake:
+            machine.mem32[{NOTE_REGISTER}] = gc.mem_free()
+"""
+START_TAKES_BYTES = 10_000
+
+
+@pytest.mark.parametrize(("telemetry_ms", "apart_ms"), [(20, 61), (100, 251), (0, 907)])
+def test_no_start_has_to_collect_garbage(pens: Pens, telemetry_ms: int, apart_ms: int) -> None:
+    """It would take the start 25 ms. At moments that cover what fills the heap at rest, right after the boot too."""
+    firmware = pens.variant("notes_free_heap", {"pen/app.py": (LOOK_AT_LINES, NOTE_FREE + LOOK_AT_LINES)})
+
+    def press_now(pen: EmulatedPen, _: int) -> int:
+        pen.chip.mcu.write_uint32(NOTE_REGISTER, 0)
+        pen.press()
+        pen.run_for(60 * MS)
+        return int(pen.chip.mcu.read_uint32(NOTE_REGISTER))
+
+    def sweep(pen: EmulatedPen) -> list[int]:
+        pen.command(messages.SUBSCRIBE, telemetry_ms, 60_000)
+        return each_in_fork(pen, press_now, list(range(48)), lambda p, _: p.run_for(apart_ms * MS))
+
+    free = in_fork(sweep, pens.ready(firmware=firmware))
+    seen = [n for n in free if n]  # a press may be seen in the pass that wakes the drive
+    print(f"telemetry every {telemetry_ms} ms: {min(seen)} to {max(seen)} bytes free in {len(seen)} presses")
+    assert len(seen) > 40 and min(seen) >= START_TAKES_BYTES
+
+
+def test_start_is_quick_at_any_moment(pens: Pens, measure: Measure) -> None:
+    """The first with a cartridge, which is marked then, to the highest rate: nothing takes longer."""
+
+    def begin(pen: EmulatedPen, _: int) -> float:
+        pressed_ns = pen.now_ns
+        pen.press()
+        trace = record(pen, 220, 500)
+        return trace.out_of_band_ms(HIGH_HZ, float(LIMIT("PR-02", "loaded_error_pct"))) - pressed_ns / MS
+
+    def sweep(pen: EmulatedPen) -> list[float]:
+        pen.command(messages.SET_RATE, HIGH_HZ)
+        pen.run_for(3_000 * MS)
+        return each_in_fork(pen, begin, list(range(24)), lambda p, _: p.run_for(71 * MS))
+
+    starts = dict(enumerate(in_fork(sweep, pens.ready())))
+    measure.worst("PR-04", "start_ms", starts, f"{HIGH_HZ} Hz, at many moments, cartridge marked")
 
 
 # ---------------------------------------------------------------------- PR-08

@@ -51,14 +51,18 @@ class Pens:
         seed: int = 0,
         firmware: Path | None = None,
         kind: Kind = "development",
+        worn: Mapping[str, float] | None = None,
         **records: Any,
     ) -> EmulatedPen:
-        """A calibrated pen at the moment of power-on; `records` as for `provisioned`, e.g. calibration=None."""
+        """A calibrated pen at the moment of power-on; `records` as for `provisioned`, e.g. calibration=None.
+
+        `worn`: parameters of the physical pen that have changed since it was calibrated.
+        """
         application = app_image(self._board, kind, firmware).image
         parameters = PenParameters().but(cell_ocv_v=cell_v)
         files = {integrity.REFERENCE: integrity.reference(self._runtime, self._board.flash)}
         image = factory_image(application, self._board, parameters, seed, **({"files": files} | records))
-        return EmulatedPen(self._board, self._runtime, image, parameters, seed)
+        return EmulatedPen(self._board, self._runtime, image, parameters.but(**(worn or {})), seed)
 
     def ready(self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None) -> EmulatedPen:
         """A pen that has booted to ready, with telemetry flowing."""

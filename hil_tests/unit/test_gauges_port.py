@@ -59,9 +59,11 @@ class Adapter:
 
     def unplug(self) -> None:
         """The port goes."""
-        os.close(self._slave)
-        os.close(self.master)
-        self._slave = self.master = -1
+        ends = (self._slave, self.master)
+        self._slave = self.master = -1  # first: a thread may be here already
+        for end in ends:
+            if end >= 0:
+                os.close(end)
 
     def close(self) -> None:
         for thread in self._threads:

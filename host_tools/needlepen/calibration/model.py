@@ -112,12 +112,23 @@ class FitResult(_Data):
     points_um: list[tuple[int, int]]
     """(travel, protrusion), rising: what the pen gets."""
     residual_um: float
-    """Largest distance of a mean reading (calibration, and as found between the knots) from the curve."""
+    """Largest distance of the mean of a point that was fitted from the curve."""
+    between: list[tuple[int, float]] = []
+    """(travel, distance from the curve) in um of the as-found readings, which lie between those points."""
+    fine_errors_um: list[tuple[int, float]] = []
+    """(setting, error) as a finer curve with the wave of the screw foretells them, which rests on all readings."""
+    leftover_um: float = 0.0
+    """Largest distance of an as-found reading from that finer curve."""
     repeatability_um: float
-    """Two standard deviations of a reading about the mean of its point, pooled."""
+    """Two standard deviations of a reading about the mean of its point and direction, pooled."""
     reversal_um: float
     """Largest difference between the means of the runs down and up."""
     hall_uv_per_mm: int
+
+    @property
+    def between_um(self) -> float:
+        """Largest distance of an as-found reading from the curve."""
+        return max((abs(um) for _, um in self.between), default=0.0)
 
 
 class Contribution(_Data):
@@ -221,3 +232,34 @@ class Calibration(_Data):
     """The signed record that was written to the pen: an accepted calibration, or the withdrawal of the old one."""
     software: str
     """Version of needlepen that did it."""
+
+
+class DailyCheck(_Data):
+    """The short check of a calibrated pen between two calibrations."""
+
+    pen: PenIdentity
+    gauge: GaugeIdentity
+    operator: str
+    conditions: Conditions
+    at: datetime
+    calibration: str
+    """Number of the calibration that it relies on; empty if it is not known."""
+    taken: list[Taken]
+    findings: list[Finding] = []
+    decision: Decision
+    software: str
+
+    @property
+    def worst_error_um(self) -> float:
+        """The error that is furthest from 0, with its sign."""
+        return max((taken.error_um for taken in self.taken), key=abs, default=0.0)
+
+
+class Withdrawal(_Data):
+    """A calibration is not valid any more. The calibration stays as it is; this refers to it."""
+
+    number: str
+    reason: str
+    operator: str
+    at: datetime
+    software: str

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from needlepen.evidence import Measurement, RunRecord
 
-_WRITTEN_UNITS: Mapping[str, str] = {"us": "µs", "ohm": "Ω", "C": "°C", "strokes": "strokes"}
+_WRITTEN_UNITS: Mapping[str, str] = {"us": "µs", "um": "µm", "ohm": "Ω", "C": "°C", "strokes": "strokes"}
 _RELATIONS: Mapping[str, str] = {"<=": "≤", ">=": "≥", "==": "="}
 
 
