@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from needlepen.calibration import decision, fit as curve, uncertainty
+from needlepen.calibration import decision, fit as curve, plan, uncertainty
 from needlepen.calibration.gauges.simulated import SimulatedGauge, simulated_identity
 from needlepen.calibration.model import Decision, FitResult, Phase, Point, Reading, Taken
 from needlepen.calibration.tolerances import (
@@ -24,11 +24,8 @@ from needlepen.emulator.axis_parameters import AxisParameters
 from needlepen.emulator.factory import factory_calibration
 from needlepen.emulator.reduced_pen import ReducedPen
 
-AS_FOUND_UM = (0, 150, 450, 750, 1050, 1350, 1650, 1950, 2250, 2500)
-CALIBRATION_UM = tuple(range(0, 2501, 250))
-VERIFICATION_UM = (300, 800, 1300, 1800, 2300)
-DRIFT_UM = 1250
-RUNS, VERIFICATIONS = 10, 3
+POINTS = [(point.phase, point.set_um, point.direction) for point in plan.points()]
+"""The whole procedure."""
 
 INSIDE_UM = 70.0
 """A pen whose errors keep within that shall not be refused."""
@@ -112,8 +109,7 @@ def calibrate(
     becomes so much warmer.
     """
     gauge = SetUpGauge(pen, seed)
-    total = len(AS_FOUND_UM) + RUNS * len(CALIBRATION_UM) + VERIFICATIONS * len(VERIFICATION_UM) + 1
-    step_um, step_k = drift_um / total, warm_k / total
+    step_um, step_k = drift_um / len(POINTS), warm_k / len(POINTS)
 
     def read(set_um: int) -> tuple[int, float]:
         pen.set_depth(set_um)
@@ -121,12 +117,12 @@ def calibrate(
         pen.nose_c += step_k
         return pen.travel_um, gauge.read_um()
 
-    found = [read(um) for um in AS_FOUND_UM]
+    found = [read(um) for um in _settings(Phase.AS_FOUND)]
     samples, ways, hall = [], [], []
-    for run in range(RUNS):
-        for um in CALIBRATION_UM if run % 2 == 0 else reversed(CALIBRATION_UM):
+    for phase, um, direction in POINTS:
+        if phase is Phase.CALIBRATION:
             samples.append(read(um))
-            ways.append("down" if run % 2 else "up")
+            ways.append(direction)
             hall.append((samples[-1][1], float(pen.hall_um)))
     made = curve.fit(
         samples,
@@ -138,22 +134,22 @@ def calibrate(
     budget = uncertainty.depth_budget(GAUGE, made.repeatability_um / 2)
     candidate = Candidate(made.points_um, made.hall_uv_per_mm)
     pen.use(candidate)
-    fresh = [
-        _taken(um, *read(um))
-        for run in range(VERIFICATIONS)
-        for um in (VERIFICATION_UM if run % 2 == 0 else reversed(VERIFICATION_UM))
-    ]
-    late_travel, late_um = read(DRIFT_UM)
+    fresh = [_taken(um, *read(um)) for um in _settings(Phase.VERIFICATION)]
+    late_travel, late_um = read(plan.drift_um())
     drift = late_um - float(curve.curve_at(made.points_um, late_travel))
     decided = decision.decide(
         made,
         budget,
         fresh,
         drift,
-        as_found=[_taken(um, *at) for um, at in zip(AS_FOUND_UM, found, strict=True)],
+        as_found=[_taken(um, *at) for um, at in zip(_settings(Phase.AS_FOUND), found, strict=True)],
     )
     expected, scatter, reversal = truth(pen)
     return Outcome(seed, made, decided, expected, scatter, reversal, drift_um)
+
+
+def _settings(phase: Phase) -> list[int]:
+    return [um for at, um, _ in POINTS if at is phase]
 
 
 @dataclass(frozen=True)

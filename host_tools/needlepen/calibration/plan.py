@@ -30,7 +30,7 @@ NOSE_C = (18.0, 28.0)
 NOSE_STEADY_K = 0.3
 NOSE_STEADY_S = 12.0
 """A pen is warmed through, or cooled down, when its nose changes by no more than NOSE_STEADY_K in this time."""
-NOSE_CHANGE_K = 2.0
+NOSE_CHANGE_K = 1.5
 """The nose may get so much warmer or colder from the first reading to the last."""
 ASIDE_UM = 250
 """Before a setting is read a second time, the axis goes so far away and comes back."""

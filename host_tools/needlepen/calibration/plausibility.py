@@ -6,7 +6,7 @@ then.
 
     range      -0.60 to 2.75 mm: the nose lets no needle further out, and no calibration starts deeper inside
     zero       on the flat plate |reading| <= 5 um
-    unit       more than 0.25 mm off, but within 0.10 mm once multiplied or divided by 25.4
+    unit       from 0.25 mm on: more than 0.25 mm off, but within 0.10 mm once multiplied or divided by 25.4
     sign       the same, once its sign is turned
     stuck      the axis went 0.10 mm or more and the reading changed by less than a fifth of it
     monotony   farther out by 0.10 mm or more of travel and yet not a larger reading
@@ -26,6 +26,7 @@ from typing import Literal
 
 from needlepen.calibration import tolerances as limits
 from needlepen.calibration.model import Finding, GaugeIdentity, Phase, Taken
+from needlepen.calibration.plan import ZERO_LIMIT_UM
 
 INCH = 25.4
 OUTLIER_SCORE = 3.5
@@ -65,17 +66,17 @@ def look_at(
 
 # ---------------------------------------------------------------- a reading by itself
 def _zero(_before: Sequence[Taken], newest: Taken, _gauge: GaugeIdentity) -> Iterator[Finding]:
-    if newest.point.phase is Phase.ZERO and abs(newest.value_um) > limits.ZERO_UM:
+    if newest.point.phase is Phase.ZERO and abs(newest.value_um) > ZERO_LIMIT_UM:
         yield _finding(
             "zero", "stop", newest,
-            f"The gauge shows {_mm(newest.value_um)} on the flat plate, and at most {_mm(limits.ZERO_UM)} is allowed: "
+            f"The gauge shows {_mm(newest.value_um)} on the flat plate, and at most {_mm(ZERO_LIMIT_UM)} is allowed: "
             "all depths would be off by that. Clean tip and plate, set the gauge to zero there and read again.",
         )  # fmt: skip
 
 
 def _unit(_before: Sequence[Taken], newest: Taken, _gauge: GaugeIdentity) -> Iterator[Finding]:
     set_um, value = newest.point.set_um, newest.value_um
-    if newest.point.phase is Phase.ZERO or abs(value - set_um) <= FAR_OFF_UM:
+    if set_um < FAR_OFF_UM or abs(value - set_um) <= FAR_OFF_UM:
         return
     for factor, what in ((INCH, "inches"), (1 / INCH, "mm although it says inches")):
         if abs(value * factor - set_um) <= NEAR_UM:

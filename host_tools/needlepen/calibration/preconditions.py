@@ -146,7 +146,7 @@ def during(begin_c: float, taken: Taken) -> list[Finding]:
         found.append((
             "temperature",
             f"The nose is at {taken.nose_c:.1f} C, {change_k:+.1f} K since the begin, and the pen grows with heat: "
-            f"{low_c:.0f} to {high_c:.0f} C and {plan.NOSE_CHANGE_K:.0f} K are allowed. Let it come back, then repeat.",
+            f"{low_c:.0f} to {high_c:.0f} C and {plan.NOSE_CHANGE_K:g} K are allowed. Let it come back, then repeat.",
         ))  # fmt: skip
     if taken.cell_v < plan.CELL_MIN_V:
         found.append((

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from needlepen import requirements
+from needlepen.calibration.plan import DEPTH_MAX_UM, DEPTH_STEP_UM
 
 _limit = requirements.load().limit
 
@@ -18,18 +19,12 @@ REPEATABILITY_UM = _um("PR-06", "repeatability_mm")
 REVERSAL_UM = _um("PR-06", "reversal_mm")
 DRIFT_UM = _um("PR-06", "drift_mm")
 
-DEPTH_MAX_UM = round(_um("PR-05", "depth_max_mm"))
-DEPTH_STEP_UM = round(_um("PR-05", "depth_step_mm"))
 SETTINGS_UM = tuple(range(0, DEPTH_MAX_UM + 1, DEPTH_STEP_UM))
 """Every setting of the pen: 51."""
-POINT_SPACING_UM = DEPTH_MAX_UM / (int(_limit("CR-01", "points")) - 1)
-"""From one point of the calibration to the next."""
 HARD_STOP_UM = round(_um("SR-02", "hard_stop_mm"))
 """Of the nose: no needle comes out farther, and no pen takes a point beyond it."""
 
 VERIFY_REPEATS = int(_limit("CR-01", "verify_repeats"))
 
-ZERO_UM = 5.0
-"""How far the gauge may be from zero on the flat plate."""
 STEADY_SPAN_UM = 100.0
 """Travels nearer to each other than that are not told apart by a plausibility rule."""

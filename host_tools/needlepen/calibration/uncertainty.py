@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from needlepen.calibration.model import Budget, Contribution, GaugeIdentity
+from needlepen.calibration.plan import DEPTH_MAX_UM, NOSE_CHANGE_K
 
 RECTANGULAR: Final = math.sqrt(3.0)
 """Divisor of a half width with a rectangular distribution, JCGM 100:2008, 4.3.7."""
@@ -20,12 +21,10 @@ DEFLECTION_UM = 5.0
 """Half width: contact and needles give way under the force of the gauge, differently each time it is set up."""
 TILT_DEG = 2.0
 """Half width: the gauge's axis against that of the needles."""
-LONGEST_UM = 2500.0
+LONGEST_UM = float(DEPTH_MAX_UM)
 """Protrusion at which the tilt matters most."""
 GROWTH_UM_K = 0.8
 """Growth of the protrusion with the temperature of the nose."""
-STEADY_K = 1.5
-"""Half width: how far the nose may be from the temperature of the zero."""
 
 
 def budget(
@@ -99,7 +98,9 @@ def depth_budget(gauge: GaugeIdentity, repeatability_um: float = 0.0, *, reading
         _normal("zero", "one reading on the flat plate: repeatability of the gauge", gauge.repeatability_um),
         _rectangular("contact deflection", "assumed: needles and contact give way", DEFLECTION_UM),
         _rectangular("tilt", f"cosine of {TILT_DEG:g} degrees over 2.50 mm", tilt_um()),
-        _rectangular("temperature", f"growth of the nose over {STEADY_K:g} K", STEADY_K, GROWTH_UM_K),
+        _rectangular(
+            "temperature", f"growth of the nose over {NOSE_CHANGE_K:g} K", NOSE_CHANGE_K, GROWTH_UM_K
+        ),
     ]
     if repeatability_um > gauge.repeatability_um:
         share_um = math.sqrt(repeatability_um**2 - gauge.repeatability_um**2)

@@ -41,6 +41,7 @@ COMMANDS = {
     "calibrate": "Calibrate the depth of a pen, guided, with a gauge.",
     "check": "Check a calibrated pen at three depths, every day of use.",
     "gauge": "Depth gauges: list, show, read, add, remove.",
+    "gauge-study": "Are gauge and operators good enough? Gage R&R by ANOVA.",
     "calibration": "Calibrations of pens: list, show, history, due, export, import, withdraw.",
     "certificate": "Certificates of calibrations: make, show, verify.",
     "log": "Read the event log of a pen in words.",
@@ -61,8 +62,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"needlepen.cli.{cmd_name}")
-        command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"needlepen.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
 
