@@ -24,10 +24,10 @@ S = 1e9
 
 GOOD: dict[str, tuple[int, Mapping[str, float]]] = {
     "moved needles": (11, {"tip_offset_um": 60.0, "tip_offset_um_spread": 0.0, "tip_gain": -0.04}),
-    "long screw and play": (12, {"screw_gain": 0.02, "screw_gain_spread": 0.0, "backlash_um": 110.0}),
-    "bowed axis": (13, {"tip_bow_um": -90.0, "tip_bow_um_spread": 0.0, "tip_gain": -0.03}),
+    "long screw and play": (12, {"screw_gain": 0.006, "screw_gain_spread": 0.0, "backlash_um": 60.0}),
+    "bowed axis": (13, {"tip_bow_um": -35.0, "tip_bow_um_spread": 0.0, "tip_gain": -0.03}),
     "uneven screw": (14, {"screw_periodic_um": 20.0}),
-    "noisy home and sensor": (15, {"home_scatter_um": 6.0, "hall_noise_v": 4e-3, "hall_bow_mm": 0.04}),
+    "noisy home and sensor": (15, {"home_scatter_um": 3.0, "hall_noise_v": 3e-3}),
 }
 """Mechanics by name: seed, and what of it has changed since the factory calibrated the pen."""
 BAD: dict[str, tuple[int, Mapping[str, float]]] = {
