@@ -89,7 +89,15 @@ class _Guide:
                 self._what_to_do()
                 self._plot()
             self._values_and_buttons()
-        for each in (self._take_it, self._keep, self._repeat, self._auto, self._pause, self._back, self._leave):
+        for each in (
+            self._take_it,
+            self._keep,
+            self._repeat,
+            self._auto,
+            self._pause,
+            self._back,
+            self._leave,
+        ):
             each.disable()  # until it is known what may be done
         self._elsewhere.set_visibility(False)
         ui.timer(_REDRAW_S, self._draw)
