@@ -100,7 +100,7 @@ def _banner(decision: Decision, sentence: str) -> None:
 
 async def _again(workbench: Workbench) -> None:
     await asyncio.to_thread(workbench.put_away)
-    ui.navigate.to("/")
+    ui.navigate.to(workbench.path)
 
 
 def _next_steps(calibration: Calibration) -> list[str]:
