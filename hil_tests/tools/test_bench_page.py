@@ -296,6 +296,7 @@ def test_the_daily_check_ends_with_a_verdict_and_its_trend(
     window.press("t")
     window.wait_for("PASS", ".banner")
     assert "within its tolerance today" in window.text(".banner")
+    window.wait_enabled("n")
     window.press("n")
     window.wait_enabled("s")
     window.open("history")

@@ -18,6 +18,8 @@ from needlepen.bench_page.workbench import CALIBRATION, CHECK, Workbench
 from needlepen.errors import NeedlepenError, UsageError
 
 _SEEN_S = 1.0
+_BUILD_S = 60.0
+"""The first look into the database takes some seconds on a slow computer."""
 
 
 def register(workbench: Workbench) -> None:
@@ -29,14 +31,14 @@ def register(workbench: Workbench) -> None:
             ui.timer(_SEEN_S, workbench.seen)  # as long as any window is open
             yield
 
-    @ui.page("/")
+    @ui.page("/", response_timeout=_BUILD_S)
     async def calibrate() -> None:
         if workbench.work is not None and workbench.kind == CHECK:
             ui.navigate.to("/check")
             return
         await _measured(CALIBRATION, "/", "Calibrate")
 
-    @ui.page("/check")
+    @ui.page("/check", response_timeout=_BUILD_S)
     async def check() -> None:
         await _measured(CHECK, "/check", "Daily check")
 
@@ -49,12 +51,12 @@ def register(workbench: Workbench) -> None:
             else:
                 Choosing(workbench, kind)
 
-    @ui.page("/live")
+    @ui.page("/live", response_timeout=_BUILD_S)
     async def live() -> None:
         with section("/live", "Live view"):
             live_view.show(workbench)
 
-    @ui.page("/history")
+    @ui.page("/history", response_timeout=_BUILD_S)
     async def past() -> None:
         with section("/history", "History"):
             await history.show(workbench)
