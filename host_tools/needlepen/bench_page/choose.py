@@ -60,7 +60,7 @@ class Choosing:
                 with ui.element("div").props('role="status" aria-live="polite"'):
                     self._missing = raw("")
                 with ui.element("div").classes("row"):
-                    self._start = button(words.start, self._begin, "s", main=True, big=True)
+                    button(words.start, self._begin, "s", main=True, big=True)
         with ui.element("section").classes("card") as self._left:
             pass
         self._changed()
@@ -100,8 +100,7 @@ class Choosing:
         missing = self._what_is_missing()
         if hasattr(self, "_port"):
             self._port.set_visibility(connecting.asks_for_port(self._workbench.choice.gauge))
-        if hasattr(self, "_start"):
-            self._start.set_enabled(not missing)
+        if hasattr(self, "_missing"):
             self._missing.content = f'<p class="small muted">{safe(missing)}</p>' if missing else ""
 
     def _what_is_missing(self) -> str:
@@ -127,6 +126,10 @@ class Choosing:
             self._draw_left(await asyncio.to_thread(connecting.unfinished, self._workbench.pens))
 
     async def _begin(self) -> None:
+        missing = self._what_is_missing()
+        if missing:
+            self._missing.content = f'<div class="verdict doubt">{safe(missing)}</div>'
+            return
         await self._go(lambda: self._workbench.begin(self._kind))
 
     async def _go_on(self, one: connecting.Unfinished) -> None:
