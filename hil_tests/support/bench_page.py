@@ -1,6 +1,6 @@
 """The technicians' page with pens that have no chip, in a process of its own: quick, and to be disturbed from outside.
 
-    python -m support.bench_page FOLDER
+    python -m support.bench_page FOLDER [AXIS_PARAMETER=VALUE]...
 
 The engine is the real one, and so are procedure, gauge text, database and certificates. The pen's side is `BenchPen`:
 its axis by the emulator's geometry, its map by the firmware. FOLDER holds what the test says to the gauge while
@@ -56,9 +56,9 @@ class IdlePen(BenchPen):
         self.service = was
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, axis: dict[str, float]) -> None:
     """Serve until the process ends."""
-    pen = IdlePen(seed=1)
+    pen = IdlePen(seed=1, **axis)
     who = pen.identity.unique_id
 
     @contextmanager
@@ -82,4 +82,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    given = (text.split("=") for text in sys.argv[2:])
+    main(Path(sys.argv[1]), {name: float(value) for name, value in given})

@@ -303,17 +303,36 @@ def test_the_daily_check_ends_with_a_verdict_and_its_trend(
     window.page.locator(".chart svg").first.wait_for()
 
 
+def test_a_pen_that_cannot_meet_its_tolerance_is_refused_with_the_reason(
+    open_window: Callable[..., Window], tmp_path: Path
+) -> None:
+    """Its needles stand 0.2 mm behind the nose plane at home, where no curve reaches: 0.00 mm is home itself."""
+    with served_page([*QUICK, str(tmp_path), "tip_offset_um=-170"], tmp_path) as process:
+        window = open_window(process.url)
+        begin(window)
+        window.press("a")  # the simulated gauge needs nobody
+        window.wait_for("FAIL", ".banner", timeout_s=120)
+        assert "At 0.00 mm the pen will be off by" in window.text(".banner")
+        window.wait_for("Refusal report")
+        window.wait_for("was withdrawn")
+        journal = newest_journal(tmp_path).read_text().splitlines()
+        decided = next(
+            line["data"]["calibration"] for line in map(json.loads, journal) if line["event"] == "decided"
+        )
+        assert not decided["decision"]["accepted"] and decided["record_hex"]
+
+
 # ---------------------------------------------------------------------- emulated pens
 @pytest.mark.timeout(600)
 def test_a_whole_calibration_by_keyboard_alone_to_pass_and_certificate(
     open_window: Callable[..., Window], tmp_path: Path, runtime: Path
 ) -> None:
     """In real time: the pen is the whole emulated one in another process, its gauge sends text over a port."""
-    begun_s = time.monotonic()
     emulation = Emulation(tmp_path / "state", "left", "--seed", "1", "--cartridge", "dummy")
     try:
         with served_page(BENCH, tmp_path) as process:
             window = open_window(process.url)
+            begun_s = time.monotonic()
             begin(window)
             window.screenshot("bench_zero")
             window.press("t")
