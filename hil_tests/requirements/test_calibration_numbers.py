@@ -68,6 +68,16 @@ def test_production_pens_after_calibration(measure: Measure) -> None:
     measure.worst(
         "CR-02", "residual_mm", {o.seed: o.fit.residual_um / 1e3 for o in outcomes}, "residual of the fit"
     )
+    guarded = {
+        o.seed: (_value(o, "largest error of the verification") + o.expanded_um) / 1e3 for o in outcomes
+    }
+    measure.worst("CR-02", "tolerance_mm", guarded, "largest error of the verification with U on top")
+    ratios = {o.seed: _value(o, "test uncertainty ratio") for o in outcomes}
+    measure.worst("CR-02", "tur_min", ratios, "test uncertainty ratio", relation=">=")
+
+
+def _value(outcome: Outcome, name: str) -> float:
+    return next(check.value for check in outcome.decision.checks if check.name == name)
 
 
 @dataclass

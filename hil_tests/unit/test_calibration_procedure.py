@@ -92,7 +92,7 @@ def test_a_bad_pen_is_refused_and_its_record_withdrawn(tmp_path: Path) -> None:
 
 
 def test_a_refused_pen_that_was_right_as_found_keeps_its_record(tmp_path: Path) -> None:
-    """The screw runs too unevenly between the points, but the old record still gave every depth within the guard band."""
+    """The screw runs too unevenly between the points, but each as-found depth was within the guard band."""
     pen = BenchPen(4, screw_periodic_um=66.0)
     before = pen.record
     result = finish(begin(pen, tmp_path))
