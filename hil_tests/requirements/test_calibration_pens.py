@@ -1,4 +1,4 @@
-"""PR-06 and CR-01 to CR-02 on whole pens: the shipped firmware is calibrated by the procedure, then measured.
+"""PR-06, CR-01 and CR-02 on whole pens: the shipped firmware is calibrated by the procedure, then measured.
 
 The gauge reads the true needle protrusion with errors of its own; what is measured afterwards is the truth itself, at
 each of the 51 settings. Pens that cannot keep the tolerance are refused, and then do not run.
