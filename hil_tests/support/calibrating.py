@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from needlepen.calibration import plan
 from needlepen.calibration.gauges import SimulatedGauge
 from needlepen.calibration.model import Calibration, Conditions, Finding, PenIdentity
 from needlepen.calibration.pen_port import TELEMETRY_MS, LinkPen, PenState, Stored
@@ -122,8 +123,11 @@ class BenchPen:
         self.set_um = 0
         self.nose_c, self.cell_v, self.fault = 23.0, 3.9, "none"
         self.blockers: tuple[str, ...] = ("cartridge_unreadable",)
+        self.cap_um = plan.DEPTH_MAX_UM
         self.moves = 0
+        self.moves_in_service_only = True
         self.hall_gain = 1.0
+        self.loose_um = 0.0  # by which the needles have come out besides
         self.checks: list[tuple[date, int, bool]] = []
         self.on_call: Callable[[str], None] = lambda name: None
 
@@ -131,7 +135,7 @@ class BenchPen:
     @property
     def protrusion_mm(self) -> float:
         """Where the needles truly are."""
-        return self.geometry.static_curve([float(self._travel_um())])[0] / 1e3
+        return (self.geometry.static_curve([float(self._travel_um())])[0] + self.loose_um) / 1e3
 
     def _map(self) -> DepthMap:
         record = self.trial if self.trial is not None else self.record
@@ -158,7 +162,14 @@ class BenchPen:
         self.on_call("state")
         hall_um = round(1e3 * self.hall_gain * self.protrusion_mm)
         return PenState(
-            self.set_um, hall_um, self.nose_c, self.cell_v, self.service, self.fault, self.blockers
+            self.set_um,
+            hall_um,
+            self.nose_c,
+            self.cell_v,
+            self.service,
+            self.fault,
+            self.blockers,
+            self.cap_um,
         )
 
     def watch_nose(self, duration_s: float) -> list[float]:
@@ -175,7 +186,7 @@ class BenchPen:
 
     def set_depth(self, depth_um: int) -> None:
         self.on_call("set_depth")
-        assert self.service, "moved outside of service"
+        assert self.service or not self.moves_in_service_only, "moved outside of service"
         assert depth_um <= self._map().cap_um, "deeper than the pen allows"
         self.moves += 1
         self.set_um = depth_um

@@ -129,8 +129,9 @@ def calibration(
     bench.bend(bent_after_um)
     taken = before + [bench.take(p, depths.steps(p.set_um) * _STEP_UM) for p in points if _is_after(p)]
     budget = uncertainty.depth_budget(gauge, fitted.repeatability_um / 2)
-    verified = [one for one in taken if one.point.phase is Phase.VERIFICATION]
-    found = [one for one in taken if one.point.phase is Phase.AS_FOUND]
+    found, verified = (
+        [one for one in taken if one.point.phase is phase] for phase in (Phase.AS_FOUND, Phase.VERIFICATION)
+    )
     decision = decide(fitted, budget, verified, drift_um(taken), as_found=found)
     name, identity = number(serial, day), pen_identity(pen, run_s)
     signed = _signed(fitted, budget, taken, identity, name, day, decision.accepted, gauge, operator, key)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 from support import calibrations as make, postgres
 
+from needlepen.calibration import interval
 from needlepen.calibration.database import (
     adding,
     exchange,
@@ -31,7 +33,8 @@ from needlepen.calibration.database import (
 from needlepen.calibration.database.queries import Filter
 from needlepen.calibration.database.store import Database
 from needlepen.calibration.database.tables import TABLES, Base, CalibrationRow
-from needlepen.calibration.model import GaugeIdentity, Phase, now
+from needlepen.calibration.model import Calibration, GaugeIdentity, Phase, now
+from needlepen.cli import main
 from needlepen.errors import InfrastructureError, Refused, UsageError
 
 OTHER = "e660000000000002"
@@ -169,30 +172,35 @@ TAMPERED = {
 }
 
 
-@pytest.mark.parametrize("what", TAMPERED)
-def test_what_was_changed_past_the_triggers_is_found(database: Database, what: str) -> None:
+def test_what_was_changed_past_the_triggers_is_found(database: Database) -> None:
     _fill(database)
-    _past_the_triggers(database, TAMPERED[what].split("; "))
-    found = database.verify()
-    print(what, found.problems)
-    assert found.problems
+    for what, statements in TAMPERED.items():
+        found = _after(database, statements.split("; "))
+        print(what, found)
+        assert found, what
+    assert not _after(database, [])
 
 
 def test_every_column_of_every_table_is_covered(database: Database) -> None:
     """Nothing can be changed unnoticed, but the board's name in `pens` and who reserved a number when."""
     _fill(database)
+    for table, column in _columns():
+        found = _after(database, [f"UPDATE {table} SET {column.name} = {_other(column)}"])
+        assert found, f"{table}.{column.name}"
+
+
+def _after(database: Database, statements: list[str]) -> list[str]:
+    """The problems that are found after some statements, which are then undone."""
     engine = _engine(database)
     with engine.connect() as connection:
         _without_triggers(connection)
-        for table, column in _columns():
-            change = connection.begin_nested()
-            connection.execute(text(f"UPDATE {table} SET {column.name} = {_other(column)}"))
-            with Session(bind=connection) as session:
-                assert verifying.verify(session).problems, f"{table}.{column.name}"
-            change.rollback()
+        for statement in statements:
+            connection.execute(text(statement))
         with Session(bind=connection) as session:
-            assert not verifying.verify(session).problems
+            found = verifying.verify(session).problems
+        connection.rollback()
     engine.dispose()
+    return found
 
 
 def _columns() -> Iterator[tuple[str, Any]]:
@@ -448,6 +456,21 @@ def test_which_pens_are_due(database: Database) -> None:
     assert "ran 250 h since its calibration: it does not start from 250 h on" in reasons(date(2026, 6, 2))
 
 
+def test_a_pen_that_drifts_is_due_earlier(database: Database) -> None:
+    """By the advice that follows from what it came back with."""
+    made = make.calibration(1, day=date(2025, 7, 15))
+    worse = [t.model_copy(update={"reading": t.reading.model_copy(update={"value_mm": t.point.set_um / 1e3 + 0.095})})
+             if t.point.phase is Phase.AS_FOUND else t for t in make.calibration(2).taken]  # fmt: skip
+    database.add(made)
+    database.add(make.calibration(2).model_copy(update={"taken": worse}))
+    advice = interval.advise(database.history(make.PEN))
+    assert 1 <= advice.months < 12
+    day = date(2026, 1 + advice.months, 15)
+    told = [reason for one in database.due(day) for reason in one.reasons]
+    assert f"calibration advised by {day}: {advice.reason}" in told
+    assert not any("advised" in r for one in database.due(day - timedelta(days=1)) for r in one.reasons)
+
+
 def test_a_failed_check_and_a_refused_calibration_are_due_at_once(database: Database) -> None:
     made = make.calibration(1)
     database.add(made)
@@ -517,3 +540,46 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     with pytest.raises(InfrastructureError, match="not a database") as told:
         open_database(str(path))
     assert "\n" not in str(told.value)
+
+
+# ---------------------------------------------------------------------- commands
+def test_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, other = make.calibration(1), make.calibration(2, seed=2, pen=OTHER, bent_after_um=150.0)
+    monkeypatch.setenv("NEEDLEPEN_DATABASE", str(tmp_path / "bench.db"))
+
+    def run(*arguments: str, status: int = 0) -> Any:
+        with pytest.raises(SystemExit) as ended:
+            main(["calibration", *arguments])
+        out, err = capsys.readouterr()
+        assert int(ended.value.code or 0) == status, out + err
+        return json.loads(out) if "--json" in arguments else out or err
+
+    assert run("migrate", "--json")["after"] == migrating.newest()
+    with open_database() as database:
+        database.add(made)
+        database.add(other)
+        database.add_check(make.daily_check(made, date(2026, 1, 16)))
+    assert [row["number"] for row in run("list", "--json")] == [made.number, other.number]
+    assert [row["number"] for row in run("list", "--verdict", "refused", "--json")] == [other.number]
+    assert made.operator in run(
+        "list", "--pen", made.pen.unique_id, "--from", "2026-01-01", "--to", "2026-01-31"
+    )
+    assert Calibration.model_validate(run("show", made.number, "--json")["calibration"]) == made
+    assert "accepted" in run("show", made.number) and "failed" in run("show", other.number)
+    assert len(run("history", make.PEN, "--json")["checks"]) == 1 and "daily check" in run(
+        "history", make.PEN
+    )
+    assert [row["pen"] for row in run("due", "--day", "2026-01-16", "--json")] == [OTHER]
+    assert "calibrate it before it is used" in run("due", "--day", "2026-01-16")
+    assert run("export", str(tmp_path / "all.json"), "--json")["records"] == 3
+    again = ("import", str(tmp_path / "all.json"), "--json", "--database", str(tmp_path / "other.db"))
+    assert run(*again) == {"new": 3, "known": 0} and run(*again) == {"new": 0, "known": 3}
+    assert run("withdraw", made.number, "--reason", "gauge was dropped", "--json")["number"] == made.number
+    assert "withdrawn" in run("list")
+    verified = run("verify-database", "--json")
+    assert (verified["entries"], verified["problems"]) == (4, [])
+    assert "is not in the chain" in run("verify-database", "--expect", "0" * 64, status=1)
+    assert run("show", make.number(5), status=4).count("\n") == 1
+    assert "withdrawn already" in run("withdraw", made.number, "--reason", "again", status=3)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from needlepen import supervision
 from needlepen.calibration.model import PenIdentity
-from needlepen.errors import InfrastructureError
+from needlepen.errors import InfrastructureError, Refused
 from needlepen.link.values import About, Identity, Status, Telemetry
 
 MOVE_S = 8.0  # a full-range move takes 0.4 s (PR-05), finding home anew some seconds
@@ -149,6 +149,7 @@ class LinkPen:
         self._role = role
         self._known: PenIdentity | None = None
         self._unlocked_at: int | None = None  # so many reconnections ago the role was unlocked
+        self._listening = False
         self.emulated = emulated
 
     # ------------------------------------------------------------------ who and how
@@ -210,7 +211,13 @@ class LinkPen:
     # ------------------------------------------------------------------ depth
     def set_depth(self, depth_um: int) -> None:
         self._unlock()
-        self._link.set_depth(depth_um / 1e3)
+        try:
+            self._link.set_depth(depth_um / 1e3)
+        except Refused:
+            fault = self.state().fault
+            if fault == "none":
+                raise
+            raise InfrastructureError(_fault_text(fault)) from None
         self._at_rest(lambda latest: round(1e3 * latest.depth_set_mm) == depth_um)
 
     # ------------------------------------------------------------------ records
@@ -253,10 +260,15 @@ class LinkPen:
         unlock(self._link, self._role)
         self._unlocked_at = self._link.reconnections
 
+    def _listen(self) -> None:
+        """Have telemetry sent to this program: what comes already may be for one before it, and end soon."""
+        if not self._listening:
+            self._link.subscribe(TELEMETRY_MS)
+            self._listening = True
+
     def _fresh(self) -> tuple[Status, Telemetry]:
         """Status and telemetry that the pen has sent after this was asked for."""
-        if self._link.latest is None:
-            self._link.subscribe(TELEMETRY_MS)
+        self._listen()
         before = self._link.latest
         end_s = self._now_s() + FRESH_S
         while self._now_s() < end_s:
@@ -295,8 +307,7 @@ class LinkPen:
 
     def _wait(self, condition: Callable[[Status, Telemetry], bool], timeout_s: float, failed: str) -> None:
         reconnections = self._link.reconnections
-        if self._link.latest is None:
-            self._link.subscribe(TELEMETRY_MS)
+        self._listen()
         end_s = self._now_s() + timeout_s
         while self._now_s() < end_s:
             self._link.attend(_SLICE_S)

@@ -1,7 +1,8 @@
 """The verification code of a certificate, and the key that it is made with.
 
-HMAC-SHA256 with the key of the pen's technicians over the canonical JSON of the whole calibration; its first 80 bits in
-base32. Who does not have that key cannot make a code for other numbers; one typed wrongly fits with a chance of 1e-24.
+HMAC-SHA256 with the key of the pen's technicians over the JSON of the whole calibration (see `lasting`); its first 80
+bits in base32. Who does not have that key cannot make a code for other numbers; a code that was guessed fits with a
+chance of 1e-24.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 from needlepen.access.keys import Role
 from needlepen.access.keystore import KeyStore, open_store
-from needlepen.calibration.database.content import canonical
+from needlepen.calibration.database.content import lasting
 from needlepen.calibration.model import Calibration
 from needlepen.errors import Refused
 from needlepen.records import making
@@ -44,7 +45,7 @@ class Code:
 
 def code(made: Calibration, key: bytes) -> str:
     """The verification code, e.g. "K7QF-2M5X-PA4D-ZQ3B". `key`: of the pen's technicians, 32 bytes."""
-    mac = hmac.digest(key, _DOMAIN + canonical(made).encode(), hashlib.sha256)
+    mac = hmac.digest(key, _DOMAIN + lasting(made).encode(), hashlib.sha256)
     text = base64.b32encode(mac)[:_CHARACTERS].decode()
     return "-".join(text[at : at + _GROUP] for at in range(0, _CHARACTERS, _GROUP))
 

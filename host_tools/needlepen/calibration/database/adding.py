@@ -22,6 +22,7 @@ from needlepen.calibration.database.content import (
     subject,
 )
 from needlepen.calibration.database.numbers import read_number
+from needlepen.calibration.database.queries import read_content
 from needlepen.calibration.database.tables import AuditRow, CalibrationRow, GaugeRow, PenRow, ReadingRow
 from needlepen.calibration.model import Calibration, Withdrawal, now
 from needlepen.errors import Refused
@@ -32,7 +33,7 @@ def add(session: Session, content: Content, who: str, note: str) -> bool:
     kind, key = kind_of(content), subject(content)
     there: Any = session.get(kind.row, key)
     if there is not None:
-        if there.content == canonical(content):
+        if read_content(kind.name, there.content) == content:
             return False
         raise Refused(
             f"{kind.name} {key}: another one with this number is in the database, and records are never changed; "

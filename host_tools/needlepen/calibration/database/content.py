@@ -67,6 +67,12 @@ def canonical(content: Content | GaugeIdentity) -> str:
     return text
 
 
+def lasting(content: Content | GaugeIdentity) -> str:
+    """The same without the fields that have their default: a later version with more fields gives the same text."""
+    plain = content.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def sha256(text: str) -> str:
     """64 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
@@ -74,7 +80,7 @@ def sha256(text: str) -> str:
 
 def subject(content: Content) -> str:
     """By which key it is found: the number of the certificate; of a check the hash of its content."""
-    return sha256(canonical(content)) if isinstance(content, DailyCheck) else content.number
+    return sha256(lasting(content)) if isinstance(content, DailyCheck) else content.number
 
 
 def columns(content: Content) -> Columns:
@@ -158,13 +164,13 @@ def _reading(number: str, place: int, taken: Taken, replaced: bool) -> Columns:
 
 def gauge_key(gauge: GaugeIdentity) -> str:
     """Fingerprint of a gauge with all that is known of it."""
-    return sha256(canonical(gauge))
+    return sha256(lasting(gauge))
 
 
 def gauge_columns(gauge: GaugeIdentity) -> Columns:
     """The row of a gauge, beside its first entry."""
     texts = {name: plain(getattr(gauge, name)) for name in ("kind", "model", "serial", "certificate")}
-    return {**texts, "fingerprint": gauge_key(gauge), "due": gauge.due, "content": canonical(gauge)}
+    return {**texts, "fingerprint": gauge_key(gauge), "due": gauge.due, "content": lasting(gauge)}
 
 
 def worst(taken: list[Taken], phase: Phase) -> float | None:

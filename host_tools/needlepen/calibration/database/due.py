@@ -10,7 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from needlepen import requirements
-from needlepen.calibration.database.queries import Filter, Summary, summaries
+from needlepen.calibration import interval
+from needlepen.calibration.database.queries import Filter, Summary, calibrations, summaries, withdrawal
 from needlepen.calibration.database.tables import CheckRow
 from needlepen.firmware_modules import firmware_module
 
@@ -19,7 +20,10 @@ _EPOCH = date(2000, 1, 1)
 
 @dataclass(frozen=True)
 class Due:
-    """What a pen needs. `hours` ran since its calibration as far as calibrations and checks know."""
+    """What a pen needs. `hours` ran since its calibration as far as calibrations and checks know.
+
+    `advised`: when its next calibration is advised from the errors that it came back with; `advice` says why.
+    """
 
     pen: str
     pen_name: str
@@ -28,6 +32,8 @@ class Due:
     calibration_due: date
     blocked_from: date
     check_due: date
+    advised: date
+    advice: str
     hours: float
     reasons: list[str] = field(default_factory=list)
 
@@ -48,6 +54,12 @@ def _of_pen(session: Session, last: Summary, day: date, until: date) -> Due:
     # Only a check that passed lasts a day; one that failed is due again.
     checked = max([last.day, *(row.at.date() for row in rows if row.passed)])
     limits = requirements.load()["SR-05"]
+    former = [made for made in calibrations(session, last.pen) if withdrawal(session, made.number) is None]
+    advice = (
+        interval.advise(former)
+        if former
+        else interval.Advice(0, "all of its calibrations were withdrawn", None)
+    )
     one = Due(
         pen=last.pen,
         pen_name=last.pen_name,
@@ -55,6 +67,8 @@ def _of_pen(session: Session, last: Summary, day: date, until: date) -> Due:
         verdict=last.verdict,
         calibration_due=min(last.due, _months_later(last.day, int(limits.limit("warn_months")))),
         blocked_from=_months_later(last.day, int(limits.limit("block_months"))) + timedelta(days=1),
+        advised=_months_later(last.day, advice.months),
+        advice=advice.reason,
         check_due=checked + timedelta(days=int(limits.limit("check_days"))),
         hours=max([0, *(row.run_s - last.run_s for row in rows)]) / 3600,
     )
@@ -76,6 +90,8 @@ def _reasons(one: Due, day: date, until: date, failed: bool) -> Sequence[str]:
         found.append(
             f"calibration {since} {one.calibration_due}; from {one.blocked_from} on it does not start"
         )
+    elif until >= one.advised:
+        found.append(f"calibration advised by {one.advised}: {one.advice}")
     if one.hours >= block_h:
         found.append(f"ran {one.hours:.0f} h since its calibration: it does not start from {block_h:g} h on")
     elif one.hours >= warn_h:

@@ -87,7 +87,7 @@ def history(pen: str, found: Sequence[Summary], checks: Sequence[DailyCheck]) ->
 
 def dues_json(found: Sequence[Due]) -> list[dict[str, Any]]:
     """As plain data."""
-    days = ("calibration_due", "blocked_from", "check_due")
+    days = ("calibration_due", "blocked_from", "check_due", "advised")
     return [{**asdict(one), **{name: getattr(one, name).isoformat() for name in days}} for one in found]
 
 
