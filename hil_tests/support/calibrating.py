@@ -127,6 +127,7 @@ class BenchPen:
         self.moves = 0
         self.moves_in_service_only = True
         self.hall_gain = 1.0
+        self.loose_um = 0.0  # by which the needles have come out besides
         self.checks: list[tuple[date, int, bool]] = []
         self.on_call: Callable[[str], None] = lambda name: None
 
@@ -134,7 +135,7 @@ class BenchPen:
     @property
     def protrusion_mm(self) -> float:
         """Where the needles truly are."""
-        return self.geometry.static_curve([float(self._travel_um())])[0] / 1e3
+        return (self.geometry.static_curve([float(self._travel_um())])[0] + self.loose_um) / 1e3
 
     def _map(self) -> DepthMap:
         record = self.trial if self.trial is not None else self.record
