@@ -106,7 +106,6 @@ class App:
         self._turn = 0
         self._busy = True
         self._glanced = False
-        self._ask_all = False
         self._litter = 0
         self.warnings = 0
         self.ready_ms = 0
@@ -246,19 +245,11 @@ class App:
     def _pass(self, now_ms, turn):
         """Look at the part whose `turn` it is and at those that are busy, decide, show."""
         lines, self._lines = self._lines, quiet.lines(INPUT_MASK)
-        pressed, _ = self.sequence.look_at_trigger()
+        self.sequence.look_at_trigger()
         self.feed()
         awake = self.drive.awake
         if awake:
             self.store.keep_watch()
-        elif pressed and self.sequence.may_start:
-            # The drive first: while it wakes, the next pass asks all parts, before it may start.
-            self.sequence.step(now_ms, self.supervisor.blockers)
-            self._ask_all = True
-            return
-        if self._ask_all:
-            self._ask_all = False
-            turn = _EVERYBODY
         if lines != self._lines and not awake:
             turn = _EVERYBODY  # else a press that comes just before a pass for the host is not seen
         besides = _MONITOR if awake and self._turn & 1 else _NOBODY

@@ -70,9 +70,9 @@ class Sequence:
     def step(self, now_ms, blockers):
         """One pass. `blockers`: those of the parts."""
         app = self._app
-        s, drive = app.supervisor, app.drive
+        s, drive, trigger = app.supervisor, app.drive, app.trigger
         pressed, counts = self.look_at_trigger()
-        starting = pressed and self.may_start
+        starting = pressed and s.state in (ARMED, SERVICE) and trigger.released
         if starting or app.axis.wants_drive:
             drive.wake(starting)  # while the press is debounced; while the depth moves, the tick watches it
         standstill = True
@@ -118,11 +118,6 @@ class Sequence:
         if (pressed or touched) and (state_now < IDLE or state_now == SAFE):
             app.trigger.demand_release(read_ms)  # pressed before the pen was ready: not meant as a start
         return pressed, counts
-
-    @property
-    def may_start(self):
-        """True where a press of the trigger wakes the drive."""
-        return self._app.supervisor.state in (ARMED, SERVICE) and self._app.trigger.released
 
     @property
     def parking(self):

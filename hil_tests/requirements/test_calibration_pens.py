@@ -1,4 +1,4 @@
-"""PR-06 and CR-01 to CR-02 on whole pens: the shipped firmware is calibrated by the procedure, then measured.
+"""PR-06, CR-01 and CR-02 on whole pens: the shipped firmware is calibrated by the procedure, then measured.
 
 The gauge reads the true needle protrusion with errors of its own; what is measured afterwards is the truth itself, at
 each of the 51 settings. Pens that cannot keep the tolerance are refused, and then do not run.
@@ -6,6 +6,7 @@ each of the 51 settings. Pens that cannot keep the tolerance are refused, and th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from support.forks import each_in_fork
 from support.measuring import Measure
 
 from needlepen.calibration.automatic import LOST_TRIES
+from needlepen.calibration.model import Calibration, Phase
 from needlepen.calibration.plan import DEPTH_MAX_UM, DEPTH_STEP_UM
 from needlepen.calibration.procedure import Procedure
 from needlepen.emulator.pen import EmulatedPen
@@ -99,6 +101,25 @@ def test_a_calibrated_pen_keeps_its_protrusion_at_every_setting(
     )
     measure("PR-06", "repeatability_mm", result.fit.repeatability_um / 1e3, f"2 s of the {what}")
     measure("PR-06", "reversal_mm", result.fit.reversal_um / 1e3, f"up against down of the {what}")
+    _as_prescribed(result, measure)
+
+
+def _as_prescribed(result: Calibration, measure: Measure) -> None:
+    """CR-01 by the readings that were taken, not by the plan."""
+    phases = [taken.point.phase for taken in result.taken]
+    first_left = phases.index(Phase.CALIBRATION)
+    assert Phase.AS_FOUND in phases[:first_left] and Phase.AS_FOUND not in phases[first_left:]
+    calibrated = [t.point for t in result.taken if t.point.phase is Phase.CALIBRATION]
+    runs = Counter((point.set_um, point.direction) for point in calibrated)
+    depths = sorted({point.set_um for point in calibrated})
+    assert depths[0] == 0 and depths[-1] == DEPTH_MAX_UM
+    measure("CR-01", "points", len(depths), "depths of the calibration", relation="==")
+    for direction in ("up", "down"):
+        fewest = min(runs[um, direction] for um in depths)
+        measure("CR-01", f"runs_{direction}", fewest, f"runs {direction} at each depth", relation=">=")
+    verified = Counter(t.point.set_um for t in result.taken if t.point.phase is Phase.VERIFICATION)
+    assert sorted(verified) == [300, 800, 1300, 1800, 2300]
+    measure("CR-01", "verify_repeats", min(verified.values()), "times each depth is verified", relation=">=")
 
 
 @pytest.mark.parametrize("name", _cases(BAD))

@@ -8,11 +8,13 @@ from datetime import date
 from typing import Any
 
 import pytest
+from support import access
 from support.bench import LIMIT, MS, Pens, never_driven, start
 from support.flash import pen_log
 from support.forks import each_in_fork, in_fork
 from support.monitoring import fault, state, status
 
+from needlepen.access import Role
 from needlepen.cartridges.emulated import emulated_cartridge
 from needlepen.emulator.factory import factory_calibration
 from needlepen.emulator.factory_image import unique_id
@@ -166,8 +168,16 @@ def test_outside_of_service_the_profile_limit_counts_as_before(
 # ---------------------------------------------------------------------- a calibration on trial
 def _trial(pen: EmulatedPen, made: Calibration = TRIAL) -> None:
     _open(pen)
-    Operations.try_calibration(pen, _record(made))  # type: ignore[arg-type]
+    _try(pen, _record(made))
     _rest(pen)
+
+
+def _try(pen: EmulatedPen, record: bytes) -> None:
+    Operations.try_calibration(pen, record)  # type: ignore[arg-type]
+
+
+def _put(pen: EmulatedPen, record: bytes) -> None:
+    Operations.put_calibration(pen, record)  # type: ignore[arg-type]
 
 
 def _stored(pen: EmulatedPen) -> bytes | None:
@@ -185,7 +195,7 @@ def test_a_calibration_on_trial_is_used_at_once_and_stored_nowhere(pens: Pens) -
         seen: dict[str, Any] = {"old_um": _to(pen, 1_000), "old": _stored(pen)}
         pen.command(messages.SET_DEPTH, 0)
         _rest(pen)
-        Operations.try_calibration(pen, _record(TRIAL))  # type: ignore[arg-type]
+        _try(pen, _record(TRIAL))
         _rest(pen)
         seen["home_um"] = 1e3 * float(pen.axis.protrusion_mm)
         seen["new_um"] = _to(pen, 1_000)
@@ -211,12 +221,12 @@ def _cut(pen: EmulatedPen) -> None:
     pen.power_up()
 
 
-def _watchdog(pen: EmulatedPen) -> None:
+def _reset(pen: EmulatedPen) -> None:
     pen.chip.reset("run_pin")
     pen.power_up()
 
 
-def _locked(pen: EmulatedPen) -> None:
+def _acknowledge(pen: EmulatedPen) -> None:
     """Acknowledged after a fault that comes at rest: the motor cannot start with a trial."""
     pen.axis.turn(pen.now_ns, -300.0)
     pen.wait_state("safe")
@@ -225,7 +235,15 @@ def _locked(pen: EmulatedPen) -> None:
     pen.wait_state("armed")
 
 
-@pytest.mark.parametrize("end", [_close, _cut, _watchdog, _locked], ids=lambda fn: fn.__name__[1:])
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(_close, id="close"),
+        pytest.param(_cut, id="cut"),
+        pytest.param(_reset, id="reset", marks=pytest.mark.nightly),
+        pytest.param(_acknowledge, id="acknowledged"),
+    ],
+)
 def test_whatever_ends_the_service_ends_the_trial(pens: Pens, end: Callable[[EmulatedPen], None]) -> None:
     def run(pen: EmulatedPen) -> tuple[bytes | None, float, tuple[str, bool]]:
         _trial(pen)
@@ -262,7 +280,7 @@ def test_what_is_no_calibration_of_this_pen_is_not_tried_and_says_why(pens: Pens
 
     def attempt(pen: EmulatedPen, name: str) -> tuple[str, float]:
         with pytest.raises(Refused) as refused:
-            Operations.try_calibration(pen, cases[name][0])  # type: ignore[arg-type]
+            _try(pen, cases[name][0])
         return str(refused.value), _to(pen, 1_000)
 
     def run(pen: EmulatedPen) -> list[tuple[str, float]]:
@@ -290,7 +308,7 @@ def test_a_withdrawn_pen_says_so_and_does_not_run_until_it_is_calibrated(pens: P
 
     def put(pen: EmulatedPen, made: Calibration) -> None:
         _open(pen)
-        Operations.put_calibration(pen, _record(made))  # type: ignore[arg-type]
+        _put(pen, _record(made))
         _rest(pen)
 
     def run(pen: EmulatedPen) -> dict[str, Any]:
@@ -322,7 +340,7 @@ def test_a_record_reads_back_as_it_was_put(pens: Pens) -> None:
     def run(pen: EmulatedPen) -> tuple[bytes | None, bytes | None]:
         factory = _stored(pen)
         _open(pen)
-        Operations.put_calibration(pen, _record(whole_record))  # type: ignore[arg-type]
+        _put(pen, _record(whole_record))
         _rest(pen)
         return factory, _stored(pen)
 
@@ -337,6 +355,23 @@ def test_a_record_reads_back_as_it_was_put(pens: Pens) -> None:
     factory, whole = in_fork(run, pens.ready())
     assert factory == _record(FACTORY) and whole == _record(whole_record)
     assert making.read_calibration(whole, KEY, unique_id(0)) == whole_record
+
+
+def test_a_technicians_key_alone_makes_a_record_for_a_production_pen(pens: Pens) -> None:
+    """Nothing of the pen's own key is needed, and the engineer's signs nothing."""
+
+    def run(pen: EmulatedPen) -> tuple[str, bytes | None]:
+        access.take(pen, Role.TECHNICIAN)
+        _open(pen)
+        with pytest.raises(Refused) as refused:
+            _put(pen, _record(FACTORY, access.key_of(Role.ENGINEER).reveal()))
+        _put(pen, made)
+        _rest(pen)
+        return str(refused.value), _stored(pen)
+
+    made = _record(FACTORY, access.key_of(Role.TECHNICIAN).reveal())
+    refused, stored = in_fork(run, access.ready(pens))
+    assert "not signed with this pen's key" in refused and stored == made
 
 
 def test_a_pen_without_a_record_says_so(pens: Pens) -> None:

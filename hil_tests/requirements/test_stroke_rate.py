@@ -227,24 +227,6 @@ def test_no_start_has_to_collect_garbage(pens: Pens, telemetry_ms: int, apart_ms
     assert len(seen) > 40 and min(seen) >= START_TAKES_BYTES
 
 
-def test_start_is_quick_at_any_moment(pens: Pens, measure: Measure) -> None:
-    """The first with a cartridge, which is marked then, to the highest rate: nothing takes longer."""
-
-    def begin(pen: EmulatedPen, _: int) -> float:
-        pressed_ns = pen.now_ns
-        pen.press()
-        trace = record(pen, 220, 500)
-        return trace.out_of_band_ms(HIGH_HZ, float(LIMIT("PR-02", "loaded_error_pct"))) - pressed_ns / MS
-
-    def sweep(pen: EmulatedPen) -> list[float]:
-        pen.command(messages.SET_RATE, HIGH_HZ)
-        pen.run_for(3_000 * MS)
-        return each_in_fork(pen, begin, list(range(24)), lambda p, _: p.run_for(71 * MS))
-
-    starts = dict(enumerate(in_fork(sweep, pens.ready())))
-    measure.worst("PR-04", "start_ms", starts, f"{HIGH_HZ} Hz, at many moments, cartridge marked")
-
-
 # ---------------------------------------------------------------------- PR-08
 @EVERY_RATE
 @EVERY_CELL

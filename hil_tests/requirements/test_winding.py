@@ -19,8 +19,8 @@ from needlepen.link.client import messages
 WARN_C, STOP_C = float(LIMIT("SR-19", "warn_c")), float(LIMIT("SR-19", "stop_c"))
 S = 1e9
 HEAVY_NM = 3.1e-3  # nearly what the motor can hold at the current limit, until it gets hot: 1.25 A
-LESS_NM = 0.1e-3
-SLOW_HZ = 70.0  # of 100
+LESS_NM = 0.05e-3
+SLOW_HZ = 73.0  # of 100; below 60 the pen ends the run, and a hot motor weakens quickly
 STORED_K = 76  # of a hot motor, as the counters keep it
 NOSE_C = 40.5  # of a nose that has 0.35 of that
 
@@ -75,7 +75,7 @@ def _overload(pen: EmulatedPen) -> dict[str, Any]:
     errors_k, warned = [], (math.nan, math.nan)
     while fault(pen) == "none" and pen.now_ns < begun_ns + 60 * S:
         pen.electronics.set_drag(pen.now_ns, drag_nm)
-        pen.run_for(0.25 * S)
+        pen.run_for(0.1 * S)
         drag_nm -= LESS_NM if rate(pen) < SLOW_HZ else 0.0
         errors_k.append(status(pen).winding_c - true_c(pen))
         if math.isnan(warned[0]) and "winding_warm" in status(pen).warnings:

@@ -28,7 +28,10 @@ def chromium() -> str | None:
 
 
 class PageProcess:
-    """A program that prints the address of its page as one line of JSON. `folder`: names, locks, records of this test."""
+    """A program that prints the address of its page as one line of JSON.
+
+    `folder` gets the names, locks and records of this test.
+    """
 
     def __init__(self, command: Sequence[str], folder: Path, more: Mapping[str, str] | None = None) -> None:
         own = {
@@ -91,6 +94,7 @@ class Window:
         self.page = self.context.new_page()
         self.page.set_default_timeout(30_000)
         self.url = url
+        self._closed = False
         self.outside: list[str] = []
         self.wrong: list[str] = []
         self.page.on("request", self._look_at)
@@ -147,7 +151,9 @@ class Window:
 
     def close(self) -> None:
         """Close the window, as a person closes a tab."""
-        self.context.close()
+        if not self._closed:
+            self._closed = True
+            self.context.close()
 
 
 _NAME_OF_FOCUS = """() => {

@@ -68,6 +68,8 @@ class Outcome:
     """By setting two standard deviations, which the home switch causes."""
     reversal_um: float
     drift_um: float
+    expanded_um: float
+    """U of a reading."""
 
     @property
     def worst_um(self) -> float:
@@ -145,7 +147,7 @@ def calibrate(
         as_found=[_taken(um, *at) for um, at in zip(_settings(Phase.AS_FOUND), found, strict=True)],
     )
     expected, scatter, reversal = truth(pen)
-    return Outcome(seed, made, decided, expected, scatter, reversal, drift_um)
+    return Outcome(seed, made, decided, expected, scatter, reversal, drift_um, budget.expanded)
 
 
 def _settings(phase: Phase) -> list[int]:

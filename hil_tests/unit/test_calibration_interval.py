@@ -6,8 +6,10 @@ from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, strategies as st
+from support import calibrations as make
 
-from needlepen.calibration.interval import MONTHS_MAX, MONTHS_MIN, Visit, advise_visits
+from needlepen.calibration.interval import MONTHS_MAX, MONTHS_MIN, Visit, advise, advise_visits, visit
+from needlepen.calibration.model import Phase
 
 START = date(2026, 1, 15)
 
@@ -65,3 +67,17 @@ def test_never_beyond_what_the_pen_allows(found_and_left: list[tuple[float, floa
     advice = advise_visits(_visits(*found_and_left, days=days))
     assert MONTHS_MIN <= advice.months <= MONTHS_MAX
     assert advice.reason
+
+
+def test_what_counts_of_a_whole_calibration() -> None:
+    """As left is what the verification found; a refused calibration leaves the pen as it was."""
+    accepted, refused = make.calibration(1), make.calibration(2, bent_after_um=300.0)
+    assert accepted.decision.accepted and not refused.decision.accepted
+    for made in (accepted, refused):
+        seen = visit(made)
+        found = [abs(t.error_um) for t in made.taken if t.point.phase is Phase.AS_FOUND]
+        fresh = [abs(t.error_um) for t in made.taken if t.point.phase is Phase.VERIFICATION]
+        assert seen.as_found_um == max(found)
+        assert seen.as_left_um == (max(fresh) if made is accepted else max(found))
+        assert seen.accept_um == pytest.approx(100.0 - made.budget.expanded)
+    assert advise([accepted]).months == MONTHS_MAX

@@ -21,6 +21,7 @@ from pypdf import PdfReader
 from sqlalchemy import text
 from support import calibrations as factory
 from support.board_process import environment
+from support.calibrating import ROOM, BenchPen, finish
 
 from needlepen.access import Key, KeyStore, Role
 from needlepen.access.keystore import KeyFile, pen_entry, role_entry
@@ -40,7 +41,9 @@ from needlepen.calibration.certificate.verifying import FieldCheck, verify
 from needlepen.calibration.database import open_database
 from needlepen.calibration.database.store import Database
 from needlepen.calibration.decision import accept_um
+from needlepen.calibration.gauges import SimulatedGauge
 from needlepen.calibration.model import Calibration, Phase
+from needlepen.calibration.procedure import Procedure
 from needlepen.cli import main
 from needlepen.errors import UsageError
 from needlepen.records import making as records
@@ -180,7 +183,17 @@ def test_a_refusal_cannot_be_taken_for_a_certificate(papers: dict[str, making.Pa
     else:
         assert "NOT A CERTIFICATE" in path.read_text()
     assert "NOTACERTIFICATE" not in _pdf_text(papers["accepted"].pdf)
-    assert "NOT A CERTIFICATE" not in papers["accepted"].html.read_text().partition("<body>")[2]
+    assert "NOT A CERTIFICATE" not in papers["accepted"].html.read_text()
+
+
+def test_a_simulated_gauge_is_told(tmp_path: Path) -> None:
+    """The certificate of an emulated pen is not to be taken for that of a real one."""
+    gauge = factory.GAUGE.model_copy(update={"kind": "simulated"})
+    paths = making.make(accepted().model_copy(update={"gauge": gauge}), tmp_path, key=CodeKey(OWN, False))
+    for page in PdfReader(paths.pdf).pages:
+        assert "SIMULATED" in page.extract_text()
+    for shown in (_pdf_text(paths.pdf), _html_text(paths.html)):
+        assert "nothingwasmeasured" in shown and "Simulated:needleprotrusion" in shown
 
 
 def test_accreditation_is_claimed_nowhere(papers: dict[str, making.Paths]) -> None:
@@ -232,6 +245,24 @@ def test_long_and_odd_texts_stay_on_the_paper(tmp_path: Path) -> None:
     paths = making.make(made, tmp_path, key=CodeKey(OWN, False))
     shown = _pdf_text(paths.pdf)
     assert "".join(long.split()) in shown and "nottraceabletoastandard" in shown
+
+
+def test_what_the_procedure_makes_agrees_with_itself(tmp_path: Path) -> None:
+    """From the first reading to the paper, of pens that are accepted and pens that are refused."""
+    seen = set()
+    with open_database(str(tmp_path / "c.db")) as database:
+        for seed, worn in ((3, {}), (4, {"tip_offset_um": 150.0}), (5, {"screw_periodic_um": 90.0})):
+            pen = BenchPen(seed, worn=worn)
+            gauge = SimulatedGauge(lambda pen=pen: pen.protrusion_mm, seed=seed)  # type: ignore[misc]
+            made = finish(Procedure.begin(pen, gauge, "A. Technician", ROOM, tmp_path / str(seed)))
+            database.add(made)
+            paper = verifying.read_pdf(making.make(made, tmp_path, key=find_key(made)).pdf)
+            checks = verify(made.number, paper.code, database, paper=paper)
+            assert _differs(checks) == ([] if made.decision.accepted else ["verdict"]), seed
+            assert all(check.agrees is not None for check in checks)
+            seen.add((made.decision.accepted, bool(made.record_hex)))
+    print("accepted, record written:", sorted(seen))
+    assert {(True, True), (False, True)} <= seen
 
 
 # ---------------------------------------------------------------------- the code

@@ -169,21 +169,23 @@ def _visible(colour: str) -> str:
 
 
 def _frame(x_name: str, y_name: str) -> Options:
+    legend: Options = {"top": 2, "right": 12, "itemGap": 18}
+    if x_name:
+        legend["data"] = ["as found", "up", {"name": "down", "symbolRotate": 180}, "verified"]
     return {
         "animation": False,
         "grid": {"left": 64, "right": 24, "top": 40, "bottom": 46 if x_name else 30},
-        "legend": {"top": 2, "right": 12, "itemGap": 18, "data": ["as found", "up", {"name": "down", "symbolRotate": 180}, "verified"]} if x_name else
-        {"top": 2, "right": 12, "itemGap": 18},
+        "legend": legend,
         "tooltip": {"trigger": "item", "formatter": f"{{a}}<br>{{c}} ({y_name})"},
         "aria": {"enabled": True},
-    }  # fmt: skip
+    }
 
 
 def _axis(name: str, least: float | None, most: float | None) -> Options:
     axis: Options = {
         "type": "value", "name": name, "nameLocation": "middle", "nameGap": 44 if least and least < 0 else 28,
         "nameTextStyle": {"color": "#777777"},
-        "axisLine": {"lineStyle": {"color": _LINE}}, "splitLine": {"lineStyle": {"color": _LINE}},
+        "axisLine": {"onZero": False, "lineStyle": {"color": _LINE}}, "splitLine": {"lineStyle": {"color": _LINE}},
     }  # fmt: skip
     if least is not None:
         axis["min"] = least

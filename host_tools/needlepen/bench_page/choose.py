@@ -139,7 +139,7 @@ class Choosing:
         except NeedlepenError as error:
             self._missing.content = f'<div class="verdict stop">{safe(error)}</div>'
             return
-        ui.navigate.to("/")
+        ui.navigate.to(self._workbench.path)
 
     def _draw_left(self, sessions: list[connecting.Unfinished]) -> None:
         self._left.clear()

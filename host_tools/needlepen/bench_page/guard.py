@@ -23,7 +23,8 @@ _HEADERS = [
     (
         b"content-security-policy",
         b"default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
-        b"style-src 'self' 'unsafe-inline'; connect-src 'self' ws:; frame-ancestors 'none'",
+        b"style-src 'self' 'unsafe-inline'; connect-src 'self' ws://127.0.0.1:* ws://localhost:*; "
+        b"frame-ancestors 'none'",
     ),
 ]
 """The browser itself is told to load nothing from elsewhere. (The page's library compiles its templates: 'eval'.)"""

@@ -7,30 +7,13 @@ from typing import Any
 
 from nicegui import ui
 
-from needlepen.bench_page import charts, connecting, pictures, result
+from needlepen.bench_page import charts, connecting, pictures, result, wording
 from needlepen.bench_page.layout import Value, button, heading, paragraph, raw, safe
-from needlepen.bench_page.measuring import ENDED, WAITING, Activity, Measuring, Snapshot
+from needlepen.bench_page.measuring import Measuring
+from needlepen.bench_page.snapshot import ENDED, WAITING, Activity, Snapshot
 from needlepen.bench_page.workbench import CALIBRATION, Workbench
-from needlepen.calibration import plan
-from needlepen.calibration.model import Phase, Taken
 
 _REDRAW_S = 0.15
-PHASES = {
-    "": "Preparation",
-    Phase.ZERO: "Zero",
-    Phase.AS_FOUND: "As found",
-    Phase.CALIBRATION: "Calibration",
-    Phase.VERIFICATION: "Verification",
-    Phase.DRIFT: "Drift",
-}
-_DOING = {
-    Activity.CONNECTING: "Connecting to pen and gauge ...",
-    Activity.CHECKING: "Looking whether the nose keeps its temperature; this takes a quarter of a minute ...",
-    Activity.PREPARING: "Set everything up; then go on.",
-    Activity.MOVING: "The pen gets ready; please wait ...",
-    Activity.READING: "Reading the gauge ...",
-    Activity.WORKING: "Computing; please wait ...",
-}
 
 
 async def show(workbench: Workbench, work: Measuring) -> None:
@@ -47,7 +30,7 @@ async def show(workbench: Workbench, work: Measuring) -> None:
 def _ended(workbench: Workbench, snapshot: Snapshot) -> None:
     async def again() -> None:
         await asyncio.to_thread(workbench.put_away)
-        ui.navigate.to("/")
+        ui.navigate.to(workbench.path)
 
     with ui.element("section").classes("card"):
         if snapshot.activity == Activity.LEFT:
@@ -67,11 +50,11 @@ def _ended(workbench: Workbench, snapshot: Snapshot) -> None:
 
 def busy(workbench: Workbench) -> None:
     """Something else is going on with the pen; says what, and leads there."""
-    doing, path = ("A calibration", "/") if workbench.kind == CALIBRATION else ("A daily check", "/check")
+    doing = "A calibration" if workbench.kind == CALIBRATION else "A daily check"
     with ui.element("section").classes("card"):
         heading("The pen is busy", 1)
         paragraph(f"{doing} is going on with it. Finish or leave that first.")
-        ui.link("Go there", path)
+        ui.link("Go there", workbench.path)
 
 
 class _Guide:
@@ -79,17 +62,24 @@ class _Guide:
 
     def __init__(self, workbench: Workbench, work: Measuring) -> None:
         self._workbench, self._work = workbench, work
-        self._window = ui.context.client.id
+        self._window = ui.context.client
         self._number = -1
         self._told: dict[str, Any] = {}
-        ui.context.client.on_delete(lambda: workbench.gone(self._window))
         self._head()
         with ui.element("div").classes("guide"):
             with ui.element("div").classes("column-of-cards"):
                 self._what_to_do()
                 self._plot()
             self._values_and_buttons()
-        for each in (self._take_it, self._keep, self._repeat, self._auto, self._pause, self._back, self._leave):
+        for each in (
+            self._take_it,
+            self._keep,
+            self._repeat,
+            self._auto,
+            self._pause,
+            self._back,
+            self._leave,
+        ):
             each.disable()  # until it is known what may be done
         self._elsewhere.set_visibility(False)
         ui.timer(_REDRAW_S, self._draw)
@@ -126,7 +116,7 @@ class _Guide:
                 self._set = Value("Set protrusion")
                 self._hall = Value("Pen's own sensor", small=True)
                 self._state = Value("Nose and battery", small=True)
-            with ui.element("div").props('role="status" aria-live="assertive"'):
+            with ui.element("div").props('role="status" aria-live="polite"'):
                 self._verdict = raw("")
             self._typed = ui.input("Type what the gauge shows, then Enter").props("outlined clearable")
             self._typed.props(
@@ -135,8 +125,8 @@ class _Guide:
             self._typed.on("keydown.enter", self._take)
             with ui.element("div").classes("row"):
                 self._take_it = button("Take", self._take, "t", main=True, big=True)
-                self._keep = button("Keep it knowingly", lambda: self._order("keep"), "k", big=True)
                 self._repeat = button("Repeat", lambda: self._order("repeat"), "r", big=True)
+                self._keep = button("Keep it knowingly", lambda: self._order("keep"), "k", big=True)
             with ui.element("div").classes("row"):
                 self._auto = button("Run by itself", lambda: self._order("auto"), "a")
                 self._pause = button("Pause", lambda: self._order("pause"), "p")
@@ -164,7 +154,6 @@ class _Guide:
 
     # ------------------------------------------------------------------ drawing
     def _draw(self) -> None:
-        self._workbench.seen()
         s, drives = self._work.snapshot, self._workbench.drives(self._window)
         if s.activity in ENDED:
             ui.navigate.reload()
@@ -176,7 +165,7 @@ class _Guide:
         self._progress(s)
         self._step(s)
         self._values(s)
-        self._once("verdict", _verdict(s), self._verdict)
+        self._once("verdict", wording.verdict(s), self._verdict)
         self._typed.props["error"] = bool(s.typed_wrong)
         self._typed.props["error-message"] = s.typed_wrong
         if self._told.get("taken") != s.taken:
@@ -198,11 +187,15 @@ class _Guide:
         if s.stage is not None:
             text = f"{s.stage.done} of {s.stage.total} readings"
             self._once("count", f'<span class="muted">{text}</span>', self._count)
-        self._once("phases", _phases(s) if self._workbench.kind == CALIBRATION else _bar(s), self._phases)
+        self._once(
+            "phases",
+            wording.phases(s) if self._workbench.kind == CALIBRATION else wording.bar(s),
+            self._phases,
+        )
 
     def _step(self, s: Snapshot) -> None:
         if s.stage is None:
-            self._once("words", _preparing(s), self._instruction)
+            self._once("words", wording.preparing(s), self._instruction)
             both = pictures.svg("set_up") + pictures.svg("warm_up")
             self._once("picture", f'<div class="picture two">{both}</div>', self._picture)
             return
@@ -224,7 +217,7 @@ class _Guide:
         self._set.show(f"{point.set_um / 1e3:.2f}" if point else "-", "mm", direction)
         self._hall.show(f"{s.hall_um / 1e3:.2f}" if s.hall_um is not None else "-", "mm")
         has_state = s.nose_c is not None and s.cell_v is not None
-        self._state.show(f"{s.nose_c:.1f} °C  {s.cell_v:.2f} V" if has_state else "-")
+        self._state.show(f"{s.nose_c:.1f} °C, {s.cell_v:.2f} V" if has_state else "-")
 
     def _buttons(self, s: Snapshot, drives: bool) -> None:
         waits = s.activity in WAITING
@@ -244,6 +237,8 @@ class _Guide:
         for each in (self._repeat, self._back):
             each.set_visibility(s.stage is not None)
         self._repeat.set_enabled(drives and waits)
+        doubtful = s.activity in (Activity.DOUBT, Activity.STOP)
+        self._repeat.classes(add="main-action" if doubtful else "", remove="" if doubtful else "main-action")
         self._back.set_enabled(drives and waits)
         self._leave.set_enabled(drives)
         can_go_by_itself = s.is_automatic and s.stage is not None
@@ -255,83 +250,3 @@ class _Guide:
         self._typed.set_visibility(typing)
         if typing:
             self._typed.run_method("focus")
-
-
-def _preparing(s: Snapshot) -> str:
-    """What has to be so before it begins; each with what to do as long as it is not."""
-    items = "".join(
-        f'<li class="{"met" if c.met else "unmet"}"><b>{safe(c.name)}:</b> {safe(c.value)}'
-        + ("" if c.met else f"<br>It has to be {safe(c.limits)}: {safe(c.remedy)}.")
-        + "</li>"
-        for c in s.conditions
-    )
-    return (
-        '<p class="small muted">Before it begins</p><p class="instruction">Push the dummy cartridge in, unplug the '
-        "charger, and let the pen take the temperature of the room.</p>"
-        '<p class="why"><b>Why:</b> what is measured counts only under known conditions.</p>'
-        f'<ul class="conditions">{items}</ul>'
-    )
-
-
-def _phases(s: Snapshot) -> str:
-    """Where we are, and how much of each phase is done."""
-    names = list(PHASES)
-    point = s.stage.point if s.stage else None
-    place = names.index(point.phase) if point else (0 if s.stage is None else len(names))
-    parts = []
-    for number, phase in enumerate(names):
-        kind = "past" if number < place else "now" if number == place else ""
-        current = ' aria-current="step"' if number == place else ""
-        done = 100.0 * _part_done(s, phase) if number == place else (100.0 if number < place else 0.0)
-        bar = f'<div class="progress"><div style="width:{done:.0f}%"></div></div>'
-        parts.append(f'<li class="{kind}"{current}>{bar}<span>{PHASES[phase]}</span></li>')
-    return f'<ol class="phases" aria-label="Phases">{"".join(parts)}</ol>'
-
-
-def _bar(s: Snapshot) -> str:
-    """How much is done."""
-    done = 100.0 * s.stage.done / max(s.stage.total, 1) if s.stage else 0.0
-    return f'<div class="progress"><div style="width:{done:.0f}%"></div></div>'
-
-
-def _part_done(s: Snapshot, phase: str) -> float:
-    points = [p for p in plan.points() if p.phase == phase]
-    return sum(t.point.phase == phase for t in s.taken) / len(points) if points else 0.0
-
-
-def _verdict(s: Snapshot) -> str:
-    """What the rules say of the newest reading, or what is wrong; in words."""
-    if s.activity == Activity.LOST:
-        return (
-            f'<div class="verdict lost"><b>Interrupted; no reading is lost.</b><span>{safe(s.message)}</span>'
-            "<span>As soon as that is mended, this goes on by itself.</span></div>"
-        )
-    if s.activity == Activity.STOP:
-        words = " ".join(f.text for f in s.findings if f.severity != "note") or s.message
-        return f'<div class="verdict stop"><b>This cannot be kept: repeat it.</b><span>{safe(words)}</span></div>'
-    if s.activity == Activity.DOUBT:
-        words = " ".join(f.text for f in s.findings if f.severity == "doubt")
-        return (
-            f'<div class="verdict doubt"><b>Doubtful: {safe(_told(s.newest))}.</b><span>{safe(words)}</span>'
-            "<span>Repeat it, or keep it knowingly: the certificate will say so.</span></div>"
-        )
-    if s.activity == Activity.PREPARING and s.message:
-        return f'<div class="verdict stop"><b>It cannot begin yet.</b><span>{safe(s.message)}</span></div>'
-    if s.activity == Activity.READY and s.message:
-        return f'<div class="verdict doubt"><b>Nothing was done.</b><span>{safe(s.message)}</span></div>'
-    before = f"Taken: {_told(s.newest)}. " if s.newest else ""
-    if (
-        s.activity in (Activity.READY, Activity.READING, Activity.MOVING)
-        and s.newest
-        and s.newest.point.phase != Phase.ZERO
-    ):
-        notes = " ".join(f.text for f in s.findings)
-        return f'<div class="verdict pass"><b>{safe(before)}Plausible.</b><span>{safe(notes)}</span></div>'
-    return f'<div class="verdict"><span>{safe(before or _DOING.get(s.activity, "Ready for the reading."))}</span></div>'
-
-
-def _told(taken: Taken | None) -> str:
-    """A reading in words."""
-    if taken is None:
-        return "no reading"
-    return f"{taken.reading.value_mm:.3f} mm, error {taken.error_um:+.0f} µm".replace("-", "\N{MINUS SIGN}")

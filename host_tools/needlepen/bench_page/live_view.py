@@ -79,7 +79,6 @@ class _View:
         self._chart.options.update(charts.running(self._pen.last_rows()))
 
     def _draw(self) -> None:
-        self._workbench.seen()
         frame, gap = self._pen.frame, self._pen.gap
         self._draw_words(frame, gap)
         if frame is None:

@@ -13,14 +13,14 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from needlepen.bench_page.steps import Result, Steps
+from needlepen.bench_page.snapshot import ENDED, WAITING, Activity, Snapshot
+from needlepen.bench_page.steps import Steps
 from needlepen.calibration.automatic import needs_a_person
 from needlepen.calibration.gauges import GaugeSilent
-from needlepen.calibration.model import Finding, GaugeIdentity, Reading, Taken
+from needlepen.calibration.model import Finding
 from needlepen.calibration.preconditions import SIMULATED
 from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
 
@@ -28,34 +28,11 @@ if TYPE_CHECKING:
     from needlepen.calibration.gauges import Gauge
     from needlepen.calibration.pen_port import PenPort
     from needlepen.calibration.preconditions import Precondition
-    from needlepen.calibration.stages import Stage
 
 LOOK_S = 0.5
 """Between two looks at an automatic gauge and the pen while nothing else is to be done."""
 RETRY_S = 2.0
 _LIVE_TIMEOUT_S = 1.5
-
-
-class Activity(StrEnum):
-    """What it does now."""
-
-    CONNECTING = "connecting"
-    PREPARING = "preparing"  # a person sets up; the conditions are shown
-    MOVING = "moving"
-    CHECKING = "checking"  # the conditions, for good
-    READY = "ready"  # for a reading
-    READING = "reading"
-    DOUBT = "doubt"  # keep or repeat
-    STOP = "stop"  # repeat only
-    LOST = "lost"
-    WORKING = "working"  # fit, decision, record
-    FINISHED = "finished"
-    LEFT = "left"
-    REFUSED = "refused"  # cannot go on; says why
-
-
-WAITING = (Activity.READY, Activity.DOUBT, Activity.STOP)
-ENDED = (Activity.FINISHED, Activity.LEFT, Activity.REFUSED)
 
 
 class Measurement(Protocol):
@@ -72,30 +49,6 @@ class Measurement(Protocol):
 
     def resume(self, path: Path, pen: PenPort, gauge: Gauge) -> Steps:
         """Go on with one. Raises Refused if that cannot be."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What the page shows. `number` grows with each change."""
-
-    number: int = 0
-    activity: Activity = Activity.CONNECTING
-    stage: Stage | None = None
-    conditions: tuple[Precondition, ...] = ()
-    live: Reading | None = None
-    hall_um: int | None = None
-    nose_c: float | None = None
-    cell_v: float | None = None
-    taken: tuple[Taken, ...] = ()
-    newest: Taken | None = None
-    findings: tuple[Finding, ...] = ()
-    message: str = ""
-    typed_wrong: str = ""
-    auto: bool = False
-    is_automatic: bool = False
-    gauge: GaugeIdentity | None = None
-    path: Path | None = None
-    result: Result | None = None
 
 
 @dataclass(frozen=True)

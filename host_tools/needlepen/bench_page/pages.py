@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from fastapi import HTTPException
@@ -15,9 +17,17 @@ from needlepen.bench_page.layout import frame
 from needlepen.bench_page.workbench import CALIBRATION, CHECK, Workbench
 from needlepen.errors import NeedlepenError, UsageError
 
+_SEEN_S = 1.0
+
 
 def register(workbench: Workbench) -> None:
     """Make the sections; each window gets a view of its own on the one workbench."""
+
+    @contextmanager
+    def section(path: str, title: str) -> Iterator[None]:
+        with frame(path, title):
+            ui.timer(_SEEN_S, workbench.seen)  # as long as any window is open
+            yield
 
     @ui.page("/")
     async def calibrate() -> None:
@@ -31,7 +41,7 @@ def register(workbench: Workbench) -> None:
         await _measured(CHECK, "/check", "Daily check")
 
     async def _measured(kind: str, path: str, title: str) -> None:
-        with frame(path, title):
+        with section(path, title):
             if workbench.work is not None and workbench.kind == kind:
                 await guide.show(workbench, workbench.work)
             elif workbench.work is not None and workbench.work.is_alive:
@@ -41,12 +51,12 @@ def register(workbench: Workbench) -> None:
 
     @ui.page("/live")
     async def live() -> None:
-        with frame("/live", "Live view"):
+        with section("/live", "Live view"):
             live_view.show(workbench)
 
     @ui.page("/history")
     async def past() -> None:
-        with frame("/history", "History"):
+        with section("/history", "History"):
             await history.show(workbench)
 
     @app.get("/certificates/{number}/{kind}")

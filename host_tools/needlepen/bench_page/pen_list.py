@@ -32,8 +32,10 @@ class PenList:
         found = [device for device in await asyncio.to_thread(self._workbench.find) if _may_be_a_pen(device)]
         self._workbench.pens = found
         usable = [device for device in found if device.kind == PEN]
-        if self._workbench.pen is None and len(usable) == 1:
-            self._workbench.choose(usable[0])
+        before = self._workbench.pen.unique_id if self._workbench.pen else None
+        same = [device for device in usable if device.unique_id == before]
+        fitting = same or (usable if len(usable) == 1 else [])
+        self._workbench.pen = fitting[0] if fitting else None
         self._again.enable()
         self._say("" if found else "No pen is connected. Plug one in, switch it on, and look again.")
         self._draw()

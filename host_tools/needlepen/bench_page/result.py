@@ -100,7 +100,7 @@ def _banner(decision: Decision, sentence: str) -> None:
 
 async def _again(workbench: Workbench) -> None:
     await asyncio.to_thread(workbench.put_away)
-    ui.navigate.to("/")
+    ui.navigate.to(workbench.path)
 
 
 def _next_steps(calibration: Calibration) -> list[str]:
@@ -110,7 +110,9 @@ def _next_steps(calibration: Calibration) -> list[str]:
             "Each day, before the first use: a daily check (two minutes).",
         ]
     return [
-        "Nothing of the new curve is on the pen. Do not use a pen that was found outside its limits.",
+        "The pen's old record was withdrawn, since it was found outside its limits: it does not run any more."
+        if calibration.record_hex
+        else "Nothing of the new curve is on the pen; it keeps the record that it had.",
         "Look at the reasons: dirt or play at the cartridge, a pen that stood askew or was not warm, a loose gauge. "
         "Mend it and calibrate again; if it fails again, the pen needs repair.",
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable
 
@@ -45,7 +46,8 @@ def serve(workbench: Workbench, port: int, ready: Callable[[str], None]) -> None
         server_header=False,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
     finally:
         workbench.close()
         listener.close()

@@ -6,39 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from needlepen.calibration.automatic import Measured
 from needlepen.calibration.checking import Checking
-from needlepen.calibration.model import Calibration, DailyCheck, Finding, Phase, Reading, Taken
+from needlepen.calibration.model import Calibration, DailyCheck, Phase, Taken
 from needlepen.calibration.procedure import Procedure
-from needlepen.calibration.stages import Stage
 from needlepen.errors import UsageError
 
 Result = Calibration | DailyCheck
-
-
-class Engine(Protocol):
-    """What calibration and check have in common; see Procedure."""
-
-    @property
-    def stage(self) -> Stage: ...
-    @property
-    def present(self) -> Taken | None: ...
-    @property
-    def findings(self) -> list[Finding]: ...
-    @property
-    def is_doubtful(self) -> bool: ...
-    def prepare(self) -> None: ...
-    def read(self, timeout_s: float = ...) -> Reading: ...
-    def take(self, reading: Reading) -> list[Finding]: ...
-    def keep(self) -> None: ...
-    def repeat(self) -> None: ...
-    def next(self) -> None: ...
 
 
 class Steps(Protocol):
     """An engine and the rest of it."""
 
     @property
-    def at(self) -> Engine:
+    def at(self) -> Measured:
         """The engine, at its present point."""
 
     @property

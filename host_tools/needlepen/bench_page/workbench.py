@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from needlepen.bench_page.live import LivePen
 from needlepen.bench_page.measuring import Measurement, Measuring
@@ -35,6 +35,14 @@ class Choice:
     gauge_port: str = ""
 
 
+class Window(Protocol):
+    """A window of the page: NiceGUI's client."""
+
+    @property
+    def has_socket_connection(self) -> bool:
+        """Whether it is open."""
+
+
 class Workbench:
     """The state of the page. Used by the windows in the event loop; closed when the program ends."""
 
@@ -54,7 +62,7 @@ class Workbench:
         self.work: Measuring | None = None
         self.kind = CALIBRATION
         self.live: LivePen | None = None
-        self._driver: object = None
+        self._driver: Window | None = None
         self._unseen_s = unseen_s
         self._clock_s = clock_s
         self._seen_s = clock_s()
@@ -70,20 +78,15 @@ class Workbench:
         """A window shows what is going on."""
         self._seen_s = self._clock_s()
 
-    def drives(self, window: object) -> bool:
-        """Whether this window may give orders; the first one to ask may."""
-        if self._driver is None:
+    def drives(self, window: Window) -> bool:
+        """Whether this window may give orders: the first one to ask, until it is closed or another one takes over."""
+        if self._driver is None or not self._driver.has_socket_connection:
             self._driver = window
         return self._driver is window
 
-    def take_over(self, window: object) -> None:
+    def take_over(self, window: Window) -> None:
         """This window gives the orders from now on."""
         self._driver = window
-
-    def gone(self, window: object) -> None:
-        """A window was closed."""
-        if self._driver is window:
-            self._driver = None
 
     def _watch_windows(self) -> None:
         while not self._closing.wait(_LOOK_S):
@@ -111,6 +114,11 @@ class Workbench:
         work = self.work
         if work is not None and work.is_alive:
             work.leave()
+
+    @property
+    def path(self) -> str:
+        """The section in which it is measured."""
+        return "/check" if self.kind == CHECK else "/"
 
     def put_away(self) -> None:
         """Forget a measurement that has ended, for the next one."""

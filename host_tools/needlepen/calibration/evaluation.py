@@ -77,7 +77,7 @@ def _calibration(
         budget=budget,
         decision=verdict,
         record_hex=record_hex,
-        software=f"needlepen {__version__}",
+        software=__version__,
     )
 
 

@@ -105,7 +105,7 @@ class Procedure:
             record_in_use=stored.in_use,
             cap_um=present.cap_um,
             day=day,
-            software=f"needlepen {__version__}",
+            software=__version__,
         )
         path = (folder or journal.folder()) / f"{begun.number}{journal.SUFFIX}"
         book = Journal(path)

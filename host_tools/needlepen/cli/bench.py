@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 
@@ -39,5 +38,4 @@ def bench(port: int, opens: bool, as_json: bool) -> None:
                 click.launch(address)
         sys.stdout.flush()
 
-    with contextlib.suppress(KeyboardInterrupt):
-        serve(Workbench(measurement), port, ready)
+    serve(Workbench(measurement), port, ready)

@@ -100,7 +100,7 @@ def due(days: int, day: datetime | None, database: str | None, as_json: bool) ->
     """List the pens that need a calibration or their daily check, by date and by running hours as far as known."""
     from needlepen.calibration.database import printing
 
-    with open_database(database) as opened:
+    with open_database(database) as opened, _progress("looking through the calibrations"):
         found = opened.due(day and day.date(), days)
     _print(as_json, printing.dues_json(found), lambda: printing.dues(found))
 

@@ -65,7 +65,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """All that is on the paper. `accepted`: a certificate; else a refusal report, which must not look like one."""
+    """All that is on the paper. `accepted`: a certificate; else a refusal report, which must not look like one.
+
+    `across`: what is written over each page, so that it is not taken for what it is not.
+    """
 
     title: str
     subtitle: str
@@ -74,6 +77,7 @@ class Document:
     verdict: str
     summary: str
     sections: list[Section]
+    across: str
     code: str
     code_note: str
     footer: str

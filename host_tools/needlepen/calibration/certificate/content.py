@@ -16,7 +16,7 @@ def document(made: Calibration, code: Code, history: Sequence[Calibration] = ())
     accepted = made.decision.accepted
     sections = [
         Section("Pen", [_pen(made)]),
-        Section("Gauge", [_gauge(made), Text(words.traceability(made.gauge, made.day))]),
+        Section("Gauge", [_gauge(made), words.traceability(made.gauge, made.day)]),
         Section("Procedure and conditions", [_conditions(made), *_notes(made)]),
         Section("Decision", results.checks(made)),
         Section("Error against depth", results.plot(made)),
@@ -42,18 +42,21 @@ def document(made: Calibration, code: Code, history: Sequence[Calibration] = ())
             ],
         )
     )
+    simulated = made.gauge.kind == words.SIMULATED
     what = "needle protrusion of a microneedling pen, in-house calibration"
+    kind = "Simulated" if simulated and accepted else "" if accepted else "Not a certificate"
     return Document(
         title="Calibration certificate" if accepted else "Refusal report",
-        subtitle=what.capitalize() if accepted else f"Not a certificate: {what}",
+        subtitle=f"{kind}: {what}" if kind else what.capitalize(),
         number=made.number,
         accepted=accepted,
         verdict="ACCEPTED" if accepted else "REFUSED",
         summary=_summary(made),
         sections=sections,
+        across="NOT A CERTIFICATE" if not accepted else "SIMULATED" if simulated else "",
         code=code.text,
         code_note=code.note,
-        footer=f"needlepen {made.software}",
+        footer=words.software(made.software),
     )
 
 
@@ -116,7 +119,7 @@ def _conditions(made: Calibration) -> Facts:
         ("Nose of the pen", f"{words.degrees(found.nose_c)}{spread}"),
         ("Cell of the pen", f"{found.cell_v:.2f} V"),
         ("Calibration due", str(made.due)),
-        ("Software", f"needlepen {made.software}"),
+        ("Software", words.software(made.software)),
         ("Readings", f"{len(made.taken)}, {len(made.replaced)} repeated"),
     ])  # fmt: skip
 

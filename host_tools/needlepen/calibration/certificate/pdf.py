@@ -74,8 +74,8 @@ class _Paper(FPDF):
             self.set_y(_MARGIN + 2)
 
     def footer(self) -> None:
-        if not self._document.accepted:
-            self._across("NOT A CERTIFICATE")
+        if self._document.across:
+            self._across(self._document.across)
         self.set_draw_color(*_LINE)
         self.line(_MARGIN, self.h - 14, _MARGIN + _WIDTH, self.h - 14)
         self.set_font("body", "", _SMALL)

@@ -208,7 +208,7 @@ def _shown(name: str, value: Any) -> str:
     if name == "day":
         return str(_EPOCH + timedelta(days=value))
     if name in ("points", "as_found"):
-        return " ".join(f"{at}:{um}" for at, um in value)
+        return " ".join(f"{at}:{um}" for at, um in value) or "none"
     return str(value) or "none"
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from needlepen.calibration.certificate.blocks import Mark
+from needlepen.calibration.certificate.blocks import Mark, Text
 from needlepen.calibration.decision import accept_um
 from needlepen.calibration.model import Budget, GaugeIdentity
 from needlepen.calibration.tolerances import TOLERANCE_UM
 
+SIMULATED = "simulated"
+"""Kind of the gauge that reads an emulated pen."""
 MINUS = "\N{MINUS SIGN}"
 SCOPE = (
     "What was measured is needle protrusion: how far the needle tips stand out beyond the nose plane of the pen at "
@@ -35,6 +37,11 @@ def mm(um: float, digits: int = 3, *, sign: bool = False) -> str:
 def moment(at: datetime) -> str:
     """A time to the second."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def software(version: str) -> str:
+    """Which program it was."""
+    return version if version.startswith("needlepen") else f"needlepen {version}"
 
 
 def degrees(celsius: float) -> str:
@@ -69,11 +76,19 @@ def uncertainty(budget: Budget) -> str:
     )
 
 
-def traceability(gauge: GaugeIdentity, day: date) -> str:
+def traceability(gauge: GaugeIdentity, day: date) -> Text:
     """What the results lean on."""
+    if gauge.kind == SIMULATED:
+        return Text(
+            "The gauge is simulated, on an emulated pen: nothing was measured, this only shows the procedure.",
+            "fail",
+        )
     if not gauge.certificate:
-        return "The gauge has no certificate of its own here: the results are not traceable to a standard."
+        return Text(
+            "The gauge has no certificate of its own here: the results are not traceable to a standard.",
+            "note",
+        )
     if gauge.due is not None and gauge.due < day:
-        return f"The calibration of the gauge ({gauge.certificate}) had expired on {gauge.due}."
+        return Text(f"The calibration of the gauge ({gauge.certificate}) had expired on {gauge.due}.", "fail")
     until = f", due {gauge.due}" if gauge.due else ""
-    return f"The results rest on the calibration of the gauge: certificate {gauge.certificate}{until}."
+    return Text(f"The results rest on the calibration of the gauge: certificate {gauge.certificate}{until}.")

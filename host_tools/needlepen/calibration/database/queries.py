@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from needlepen.calibration.database.content import KINDS, Content
 from needlepen.calibration.database.tables import (
@@ -105,6 +105,7 @@ def summaries(session: Session, wanted: Filter) -> list[Summary]:
         select(CalibrationRow, GaugeRow, WithdrawalRow.number)
         .join(GaugeRow, CalibrationRow.gauge == GaugeRow.fingerprint)
         .outerjoin(WithdrawalRow, CalibrationRow.number == WithdrawalRow.number)
+        .options(defer(CalibrationRow.content, raiseload=True))  # 40 KB each, and not asked for
     )
     rows = session.execute(
         chosen.where(*_conditions(wanted)).order_by(CalibrationRow.ended, CalibrationRow.entry)

@@ -61,7 +61,8 @@ def _chain(lines: list[AuditRow]) -> Iterator[str]:
     previous, expected = FIRST, 1
     for line in lines:
         if line.entry != expected:
-            yield f"audit: entries {expected} to {line.entry - 1} are gone"
+            count = line.entry - expected
+            yield f"audit: {count} {'entry is' if count == 1 else 'entries are'} gone before entry {line.entry}"
         elif line.previous != previous:
             yield f"audit: entry {line.entry} does not follow the one before it: one of them was replaced"
         if line.hash != line_hash(line):
@@ -134,4 +135,8 @@ def _differences(name: str, row: Base, wanted: Columns) -> Iterator[str]:
     for column, value in wanted.items():
         stored = getattr(row, column)
         if stored != value:
-            yield f"{name}: {column} is {stored!r}, not {value!r} as in its content"
+            yield f"{name}: {column} is {_told(stored)}, not {_told(value)} as in its content"
+
+
+def _told(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else str(value)
