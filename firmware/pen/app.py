@@ -44,9 +44,7 @@ _LOOK_MS = const(120)  # at rest, between the turns of two parts
 _GLANCE_LITTER = const(3)  # of a glance and the pass after it, or a frame of telemetry
 _LOOK_LITTER = const(2)  # of looking after one part
 _LITTER_MAX = const(180)  # then it is collected in a run
-_REST_LITTER_MAX = const(
-    150
-)  # and at rest, so that a start does not have to, which would take it 25 ms (PR-04)
+_REST_LITTER_MAX = const(150)  # and at rest, so that a start does not have to: it takes 25 ms (PR-04)
 _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5. While the drive is awake the
 # monitor has every second pass besides, 40 ms apart in a run (SR-07).
@@ -261,7 +259,8 @@ class App:
         for place, part in enumerate(self.parts):
             wanted = place == besides or (part.busy and not (awake and place == _RECORDS))
             if wanted or place == turn or turn == _EVERYBODY:
-                part.poll(now_ms, awake)
+                # In the pass that begins a move the drive sleeps still; a write of flash would leave the move unwatched.
+                part.poll(now_ms, awake or (place == _RECORDS and self.axis.wants_drive))
                 busy = busy or part.busy
             if part.fault:
                 supervisor.fail(part.fault, now_ms)

@@ -53,11 +53,11 @@ def _worn(pens: Pens, seed: int, worn: Mapping[str, float]) -> EmulatedPen:
     return pen
 
 
-def _calibrated(pen: EmulatedPen, seed: int, folder: Path) -> Any:
+def _calibrated(pen: EmulatedPen, seed: int, folder: Path, anew: bool = False) -> Any:
     """(result of the whole procedure, seconds of device time that it took)."""
     link = port(pen)
     begun_ns = pen.now_ns
-    procedure = Procedure.begin(link, gauge_on(pen, seed), "A. Technician", ROOM, folder)
+    procedure = Procedure.begin(link, gauge_on(pen, seed), "A. Technician", ROOM, folder, anew=anew)
     lost = 0
     while not procedure.is_finished:
         try:
@@ -145,3 +145,25 @@ def test_a_pen_that_cannot_keep_it_is_refused_and_does_not_run(name: str, pens: 
     assert failed and not result.decision.accepted and result.record_hex
     assert about.calibration == "refused" and "withdrawn" in about.calibration_reason
     assert state == "idle" and "calibration_refused" in blockers
+
+
+@pytest.mark.nightly
+def test_a_pen_that_has_changed_too_much_for_its_record_is_calibrated_anew(
+    pens: Pens, tmp_path: Path, measure: Measure
+) -> None:
+    """Its hall sensor is another one: with the old record it takes deep settings for a runaway."""
+    seed, worn = 11, {"hall_gain": 0.08, "hall_gain_spread": 0.0}
+
+    def run(pen: EmulatedPen, anew: bool) -> Any:
+        try:
+            result, _ = _calibrated(pen, seed, tmp_path / str(anew), anew=anew)
+        except InfrastructureError as error:
+            return str(error)
+        return result.decision.accepted, _errors_um(pen)
+
+    as_it_is, anew = each_in_fork(_worn(pens, seed, worn), run, [False, True], timeout_s=280)
+    assert "depth runaway" in as_it_is and "--anew" in as_it_is
+    accepted, errors_um = anew
+    assert accepted
+    errors_mm = {um: abs(e) / 1e3 for um, e in errors_um.items()}
+    measure.worst("PR-06", "error_mm", errors_mm, f"pen of seed {seed}, another sensor, calibrated anew")

@@ -325,7 +325,16 @@ class LinkPen:
         )
 
 
+_CHANGED = ("depth runaway",)
+"""Faults with which a pen answers to an axis that is no longer that of its record."""
+
+
 def _fault_text(name: str) -> str:
     fault = next((f for f in supervision.load().faults.values() if f.name == name), None)
     remedy = f": {fault.text} {fault.remedy}" if fault else "."
-    return f"the pen reports the fault '{name}', so nothing that it shows now counts{remedy} Then go on"
+    changed = (
+        " If it comes back at deep settings, the pen has changed too much: begin with --anew."
+        if name in _CHANGED
+        else ""
+    )
+    return f"the pen reports the fault '{name}', so nothing that it shows now counts{remedy} Then go on.{changed}"

@@ -73,6 +73,7 @@ class Procedure:
         store: Store | None = None,
         today: date | None = None,
         steady_s: float = plan.NOSE_STEADY_S,
+        anew: bool = False,
     ) -> Self:
         """Judge the preconditions and begin.
 
@@ -82,6 +83,8 @@ class Procedure:
             number: of the certificate, from the database; by default a new one.
             store: keeps the result, e.g. `Database.add`.
             steady_s: how long the nose has to be steady.
+            anew: withdraw the record of the pen first, so that it moves by none. For a pen that has changed so
+                much that with its record it takes deep settings for a runaway. It does not run until it is accepted.
 
         Raises Refused that names every condition that is not met; nothing was begun then.
         """
@@ -91,10 +94,15 @@ class Procedure:
         if pen.state().service:  # left over: what is on trial there must not pass for the pen's own record
             pen.restart()
         preconditions.require(preconditions.judge(pen, gauge.identity, day, steady_s))
+        number = number or _new_number(day)
+        if anew and pen.stored().in_use:
+            pen.enter_service()
+            pen.put_calibration(signing.straight(pen.identity, pen.signing_key(), number, day, "withdrawn"))
+            pen.restart()
         stored, key, state = pen.stored(), pen.signing_key(), pen.state()
         present = signing.DepthMap(stored.record if stored.in_use else b"", key, pen.identity.unique_id)
         begun = Begun(
-            number=number or _new_number(day),
+            number=number,
             pen=pen.identity,
             gauge=gauge.identity,
             operator=operator.strip(),

@@ -64,8 +64,17 @@ def record(
     return making.calibration_record(made, key, bytes.fromhex(pen.unique_id))
 
 
-def straight(pen: PenIdentity, key: bytes, number: str, day: date) -> bytes:
-    """A record in which protrusion is travel, to try on a pen whose own record ends before the deepest setting."""
+def straight(
+    pen: PenIdentity,
+    key: bytes,
+    number: str,
+    day: date,
+    status: Literal["accepted", "withdrawn"] = "accepted",
+) -> bytes:
+    """A record in which protrusion is travel: to try on a pen whose own record ends before the deepest setting.
+
+    With `status` "withdrawn": for a pen that is to move by no record.
+    """
     from needlepen.calibration.fit import nominal_hall_uv_per_mm
 
     fit = FitResult(
@@ -75,7 +84,7 @@ def straight(pen: PenIdentity, key: bytes, number: str, day: date) -> bytes:
         reversal_um=0.0,
         hall_uv_per_mm=nominal_hall_uv_per_mm(),
     )
-    return record(fit, pen, key, number=number, day=day, status="accepted", nose_c=0.0, uncertainty_um=0.0,
+    return record(fit, pen, key, number=number, day=day, status=status, nose_c=0.0, uncertainty_um=0.0,
                   as_found=[], gauge="none", operator="")  # fmt: skip
 
 

@@ -61,6 +61,11 @@ NEWEST = "newest"
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the certificate. [default: certificates]",
 )
+@click.option(
+    "--anew",
+    is_flag=True,
+    help="Withdraw the pen's record first: for a pen that has changed so much that it stops with 'depth runaway'.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def calibrate(
     device: str | None,
@@ -74,6 +79,7 @@ def calibrate(
     abandon: str | None,
     yes: bool,
     out: Path | None,
+    anew: bool,
     as_json: bool,
 ) -> int:
     """Calibrate the depth of a pen, guided, with a gauge.
@@ -96,7 +102,7 @@ def calibrate(
         return _abandon(abandon)
     with (
         open_bench(device, gauge, gauge_port, "calibrate") as bench,
-        _begun(console, bench, operator, room_c, humidity, resume, yes) as procedure,
+        _begun(console, bench, operator, room_c, humidity, resume, yes, anew) as procedure,
     ):
         result = _run(console, bench, procedure, yes)
     files = _certificate(result, out)
@@ -112,15 +118,19 @@ def _begun(
     humidity: float | None,
     resume: str | None,
     yes: bool,
+    anew: bool,
 ) -> Procedure:
     """A calibration that goes on, or a new one."""
     from needlepen.calibration import bench as benches
     from needlepen.calibration.listing import find_session, list_sessions
     from needlepen.calibration.procedure import Procedure
+    from needlepen.errors import UsageError
     from needlepen.runtime.progress import TerminalProgress
 
     unique_id = bench.pen.identity.unique_id
     if resume is not None:
+        if anew:
+            raise UsageError("--resume and --anew exclude each other: go on with a calibration, or begin one")
         found = find_session("" if resume == NEWEST else resume, pen=unique_id if resume == NEWEST else None)
         console.print(f"Resuming {found.number}: {found.done} of {found.total} readings.", highlight=False)
         return Procedure.resume(found.path, bench.pen, bench.gauge, store=benches.store())
@@ -136,7 +146,9 @@ def _begun(
     with TerminalProgress("calibrate") as progress:
         progress.step("looking at the conditions, and whether the nose is steady")
         number = benches.new_number(who)
-        return Procedure.begin(bench.pen, bench.gauge, who, conditions, number=number, store=benches.store())
+        return Procedure.begin(
+            bench.pen, bench.gauge, who, conditions, number=number, store=benches.store(), anew=anew
+        )
 
 
 def _conditions(bench: Bench, room_c: float | None, humidity: float | None, yes: bool) -> Any:
