@@ -259,8 +259,7 @@ class App:
         for place, part in enumerate(self.parts):
             wanted = place == besides or (part.busy and not (awake and place == _RECORDS))
             if wanted or place == turn or turn == _EVERYBODY:
-                # In the pass that begins a move the drive sleeps still; a write of flash would leave the move unwatched.
-                part.poll(now_ms, awake or (place == _RECORDS and self.axis.wants_drive))
+                part.poll(now_ms, awake)
                 busy = busy or part.busy
             if part.fault:
                 supervisor.fail(part.fault, now_ms)

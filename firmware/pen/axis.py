@@ -54,6 +54,7 @@ class Axis:
         self.goal = 0  # where it has to go
         self._stands_um = 0  # protrusion at `half`, while at rest
         self._rested_um = 0  # what the sensor said when it came to rest there
+        self._begun = False  # a schedule was started in this pass
         self._sequence = None  # generator of what is going on, one step for each poll
         self._unwatched = False  # it must not wait for the drive: the needles have to come in
         self._slow = False
@@ -171,12 +172,14 @@ class Axis:
         elapsed_ms = time.ticks_diff(now_ms, self._polled_ms)
         self._polled_ms = now_ms
         sensor = self.sensor
+        executed = self.stepper.executed()  # before the reading: a collection of garbage may come after it
+        self._begun = False
         sensor.read(awake)
         if self._sequence is not None and (self._unwatched or (awake and sensor.known)):
             self._step()
         if self.homed and sensor.known:
             if self.stepper.running:
-                self._follow()
+                self._follow(0 if self._begun else executed)
             elif self._sequence is None:
                 self._judge_drift(elapsed_ms)
         if not self.fault and (sensor.left_window(now_ms, awake) or sensor.raves):
@@ -194,9 +197,11 @@ class Axis:
         except Failed as failed:
             self.fail(failed.args[0])
 
-    def _follow(self):
-        """Keep the window around where the axis is and where it goes (SR-02), and see that the sensor goes with it."""
-        executed = self.stepper.executed()
+    def _follow(self, executed):
+        """Keep the window around where the axis is and where it goes (SR-02), and see that the sensor goes with it.
+
+        `executed`: words of the schedule when the sensor was read.
+        """
         us = _LOOK_AHEAD_SLOW_US if self._slow else _LOOK_AHEAD_US
         low, high = self.schedule.span(self.schedule.ahead(executed, us))
         sensor = self.sensor
@@ -233,6 +238,7 @@ class Axis:
     def go(self, until_home=False):
         """Carry out the schedule; the rotor has settled at its end."""
         self.stepper.run(self.schedule, until_home)
+        self._begun = True
         while not self.stepper.finished:
             yield
         self.half = self.schedule.half_at(self.stepper.stop())
