@@ -169,6 +169,7 @@ class Sequence:
             fault = end.value
         self._tests = None
         app = self._app
+        self.look_at_trigger()  # a release during the proofs counts from now, and not from after the collection
         app.collect()  # part of the time until the pen is ready, and not of that of the first start
         self.look_at_trigger()  # as long as a press is one that came too early
         self._tested = self._tested or fault == NONE
