@@ -168,4 +168,6 @@ def discard_volume(path: Path) -> None:
         raise UsageError(
             f"{path} is a folder with something else in it, so it is not removed; give another --volume path."
         )
-    shutil.rmtree(path, ignore_errors=True)
+    gone = path.with_name(f".{path.name}.{os.getpid()}.gone")
+    path.replace(gone)  # so that it disappears with everything in it
+    shutil.rmtree(gone, ignore_errors=True)

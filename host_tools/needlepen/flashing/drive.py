@@ -78,6 +78,11 @@ def write_uf2(path: Path, data: bytes, progress: Progress = lambda _done, _total
     So there is no new file that is renamed at the end. An error after the last byte is none: the board has left.
     Raises Refused for a drive that is not an RP2040's, InfrastructureError if the drive goes before all is written.
     """
+    if not path.exists():
+        raise InfrastructureError(
+            f"{path} has gone before anything was written: the board was unplugged, or starts with what another run "
+            "wrote; run this again."
+        )
     require_rp2040(path)
     done = 0
     try:
