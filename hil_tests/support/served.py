@@ -138,5 +138,8 @@ class Tap:
                         break
                 sink.sendall(data)
         for end in (source, sink):
+            # `close` alone does not end a connection on which the other pump waits: the pen would keep the place of a
+            # client that has gone, and hang up on the next one.
             with suppress(OSError):
-                end.close()
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
