@@ -11,6 +11,7 @@ from support.access import production, secret, take
 from support.bench import MS, Pens
 from support.flash import pen_log
 from support.forks import each_in_fork, in_fork
+from support.known import HEAP_IN_PIECES
 from support.measuring import Measure
 
 from needlepen import board, update
@@ -157,6 +158,21 @@ def test_a_program_that_does_not_reach_ready_is_taken_back(pens: Pens, how: str)
     program, events = in_fork(run, pens.ready())
     assert program == was
     assert ("PROGRAM_ROLLED_BACK", (int(bad.name[:7], 16), int(was[:7], 16), 0)) in events, events
+
+
+@HEAP_IN_PIECES
+def test_a_pen_that_has_just_booted_takes_any_program(pens: Pens) -> None:
+    """Without a restart before it, as the tools make one when the pen has no room."""
+    variants = {
+        how: app_image(board.load(), firmware=_variant(pens, how, *change)).program
+        for how, change in FAILING.items()
+    }
+
+    def take_up(pen: EmulatedPen, how: str) -> str:
+        return _refusal(pen, Bundle(variants[how]))
+
+    refused = dict(zip(variants, in_fork(each_in_fork, pens.ready(), take_up, list(variants)), strict=True))
+    assert not any(refused.values()), refused
 
 
 def _refusal(pen: EmulatedPen, bundle: Bundle) -> str:

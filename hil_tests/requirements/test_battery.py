@@ -75,10 +75,9 @@ def test_an_empty_cell_ends_with_the_needles_retracted(pens: Pens, set_hz: int) 
     """By the cam, or by the depth axis: in air one angle in 360 leaves the cam balanced with the needles out."""
 
     def run(pen: EmulatedPen) -> tuple[str, float]:
-        pen.command(messages.SET_DEPTH, 1_000)
-        pen.wait_state("idle")
-        pen.wait_state("armed")
-        start(pen, max(set_hz, 75))
+        pen.command(messages.SET_DEPTH, 500)
+        pen.run_for(1_000 * MS)
+        start(pen, set_hz)
         pen.electronics.set_cell(pen.now_ns, STOP_V - 0.1)
         pen.run_for(2500 * MS)
         return fault(pen), float(pen.physics.peek(pen.now_ns).needle_mm)

@@ -182,9 +182,7 @@ def test_a_power_cut_at_any_time_of_a_run_loses_at_most_its_record(pens: Pens, m
 
 def test_each_cartridge_that_the_pen_is_armed_with_is_in_the_log_once(pens: Pens) -> None:
     def rest(pen: EmulatedPen) -> None:
-        """Alone in the log, the note waits for a pass in which nothing else does: at the latest the one after a run."""
-        pen.run_for(1_000 * MS)
-        pen.command(messages.SET_RATE, 100)
+        """The note is made alone, in the first pass in which no other event waits to be stored."""
         pen.run_for(2_000 * MS)
 
     def run(pen: EmulatedPen) -> tuple[list[str], list[str]]:

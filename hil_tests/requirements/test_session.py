@@ -11,6 +11,7 @@ import pytest
 from support.bench import LIMIT, MS, Pens, press, strokes
 from support.flash import pen_log
 from support.forks import in_fork
+from support.known import PRESS_DURING_AN_ERASE
 from support.measuring import Measure
 from support.monitoring import fault, state, status
 
@@ -25,6 +26,7 @@ WATCHING_MS, PAUSING_MS = 20, 1_000  # telemetry in a run and in a pause
 STEP_UM = round(1e3 * float(LIMIT("PR-05", "depth_step_mm")))
 RATE_HZ = 100
 FIRST_UM = 20 * STEP_UM  # deep enough that skin is noticed in a run that begins on it (SR-13)
+PRESS_MS = 160.0  # longer than a flash sector is erased
 SETTLE_S = 3.0  # after a change of settings, until nothing waits for the flash: what waits is in the heap
 WARM_RUNS = 2  # what a session allocates once is there after them
 # Steps of the depth by the buttons before each run but the first: deeper and shallower.
@@ -33,10 +35,11 @@ STEPS = (3, -2, 4, -5, 1)
 
 @dataclass(frozen=True)
 class Plan:
-    """Run times in s, and the pauses between them."""
+    """Run times in s, the pauses between them, and how long a depth button is pressed."""
 
     runs_s: tuple[float, ...]
     pause_s: float
+    press_ms: float = PRESS_MS
 
     @property
     def total_min(self) -> float:
@@ -67,12 +70,12 @@ def _pass_time(pen: EmulatedPen, s: float, period_ms: int) -> None:
         s -= part_s
 
 
-def _step(pen: EmulatedPen, steps: int) -> None:
-    """Presses that last longer than the erase of a flash sector (90 ms), in which a shorter one can be lost."""
+def _step(pen: EmulatedPen, steps: int, press_ms: float) -> None:
+    """Presses of the depth buttons, as an operator makes them."""
     button = "DEPTH_UP_N" if steps > 0 else "DEPTH_DOWN_N"
     for _ in range(abs(steps)):
         pen.press_button(button, bounce_ms=3)
-        pen.run_for(160 * MS)
+        pen.run_for(press_ms * MS)
         pen.release_button(button, bounce_ms=3)
         pen.run_for(250 * MS)
     _pass_time(pen, SETTLE_S, PAUSING_MS)
@@ -119,7 +122,7 @@ def _session(pen: EmulatedPen, plan: Plan) -> Seen:
     for number, run_s in enumerate(plan.runs_s):
         if number:
             _pass_time(pen, plan.pause_s, PAUSING_MS)
-            _step(pen, STEPS[(number - 1) % len(STEPS)])
+            _step(pen, STEPS[(number - 1) % len(STEPS)], plan.press_ms)
         _run(pen, run_s, seen)
     statistics = pen.command(messages.GET_STATISTICS)
     _pass_time(pen, 3, PAUSING_MS)
@@ -175,8 +178,9 @@ def _check(pens: Pens, measure: Measure, plan: Plan, timeout_s: float) -> None:
     _judge(in_fork(_session, pens.ready(cell_v=3.9), plan, timeout_s=timeout_s), plan, measure)
 
 
-def test_a_short_session_with_pauses(pens: Pens, measure: Measure) -> None:
-    _check(pens, measure, Plan((5.0,) * 6, 30.0), 250)
+@pytest.mark.parametrize("press_ms", [PRESS_MS, pytest.param(90.0, marks=PRESS_DURING_AN_ERASE)])
+def test_a_short_session_with_pauses(pens: Pens, measure: Measure, press_ms: float) -> None:
+    _check(pens, measure, Plan((5.0,) * 6, 30.0, press_ms), 250)
 
 
 @pytest.mark.nightly
