@@ -153,6 +153,20 @@ def test_a_program_that_does_not_reach_ready_is_taken_back(pens: Pens, how: str)
     assert ("PROGRAM_ROLLED_BACK", (int(bad.name[:7], 16), int(was[:7], 16), 0)) in events, events
 
 
+def test_a_pen_that_has_just_booted_takes_any_program(pens: Pens) -> None:
+    """Without a restart before it, as the tools make one when the pen has no room."""
+    variants = {
+        how: app_image(board.load(), firmware=_variant(pens, how, *change)).program
+        for how, change in FAILING.items()
+    }
+
+    def take_up(pen: EmulatedPen, how: str) -> str:
+        return _refusal(pen, Bundle(variants[how]))
+
+    refused = dict(zip(variants, in_fork(each_in_fork, pens.ready(), take_up, list(variants)), strict=True))
+    assert not any(refused.values()), refused
+
+
 def _refusal(pen: EmulatedPen, bundle: Bundle) -> str:
     try:
         _send(pen, bundle, commit=False)

@@ -33,7 +33,7 @@ STEPS = (3, -2, 4, -5, 1)
 
 @dataclass(frozen=True)
 class Plan:
-    """Run times in s, and the pauses between them."""
+    """Run times in s and the pauses between them."""
 
     runs_s: tuple[float, ...]
     pause_s: float
