@@ -43,8 +43,7 @@ _LOOK_MS = const(120)  # at rest, between the turns of two parts
 # Garbage, in steps of 0.4 KB: what passes leave behind. The heap has room for 210 of them.
 _GLANCE_LITTER = const(3)  # of a glance and the pass after it, or a frame of telemetry
 _LOOK_LITTER = const(2)  # of looking after one part
-_LITTER_MAX = const(180)  # then it is collected in a run
-_REST_LITTER_MAX = const(150)  # and at rest, so that a start does not have to: it takes 25 ms (PR-04)
+_LITTER_MAX = const(150)  # then it is collected: neither a start (PR-04) nor a dip (SR-07) has 25 ms to spare for it
 _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5. While the drive is awake the
 # monitor has every second pass besides, 40 ms apart in a run (SR-07).
@@ -149,13 +148,15 @@ class App:
                 self._serve(now_ms)  # first: what follows may end in a collection of garbage
                 if not self.drive.awake:
                     self.panel.advance(now_ms, False)  # its turn comes too seldom for its rhythms
-                if not self._glance():
+                if not self._glance(now_ms):
                     if not self.drive.running:
                         self._litter += _GLANCE_LITTER  # in a run the glance counts it
                     turns = _AWAKE_TURNS if self.drive.awake else _REST_TURNS
                     self._turn += 1
                     self._pass(now_ms, turns[self._turn % len(turns)])
                 period_ms = _LOOP_MS if self.drive.awake else _BUSY_MS
+                if self.sequence.starting:
+                    period_ms = _BREATH_MS  # PR-04
                 time.sleep_ms(max(_BREATH_MS, period_ms - time.ticks_diff(time.ticks_ms(), now_ms)))
             else:
                 self._rest(now_ms)
@@ -169,7 +170,7 @@ class App:
         """In every pass: the host, also while there is nothing else to do."""
         self.host.serve(now_ms)
 
-    def _glance(self):
+    def _glance(self, now_ms):
         """Every other pass of a run only looks whether all but the host may be left out; True if so."""
         self._glanced = not self._glanced
         if (
@@ -183,7 +184,9 @@ class App:
         self.feed()
         self._litter += 2 * _GLANCE_LITTER if self.host.is_telling else _GLANCE_LITTER
         if self._litter >= _LITTER_MAX:
-            self.collect()  # in a pass with little else to do, before it has to be done in one with much
+            self.monitor.poll(now_ms, True)
+            if not self.monitor.busy:  # a dip of the rate does not wait for this (SR-07)
+                self.collect()  # in a pass with little else to do, before it has to be done in one with much
         return True
 
     def collect(self):
@@ -230,7 +233,7 @@ class App:
         self._litter += _GLANCE_LITTER if self.host.is_telling else _LOOK_LITTER
         if self.host.serve(now_ms) or found == _LOOKED:
             self._pass(now_ms, _NOBODY)
-        elif self._litter >= _REST_LITTER_MAX and self.trigger_n():
+        elif self._litter >= _LITTER_MAX and self.trigger_n():
             self.collect()
 
     def _look_at(self, place, now_ms):

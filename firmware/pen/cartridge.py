@@ -138,11 +138,13 @@ class Cartridge:
             self._in_run = False
         if awake:
             self._job = None
-            if not counts and self._phase != _ABSENT:
-                return
-        elif not self._seated_n():
+            if counts or self._phase == _ABSENT:
+                self._conclude()
+            self.busy = False  # the bus is used at rest only
+            return
+        if not self._seated_n():
             self._serve(now_ms)
-        if self.fault == CARTRIDGE_LOST and not awake:
+        if self.fault == CARTRIDGE_LOST:
             self._forget_loss(now_ms)
         self._conclude()
 

@@ -65,6 +65,7 @@ class Sequence:
         self._homing = False  # begun during the self-tests
         self._setting = None  # rate, depth and needles that were judged last (SR-24)
         self._too_slow = False
+        self.starting = False  # the trigger is pressed, and the motor is to turn as soon as the drive is awake
         self._rom = None  # of the cartridge that is in the log
 
     def step(self, now_ms, blockers):
@@ -72,7 +73,7 @@ class Sequence:
         app = self._app
         s, drive, trigger = app.supervisor, app.drive, app.trigger
         pressed, counts = self.look_at_trigger()
-        starting = pressed and s.state in (ARMED, SERVICE) and trigger.released
+        starting = self.starting = pressed and s.state in (ARMED, SERVICE) and trigger.released
         if starting or app.axis.wants_drive:
             drive.wake(starting)  # while the press is debounced; while the depth moves, the tick watches it
         standstill = True
@@ -88,8 +89,6 @@ class Sequence:
             self._park(now_ms, standstill)
         if s.state != RUNNING:
             blockers |= self._own_blockers()
-            if s.state != IDLE:
-                counts = counts and drive.woken
         action = s.step(now_ms, counts, standstill, blockers)
         if action == DO_TEST:
             self._test(now_ms)
@@ -230,6 +229,7 @@ class Sequence:
 
     # ------------------------------------------------------------------ run
     def _start(self, now_ms):
+        """Mark the cartridge while the drive wakes, then drive; called in each pass until both are done."""
         app = self._app
         fault = NONE
         new_session = not app.cartridge.marked
@@ -240,6 +240,8 @@ class Sequence:
             if new_session:
                 app.monitor.new_session()
                 app.store.count_session()
+            if not app.drive.woken:
+                return
             app.last_refusal = app.drive.start() or ""
             fault = app.drive.start_fault
         if fault == NONE:
