@@ -262,13 +262,14 @@ class App:
         for place, part in enumerate(self.parts):
             wanted = place == besides or (part.busy and not (awake and place == _RECORDS))
             if wanted or place == turn or turn == _EVERYBODY:
-                part.poll(now_ms, awake)
+                # An erase of the flash takes 50 ms: not before a start (PR-04).
+                part.poll(now_ms, awake or (place == _RECORDS and self.sequence.starting))
                 busy = busy or part.busy
             if part.fault:
                 supervisor.fail(part.fault, now_ms)
             blockers |= part.blockers
             warnings |= part.warnings
-        if self.job and not awake:
+        if self.job and not (awake or self.sequence.starting):
             busy = self._go_on()
         self._busy = busy
         self.warnings = warnings

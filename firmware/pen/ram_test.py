@@ -104,12 +104,13 @@ class RamTest:
         return None
 
     def _address_lines(self):
-        base = self._ways[0][3]
+        """From both save areas: what one would write over the code, the other does not."""
         code = aliased(START, START) - _CODE_BEFORE
-        for line in range(_FIRST_LINE, _LINES):
-            other = START + (base - START ^ 1 << line)
-            if other < START + SIZE and not _overlap(other, 4, code, _CODE_BYTES) and aliased(base, other):
-                self.bad_address = other
+        for _, _, _, base in self._ways:
+            for line in range(_FIRST_LINE, _LINES):
+                other = START + (base - START ^ 1 << line)
+                if other < START + SIZE and not _overlap(other, 4, code, _CODE_BYTES) and aliased(base, other):
+                    self.bad_address = other
 
 
 def _overlap(block, size, start, length):

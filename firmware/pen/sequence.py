@@ -65,15 +65,15 @@ class Sequence:
         self._homing = False  # begun during the self-tests
         self._setting = None  # rate, depth and needles that were judged last (SR-24)
         self._too_slow = False
-        self.starting = False  # the trigger is pressed, and the motor is to turn as soon as the drive is awake
+        self.starting = False  # the trigger is pressed, and the motor is to turn as soon as possible (PR-04)
         self._rom = None  # of the cartridge that is in the log
 
     def step(self, now_ms, blockers):
         """One pass. `blockers`: those of the parts."""
         app = self._app
-        s, drive, trigger = app.supervisor, app.drive, app.trigger
-        pressed, counts = self.look_at_trigger()
-        starting = self.starting = pressed and s.state in (ARMED, SERVICE) and trigger.released
+        s, drive = app.supervisor, app.drive
+        counts = self.look_at_trigger()
+        starting = self.starting
         if starting or app.axis.wants_drive:
             drive.wake(starting)  # while the press is debounced; while the depth moves, the tick watches it
         standstill = True
@@ -103,8 +103,9 @@ class Sequence:
             self._note_cartridge()
 
     def look_at_trigger(self):
-        """(pressed, whether that counts). Also called at the begin of a pass and between the tests of the boot: the
-        more often, the sooner a release is known. The pin's edge detector keeps a press that comes between two looks.
+        """Whether it is pressed so that it counts. Also called at the begin of a pass and between the tests of the boot:
+        the more often, the sooner a release is known. The pin's edge detector keeps a press that comes between two
+        looks.
         """
         app = self._app
         touched = mem32[_INTR] & _TRIGGER_FELL
@@ -116,7 +117,8 @@ class Sequence:
         state_now = app.supervisor.state
         if (pressed or touched) and (state_now < IDLE or state_now == SAFE):
             app.trigger.demand_release(read_ms)  # pressed before the pen was ready: not meant as a start
-        return pressed, counts
+        self.starting = pressed and state_now in (ARMED, SERVICE) and app.trigger.released
+        return counts
 
     @property
     def parking(self):

@@ -178,38 +178,42 @@ def test_the_march_visits_every_word_of_the_memory_and_changes_none(fresh: Parts
 
 
 def test_a_broken_address_line_is_found(fresh: PartsPen) -> None:
-    """Two words that are one: writing either writes the other."""
+    """Two words that are one: writing either writes the other. So it is wherever the firmware looks for it."""
 
-    def short(pen: PartsPen, line: int) -> int:
-        pen.exec("from pen.ram_test import RamTest; ram = RamTest(); base = ram._ways[0][3]")
-        base = int(pen.ask("base")) - RAM_START
-        other = base ^ 1 << line
-        if other >= RAM_SIZE:
-            return -1
+    def short(pen: PartsPen, line: int) -> int | None:
+        pen.exec("from pen.ram_test import RamTest; ram = RamTest(); bases = [way[3] for way in ram._ways]")
+        bases = [int(base) - RAM_START for base in pen.ask("bases")]
         sram = pen.chip.mcu.sram
-        last = [bytes(sram[base : base + 4]), bytes(sram[other : other + 4])]
-        if last[0] == bytes(byte ^ 0xFF for byte in last[1]):
-            return (
-                -1
-            )  # the two words differ already as the test makes them differ: no such short would be here
+
+        def words(base: int) -> list[bytes]:
+            return [bytes(sram[place : place + 4]) for place in (base, base ^ 1 << line)]
+
+        last = {base: words(base) for base in bases if base ^ 1 << line < RAM_SIZE}
+        # Two words that differ already as the test makes them differ: no such short would be here.
+        last = {base: (a, b) for base, (a, b) in last.items() if a != bytes(byte ^ 0xFF for byte in b)}
+        if not last:
+            return None
 
         def join() -> None:
-            now = [bytes(sram[base : base + 4]), bytes(sram[other : other + 4])]
-            for mine, its, place in ((0, 1, other), (1, 0, base)):
-                if now[mine] != last[mine] and now[its] == last[its]:
-                    sram[place : place + 4] = now[mine]
-                    now[its] = now[mine]
-            last[:] = now
+            for base, before in last.items():
+                now = words(base)
+                for mine, its, place in ((0, 1, base ^ 1 << line), (1, 0, base)):
+                    if now[mine] != before[mine] and now[its] == before[its]:
+                        sram[place : place + 4] = now[mine]
+                        now[its] = now[mine]
+                last[base] = (now[0], now[1])
             alarm.schedule(8.0)
 
         alarm = pen.chip.create_alarm(join)
         alarm.schedule(8.0)
         pen.exec("ram._address_lines()")
         alarm.cancel()
-        return int(pen.ask("ram.bad_address")) - RAM_START - other
+        found = int(pen.ask("ram.bad_address"))
+        return int(found - RAM_START in [base ^ 1 << line for base in last])
 
     found = each_in_fork(fresh, short, range(9, 18))
-    assert set(found) <= {0, -1} and found.count(0) >= 4
+    print(f"lines 9 to 17, 1: found, None: cannot be tried here: {found}")
+    assert 0 not in found and found.count(1) >= 4
 
 
 # ---------------------------------------------------------------------- CPU

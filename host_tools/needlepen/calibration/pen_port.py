@@ -15,14 +15,13 @@ from typing import Any, Protocol
 from needlepen import supervision
 from needlepen.calibration.model import PenIdentity
 from needlepen.errors import InfrastructureError, Refused
-from needlepen.link.values import About, Identity, Status, Telemetry
+from needlepen.link.values import About, Identity, Status, Telemetry, starting_up
 
 MOVE_S = 8.0  # a full-range move takes 0.4 s (PR-05), finding home anew some seconds
 BOOT_S = 15.0
 FRESH_S = 3.0
 TELEMETRY_MS = 50
 _SLICE_S = 0.02
-_UNREST = {"depth_moving", "depth_not_homed", "cartridge_reading", "self_test", "not_proven"}
 
 
 @dataclass(frozen=True)
@@ -284,9 +283,7 @@ class LinkPen:
     def _settle(self) -> None:
         """Until nothing of the start-up goes on any more."""
         self._wait(
-            lambda status, latest: (
-                not _UNREST & set(status.blockers) and latest.state not in ("boot", "self_test")
-            ),
+            lambda status, latest: not starting_up(latest, status),
             BOOT_S,
             "did not come to rest",
         )

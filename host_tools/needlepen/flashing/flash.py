@@ -27,12 +27,12 @@ from needlepen.flashing.arrival import Arrival
 from needlepen.flashing.prompt import prompt, wait_for_prompt
 from needlepen.link.client import messages
 from needlepen.link.pen import Pen
-from needlepen.link.values import Identity
+from needlepen.link.values import Identity, starting_up
 from needlepen.runtime.progress import TerminalProgress
 
 SETTLED_S = 15.0
 DRIVE_S = 30.0
-_UNSETTLED = ("boot", "self_test")
+_RESTS = ("safe", "locked_out")
 _HASH_DIGITS = 12
 
 
@@ -203,7 +203,8 @@ def settled(pen: Pen) -> tuple[str, str]:
     end_s: float | None = None
     for frame in pen.telemetry():
         end_s = end_s if end_s is not None else frame.time_ms / 1e3 + SETTLED_S
-        if frame.state not in _UNSETTLED and pen.status is not None:
+        rests = frame.state in _RESTS  # its blockers stand for as long as it does
+        if pen.status is not None and (rests or not starting_up(frame, pen.status)):
             return frame.state, frame.fault
         if frame.time_ms / 1e3 > end_s:
             break

@@ -9,6 +9,8 @@ from needlepen import supervision
 
 _supervision = supervision.load()
 ROLES = ("none", "operator", "technician", "engineer")
+_STARTING = ("boot", "self_test")
+_PASSING = {"depth_moving", "depth_not_homed", "cartridge_reading", "self_test", "not_proven"}
 CALIBRATIONS = ("none", "valid", "due", "expired", "refused")
 
 
@@ -143,6 +145,15 @@ class Status:
             session_left_s=fields["session_left_s"],
             service=bool(fields["service"]),
         )
+
+
+def starting_up(latest: Telemetry, status: Status) -> bool:
+    """True while something of the start-up goes on: tests, the way of the depth axis to its home, a cartridge that is
+    being read; and in the moment in which nothing stands against a start any more, and the pen is about to be armed.
+    """
+    if latest.state in _STARTING or _PASSING & set(status.blockers):
+        return True
+    return latest.state == "idle" and not status.blockers
 
 
 def text(raw: bytes) -> str:
