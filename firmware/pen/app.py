@@ -43,7 +43,9 @@ _LOOK_MS = const(120)  # at rest, between the turns of two parts
 # Garbage, in steps of 0.4 KB: what passes leave behind. The heap has room for 210 of them.
 _GLANCE_LITTER = const(3)  # of a glance and the pass after it, or a frame of telemetry
 _LOOK_LITTER = const(2)  # of looking after one part
-_LITTER_MAX = const(150)  # then it is collected: neither a start (PR-04) nor a dip (SR-07) has 25 ms to spare for it
+_LITTER_MAX = const(
+    150
+)  # then it is collected: neither a start (PR-04) nor a dip (SR-07) has 25 ms to spare for it
 _BREATH_MS = const(2)  # USB and the file system want to be served too
 # Whose turn it is: axis 0, monitor 1, cartridge 2, self-tests 3, records 4, panel 5. While the drive is awake the
 # monitor has every second pass besides, 40 ms apart in a run (SR-07).

@@ -109,7 +109,11 @@ class RamTest:
         for _, _, _, base in self._ways:
             for line in range(_FIRST_LINE, _LINES):
                 other = START + (base - START ^ 1 << line)
-                if other < START + SIZE and not _overlap(other, 4, code, _CODE_BYTES) and aliased(base, other):
+                if (
+                    other < START + SIZE
+                    and not _overlap(other, 4, code, _CODE_BYTES)
+                    and aliased(base, other)
+                ):
                     self.bad_address = other
 
 

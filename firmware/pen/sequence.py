@@ -103,9 +103,9 @@ class Sequence:
             self._note_cartridge()
 
     def look_at_trigger(self):
-        """Whether it is pressed so that it counts. Also called at the begin of a pass and between the tests of the boot:
-        the more often, the sooner a release is known. The pin's edge detector keeps a press that comes between two
-        looks.
+        """Whether it is pressed so that it counts. Also called at the begin of a pass and between the tests of the
+        boot: the more often, the sooner a release is known. The pin's edge detector keeps a press that comes between
+        two looks.
         """
         app = self._app
         touched = mem32[_INTR] & _TRIGGER_FELL

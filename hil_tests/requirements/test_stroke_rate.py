@@ -227,6 +227,34 @@ def test_no_start_has_to_collect_garbage(pens: Pens, telemetry_ms: int, apart_ms
     assert len(seen) > 40 and min(seen) >= START_TAKES_BYTES
 
 
+def _start_ms(pen: EmulatedPen, _: int) -> float:
+    """From a press now until the highest rate holds; the first with its cartridge, which is marked then."""
+    pressed_ns = pen.now_ns
+    pen.press()
+    trace = record(pen, 220, 500)
+    return trace.out_of_band_ms(HIGH_HZ, float(LIMIT("PR-02", "loaded_error_pct"))) - pressed_ns / MS
+
+
+@pytest.mark.parametrize("armed", ["for seconds", "just now"])
+def test_a_start_is_quick_at_any_moment(pens: Pens, measure: Measure, armed: str) -> None:
+    """Also while garbage is collected at rest, and when the log has something to write."""
+    count, apart_ms = (32, 71.0) if armed == "for seconds" else (16, 4.0)
+
+    def sweep(pen: EmulatedPen) -> list[float]:
+        pen.command(messages.SET_RATE, HIGH_HZ)
+        if armed == "just now":
+            pen.unseat_cartridge()
+            pen.run_for(300 * MS)
+            pen.seat_cartridge()
+            pen.wait_state("armed")
+        else:
+            pen.run_for(3_000 * MS)
+        return each_in_fork(pen, _start_ms, list(range(count)), lambda p, _: p.run_for(apart_ms * MS))
+
+    starts = {f"press {k}": ms for k, ms in enumerate(in_fork(sweep, pens.ready()))}
+    measure.worst("PR-04", "start_ms", starts, f"{HIGH_HZ} Hz, armed {armed}, cartridge marked")
+
+
 # ---------------------------------------------------------------------- PR-08
 @EVERY_RATE
 @EVERY_CELL

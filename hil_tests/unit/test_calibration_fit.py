@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from needlepen.calibration import fit as curve, plan
 from needlepen.calibration.fit import curve_at, fit, hall_gain, predicted_errors
@@ -137,6 +137,7 @@ def test_an_end_beyond_the_hard_stop_is_bent() -> None:
     st.integers(-100, 300),
     st.floats(0.8, 1.2),
 )
+@example([0.0] * 9 + [0.5, -81.0], 225, 0.828125)  # a last piece of 25 um with the least slope
 def test_whatever_the_readings_the_pieces_keep_the_firmware_s_rules(
     noise: list[float], shift: int, gain: float
 ) -> None:

@@ -149,7 +149,18 @@ def _points(travel: np.ndarray, heights: np.ndarray, between: Sequence[Sample]) 
         near = [sample for sample in between if 0 < sample[0] < knots[1][0]]
         if not near or residual_um(bent, near) < residual_um(knots, near):
             knots = bent
-    return [(round(t), round(h)) for t, h in _ended(knots)]
+    return _rounded(_ended(knots))
+
+
+def _rounded(knots: Sequence[Sample]) -> list[tuple[int, int]]:
+    """In whole um. A short piece of the least or the greatest slope would leave its bounds by that: it is kept inside."""
+    points = [(round(knots[0][0]), round(knots[0][1]))]
+    for travel_um, true_um in knots[1:]:
+        t0, h0 = points[-1]
+        t1 = round(travel_um)
+        low, high = math.ceil(SLOPE_MIN * (t1 - t0)), math.floor(SLOPE_MAX * (t1 - t0))
+        points.append((t1, h0 + min(max(round(true_um) - h0, low), high)))
+    return points
 
 
 def _ended(knots: list[Sample]) -> list[Sample]:

@@ -21,8 +21,11 @@ _LOOK_S = 0.2
 class Reconnecting(UpdatablePen, Protocol):
     """A pen whose connection comes back after a reset that was asked for."""
 
-    def reconnect(self, timeout_s: float = ...) -> None:
-        """Get the connection back."""
+    def counters(self) -> dict[str, int]:
+        """Among them "boots"."""
+
+    def reconnect(self, timeout_s: float = ..., boots: int | None = None) -> None:
+        """Get the connection back, once the pen has counted another boot than these."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,14 @@ def install(
         return Installed(name, name, (), 0, 0, time.monotonic() - begun_s)
     closed = pen.request(messages.OPEN_SERVICE).refused
     try:
+        boots = pen.counters()["boots"]
         try:
             sent = transfer(pen, bundle, progress)
         except Refused as error:
             if _FULL not in str(error) or closed:
                 raise
-            sent = _after_restart(pen, bundle, progress)
+            sent = _after_restart(pen, boots, bundle, progress)
+            boots += 1
     except BaseException as error:
         if not closed:  # opened here: the pen starts again as it was; what has come stays for the next try
             with contextlib.suppress(NeedlepenError):
@@ -71,7 +76,7 @@ def install(
             raise Refused(f"The pen does not open its service access: {closed}.") from None
         raise
     progress("restart", 0, 0)
-    after = _settled(pen)
+    after = _settled(pen, boots)
     if after.program != name:
         raise ProductFailure(
             f"The pen took the program {name} back because it did not reach ready within 10 s; it runs {after.program} "
@@ -82,10 +87,10 @@ def install(
     )
 
 
-def _after_restart(pen: Reconnecting, bundle: Bundle, progress: Progress) -> Sent:
+def _after_restart(pen: Reconnecting, boots: int, bundle: Bundle, progress: Progress) -> Sent:
     """A pen that has been on for long may have its free memory in pieces; after a restart it is in one."""
     pen.request(messages.CLOSE_SERVICE)
-    pen.reconnect(_SETTLE_S)
+    pen.reconnect(_SETTLE_S, boots)
     deadline_s = time.monotonic() + _START_S
     while pen.request(messages.OPEN_SERVICE).refused and time.monotonic() < deadline_s:
         time.sleep(_LOOK_S)
@@ -104,14 +109,14 @@ def first_report(pen: UpdatablePen) -> Report:
         time.sleep(_LOOK_S)
 
 
-def _settled(pen: Reconnecting) -> Report:
-    """Wait until the pen has started again and has confirmed or taken back its program."""
+def _settled(pen: Reconnecting, boots: int) -> Report:
+    """Wait until the pen has started again, after so many `boots`, and has confirmed or taken back its program."""
     deadline_s = time.monotonic() + _SETTLE_S
     connected = False
     while True:
         try:
             if not connected:
-                pen.reconnect(_SETTLE_S)
+                pen.reconnect(_SETTLE_S, boots)
                 connected = True
             told = report(pen)
             if told.came == "ordinary":
