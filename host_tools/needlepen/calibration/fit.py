@@ -153,7 +153,7 @@ def _points(travel: np.ndarray, heights: np.ndarray, between: Sequence[Sample]) 
 
 
 def _rounded(knots: Sequence[Sample]) -> list[tuple[int, int]]:
-    """In whole um. A short piece of the least or the greatest slope would leave its bounds by that: it is kept inside."""
+    """In whole um; a short piece of the least or the greatest slope is kept within its bounds."""
     points = [(round(knots[0][0]), round(knots[0][1]))]
     for travel_um, true_um in knots[1:]:
         t0, h0 = points[-1]
