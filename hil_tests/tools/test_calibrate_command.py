@@ -16,8 +16,8 @@ import pytest
 from support.commands import Commands
 from support.line import Emulation
 
-WHOLE_S = 180
-"""Goal of the project: a whole calibration of an emulated pen takes less wall time."""
+PATIENCE_S = 280
+"""No goal: that is in `make bench`, since a wall time is that of the machine and of what else runs on it."""
 
 
 class Bench(Commands):
@@ -33,7 +33,7 @@ class Bench(Commands):
         """(exit code, JSON that it printed, what else it said), however long it takes."""
         done = subprocess.run(
             [sys.executable, "-m", "needlepen", *arguments, "--json"],
-            env=self._environment, capture_output=True, text=True, timeout=280, check=False, cwd=self.folder,
+            env=self._environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=self.folder,
         )  # fmt: skip
         return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 
@@ -59,7 +59,7 @@ def calibrate_and_kill(there: Bench, after_lines: int) -> float:
     program = there.start("calibrate", "--yes")
     while there.journal_lines < after_lines:
         assert program.process.poll() is None, program.process.communicate()[1]
-        assert time.monotonic() - begun_s < WHOLE_S, f"only {there.journal_lines} lines in time"
+        assert time.monotonic() - begun_s < PATIENCE_S, f"only {there.journal_lines} lines in time"
         time.sleep(0.05)
     program.process.send_signal(signal.SIGKILL)
     program.process.wait(10)
@@ -82,9 +82,9 @@ def test_a_bad_pen_is_refused_by_the_command_that_was_killed_and_resumed(tmp_pat
         _, [session], _ = there.needlepen("calibrate", "--list")
         assert session["done"] in (59, 60) and not session["problem"]
         code, result, more_s = resume(there)
-        print(f"{took_s:.0f} s until it was killed, {more_s:.0f} s from there to the end (goal {WHOLE_S} s)")
+        print(f"{took_s:.0f} s until it was killed, {more_s:.0f} s from there to the end")
         assert code == 1 and not result["accepted"] and result["withdrawn"]
-        assert result["number"] == session["number"] and took_s + more_s < WHOLE_S
+        assert result["number"] == session["number"]
         assert [Path(path).suffix for path in result["certificate"]] == [".pdf", ".html"]
         assert all((tmp_path / path).stat().st_size > 10_000 for path in result["certificate"])
         assert there.needlepen("calibrate", "--list")[1] == []
@@ -98,8 +98,8 @@ def test_a_good_pen_is_accepted_and_then_checked(tmp_path: Path) -> None:
         begun_s = time.monotonic()
         code, result, said = there.needlepen("calibrate", "--yes", "--out", "papers")
         took_s = time.monotonic() - begun_s
-        print(f"a whole calibration in {took_s:.0f} s (goal {WHOLE_S} s)")
-        assert code == 0 and result["accepted"] and took_s < WHOLE_S, said
+        print(f"a whole calibration in {took_s:.0f} s")
+        assert code == 0 and result["accepted"], said
         for passed in (1, 2):
             code, checked, said = there.needlepen("check", "--yes", "--chart", "trend.html")
             assert code == 0 and checked["passed"] and checked["checks"] == passed, said

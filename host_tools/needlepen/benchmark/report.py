@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from needlepen import requirements
-from needlepen.benchmark import deploying, emulation, firmware_cost, link, program
+from needlepen.benchmark import calibrating, deploying, emulation, firmware_cost, link, program
 from needlepen.build import AppImage
 from needlepen.emulator import bench
 from needlepen.emulator.pen import EmulatedPen
@@ -84,6 +84,9 @@ def run(
     )
     step("a one-line change: deploy, and mpremote cp -r of the tree (a minute)")
     results += _deploys(prepared, engine)
+    step("a whole calibration by the command (two minutes)")
+    took_s = calibrating.whole_s()
+    results.append(Result("a whole calibration", took_s, "wall s", calibrating.WHOLE_S, "<="))
     step("needlepen --help")
     results.append(Result("needlepen --help", program.help_s(), "s", HELP_S, "<="))
     step("the demo")
