@@ -20,7 +20,7 @@ from pen.events import (
     START_REFUSED as EVENT_START_REFUSED,
 )
 from pen.faults import CARTRIDGE_MARK, DEPTH_HOME, DEPTH_RUNAWAY, NONE, PROOF_FAILED
-from pen.limits import SR08_TIPS_OUT_MS, SR11_RELEASE_MS
+from pen.limits import SR11_RELEASE_MS
 from pen.places import EDGES
 from pen.proof import AGAIN
 from pen.signals import SOUND_REFUSED
@@ -47,6 +47,7 @@ _INTR = const(0x4001_40F0 + 4 * (PIN_TRIGGER_N >> 3))
 _TRIGGER_FELL = const(1 << (4 * (PIN_TRIGGER_N & 7) + 2))
 _SERVE_MS = const(10)
 _TURNING = const(-1)
+_PARK_MS = const(100)  # a cam that has stood near bottom dead centre for a moment takes 70 to the top
 _TRIAL = const(1)  # pen_loader.TRIAL
 _READ_MS = const(2)  # between two slices of reading the cartridge
 
@@ -136,7 +137,7 @@ class Sequence:
             self._app.axis.set_anew()
         elif self._park_ms == _TURNING:
             self._park_ms = now_ms
-        elif time.ticks_diff(now_ms, self._park_ms) >= SR08_TIPS_OUT_MS:
+        elif time.ticks_diff(now_ms, self._park_ms) >= _PARK_MS:
             self._park_ms = None
             if self._app.axis.target_um:
                 self._app.axis.move_to(0)
