@@ -234,7 +234,9 @@ def test_five_wrong_answers_lock_for_60_s(pens: Pens, measure: Measure) -> None:
             0.0 if how == "none" else 3.0
         )  # the time counts from the reset, and is asked for after the boot
         measure("SR-25", "lock_s", lasted_s + booted_s, f"nobody can unlock, reset: {how}", relation=">=")
-        assert told[-1] == "wrong answer: locked for 60 s" and lasted_s < LOCK_S + MARGIN_S and refused is None
+        assert (
+            told[-1] == "wrong answer: locked for 60 s" and lasted_s < LOCK_S + MARGIN_S and refused is None
+        )
         assert log.count("ACCESS_DENIED") == ATTEMPTS and log.count("ACCESS_LOCKED") == 1
         assert log[-1] == "ACCESS_GRANTED"
 

@@ -178,38 +178,41 @@ def test_the_march_visits_every_word_of_the_memory_and_changes_none(fresh: Parts
 
 
 def test_a_broken_address_line_is_found(fresh: PartsPen) -> None:
-    """Two words that are one: writing either writes the other. So it is wherever the firmware looks for it."""
+    """Two words that are one: writing either writes the other."""
 
     def short(pen: PartsPen, line: int) -> int | None:
-        pen.exec("from pen.ram_test import RamTest; ram = RamTest(); bases = [way[3] for way in ram._ways]")
-        bases = [int(base) - RAM_START for base in pen.ask("bases")]
-        sram = pen.chip.mcu.sram
-
-        def words(base: int) -> list[bytes]:
-            return [bytes(sram[place : place + 4]) for place in (base, base ^ 1 << line)]
-
-        last = {base: words(base) for base in bases if base ^ 1 << line < RAM_SIZE}
-        # Two words that differ already as the test makes them differ: no such short would be here.
-        last = {base: (a, b) for base, (a, b) in last.items() if a != bytes(byte ^ 0xFF for byte in b)}
-        if not last:
+        pen.exec("from pen import march; from pen.ram_test import RamTest; ram = RamTest()")
+        bases = [int(base) - RAM_START for base in pen.ask("[way[3] for way in ram._ways]")]
+        code = int(pen.ask(f"march.aliased({RAM_START}, {RAM_START})")) - RAM_START
+        # A short with the code of the test would break that: the firmware looks from its other save area then.
+        base = next(base for base in bases if abs((base ^ 1 << line) - code) > 256)
+        other = base ^ 1 << line
+        if other >= RAM_SIZE:
             return None
+        sram = pen.chip.mcu.sram
+        last = [bytes(sram[base : base + 4]), bytes(sram[other : other + 4])]
+        if last[0] == bytes(byte ^ 0xFF for byte in last[1]):
+            return None  # they differ already as the test makes them differ: no such short would be here
 
         def join() -> None:
-            for base, before in last.items():
-                now = words(base)
-                for mine, its, place in ((0, 1, base ^ 1 << line), (1, 0, base)):
-                    if now[mine] != before[mine] and now[its] == before[its]:
-                        sram[place : place + 4] = now[mine]
-                        now[its] = now[mine]
-                last[base] = (now[0], now[1])
+            now = [bytes(sram[base : base + 4]), bytes(sram[other : other + 4])]
+            for mine, its, place in ((0, 1, other), (1, 0, base)):
+                if now[mine] != last[mine] and now[its] == last[its]:
+                    sram[place : place + 4] = now[mine]
+                    now[its] = now[mine]
+            last[:] = now
             alarm.schedule(8.0)
 
         alarm = pen.chip.create_alarm(join)
         alarm.schedule(8.0)
-        pen.exec("ram._address_lines()")
-        alarm.cancel()
-        found = int(pen.ask("ram.bad_address"))
-        return int(found - RAM_START in [base ^ 1 << line for base in last])
+        try:
+            pen.exec("ram._address_lines()")
+            return int(int(pen.ask("ram.bad_address")) == RAM_START + other)
+        except AssertionError as broken:
+            print(f"line {line}: the interpreter itself breaks of it: {broken}")
+            return None
+        finally:
+            alarm.cancel()
 
     found = each_in_fork(fresh, short, range(9, 18))
     print(f"lines 9 to 17, 1: found, None: cannot be tried here: {found}")

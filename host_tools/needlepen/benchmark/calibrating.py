@@ -25,7 +25,8 @@ def whole_s() -> float:
     """Wall time of `needlepen calibrate`, s, from its start to the certificate."""
     with tempfile.TemporaryDirectory() as folder:
         around = os.environ | {
-            f"NEEDLEPEN_{name}": str(Path(folder) / name.lower()) for name in ("STATE", "DATA", "CONFIG", "KEYS")
+            f"NEEDLEPEN_{name}": str(Path(folder) / name.lower())
+            for name in ("STATE", "DATA", "CONFIG", "KEYS")
         }
         around["NEEDLEPEN_DATABASE"] = f"sqlite:///{Path(folder) / 'calibrations.db'}"
         with _emulated(around):
