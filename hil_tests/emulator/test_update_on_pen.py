@@ -292,7 +292,7 @@ def _operations(pens: Pens) -> int:
 
 def test_a_power_cut_on_the_pen_leaves_it_with_the_old_or_the_new_program(pens: Pens) -> None:
     total = _operations(pens)
-    places = [1 + round(k * (total - 1) / 7) for k in range(8)]
+    places = [1 + round(k * (total - 1) / 4) for k in range(5)]
     ended = _cuts(pens, places, (0.5, 0.9, 0.2))
     print(f"{sum(ended.values())} power cuts of {total} flash operations of an update: {ended}")
 
