@@ -234,7 +234,9 @@ def test_a_wrong_clock_at_rest_locks_the_pen_out_within_100_ms(pens: Pens, measu
     measure.worst("SR-26", "clock_detect_ms", times, "clock error at rest until telemetry shows it")
 
 
-@pytest.mark.parametrize("broken", [b for b in PARTS if b.name in ("memory", "runtime")], ids=str)
+@pytest.mark.parametrize(
+    "broken", mostly_nightly([b for b in PARTS if b.name in ("memory", "runtime")], PARTS[0]), ids=str
+)
 def test_a_part_that_breaks_while_the_motor_runs_stops_it_within_60_s(
     pens: Pens, measure: Measure, broken: Broken
 ) -> None:

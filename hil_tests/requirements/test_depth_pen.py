@@ -10,6 +10,7 @@ from support.bench import LIMIT, MS, RATES_HZ, Pens, braked_ns, start
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state, status
+from support.nights import mostly_nightly
 
 from needlepen.emulator.injection.vocabulary import Fault
 from needlepen.emulator.pen import EmulatedPen
@@ -18,7 +19,7 @@ from needlepen.link.client import messages
 SET_UM = 500  # deeper, 24 needles could not leave the skin at 50 Hz (SR-24)
 CAP_UM = round(1e3 * float(LIMIT("SR-01", "default_cap_mm")))
 GRID_UM = round(1e3 * float(LIMIT("PR-05", "depth_step_mm")))
-EVERY_RATE = pytest.mark.parametrize("rate_hz", RATES_HZ)
+EVERY_RATE = pytest.mark.parametrize("rate_hz", mostly_nightly(RATES_HZ, RATES_HZ[0], RATES_HZ[-1]))
 
 
 def to(pen: EmulatedPen, um: int) -> None:

@@ -11,6 +11,7 @@ from support.bench import MS, RATES_HZ, Pens, braked_ns, press, start
 from support.flash import pen_log
 from support.forks import Forks, in_fork
 from support.measuring import Measure
+from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
@@ -155,9 +156,12 @@ def _cut_in_run(pen: EmulatedPen, at_ms: float) -> tuple[list[LoggedEvent], list
     return before, pen_log(pen)
 
 
-def test_a_power_cut_at_any_time_of_a_run_loses_at_most_its_record(pens: Pens, measure: Measure) -> None:
+@pytest.mark.parametrize("cuts", mostly_nightly([CUTS // 2, CUTS], CUTS // 2))
+def test_a_power_cut_at_any_time_of_a_run_loses_at_most_its_record(
+    pens: Pens, measure: Measure, cuts: int
+) -> None:
     """The press, the run, the fault and its writing: the log before stays, the gap shows at the boot."""
-    times_ms = [20.0 + 660.0 * k / (CUTS - 1) for k in range(CUTS)]
+    times_ms = [20.0 + 660.0 * k / (cuts - 1) for k in range(cuts)]
 
     def sweep(pen: EmulatedPen) -> list[Any]:
         pen.run_for(2_000 * MS)

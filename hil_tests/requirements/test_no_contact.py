@@ -58,7 +58,7 @@ def test_15_s_in_the_air_end_the_run(pens: Pens, measure: Measure, set_hz: int, 
     assert stopped_s <= LIMIT_S + WITHIN_S
 
 
-@pytest.mark.parametrize("has_host", [True, False])
+@pytest.mark.parametrize("has_host", mostly_nightly([True, False], False))
 def test_after_the_end_of_a_run_the_next_press_starts_again_also_without_a_host(
     pens: Pens, has_host: bool
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from support.bench import LIMIT
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+from support.nights import mostly_nightly
 from support.parts_pen import MS, PartsPen, parts_firmware
 
 from needlepen import board
@@ -526,7 +527,7 @@ def test_a_part_that_breaks_at_rest_is_found_within_60_s(
     measure("SR-26", "cycle_s", seen_ms / 1e3, f"{name} broken at rest")
 
 
-@pytest.mark.parametrize("name", ["memory", "CPU", "runtime"])
+@pytest.mark.parametrize("name", mostly_nightly(["memory", "CPU", "runtime"], "runtime"))
 def test_a_part_that_breaks_while_the_motor_runs_is_found_within_60_s(
     running: PartsPen, runtime: Path, measure: Measure, name: str
 ) -> None:

@@ -53,10 +53,10 @@ def bench(folder: Path, *options: str) -> Iterator[Bench]:
         emulation.close()
 
 
-def calibrate_and_kill(there: Bench, after_lines: int) -> float:
+def calibrate_and_kill(there: Bench, after_lines: int, *how: str) -> float:
     """Begin a calibration and kill the program in the middle of it; the wall time that it had."""
     begun_s = time.monotonic()
-    program = there.start("calibrate", "--yes")
+    program = there.start("calibrate", *how, "--yes")
     while there.journal_lines < after_lines:
         assert program.process.poll() is None, program.process.communicate()[1]
         assert time.monotonic() - begun_s < PATIENCE_S, f"only {there.journal_lines} lines in time"
@@ -73,6 +73,21 @@ def resume(there: Bench) -> tuple[int, Any, float]:
     return code, result, time.monotonic() - begun_s
 
 
+def test_a_calibration_that_was_killed_twice_goes_on_where_it_was(tmp_path: Path) -> None:
+    with bench(tmp_path, "--seed", "31", "--worn", "tip_offset_um=170") as there:
+        code, checked, said = there.needlepen("check", "--yes")
+        assert code == 1 and not checked["passed"], said
+        assert [row["set_um"] for row in checked["errors"]] == [500, 1000, 1500]
+        kept = []
+        for after_lines, how in ((12, []), (20, ["--resume"])):
+            calibrate_and_kill(there, after_lines, *how)
+            _, [session], _ = there.needlepen("calibrate", "--list")
+            kept.append((session["number"], session["done"]))
+        (first, done), (second, more) = kept
+        assert first == second and 12 > done > 5 and more > done, kept
+
+
+@pytest.mark.nightly
 def test_a_bad_pen_is_refused_by_the_command_that_was_killed_and_resumed(tmp_path: Path) -> None:
     with bench(tmp_path, "--seed", "31", "--worn", "tip_offset_um=170") as there:
         code, checked, said = there.needlepen("check", "--yes")
