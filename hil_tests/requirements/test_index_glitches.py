@@ -130,8 +130,8 @@ def test_a_10_khz_burst_moves_the_rate_by_at_most_5_pct(
         start(pen, rate_hz, needles=needles)
         return each_in_fork(pen, _burst, [(width, mode) for width in widths_us])
 
-    # At 150 Hz, pulses of 30 us that also blank the line shift its edges by a tenth of a stroke. In one burst of five the
-    # pen takes that for an overspeed or a stall and stops: test_a_burst_that_leaves_little_of_the_signal_ends_safely.
+    # At 150 Hz, pulses of 30 us that also blank the line shift its edges by a tenth of a stroke; in one burst of five
+    # the pen takes that for an overspeed or a stall: test_a_burst_that_leaves_little_of_the_signal_ends_safely.
     widths_us = (1.0, 5.0, 20.0) if (rate_hz, mode) == (150, "xor") else (1.0, 5.0, 20.0, 30.0)
     true_pct, told_pct = {}, {}
     for width_us, (trace, state, heard) in zip(widths_us, in_fork(sweep, pens.ready()), strict=True):
@@ -179,7 +179,7 @@ def _ends_safely(pen: EmulatedPen, case: tuple[float, str]) -> tuple[str, float,
     return state, float(trace.rate_hz.max()), float(trace.rate_hz[-1])
 
 
-@pytest.mark.parametrize("rate_hz", mostly_nightly(RATES_HZ, 100))
+@pytest.mark.parametrize("rate_hz", mostly_nightly(RATES_HZ, 150))
 def test_a_burst_that_leaves_little_of_the_signal_ends_safely(pens: Pens, rate_hz: int) -> None:
     """Inverted for a third of the time and more: going on at the rate is fine, stopping too."""
 
