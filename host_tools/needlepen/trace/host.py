@@ -12,8 +12,11 @@ from needlepen.trace.ids import is_id
 from needlepen.trace.model import CodeLink, Gap, Place, Project
 from needlepen.trace.source import Source, dotted
 
-_EXAMPLES = ("host_tools/needlepen/trace/", "host_tools/needlepen/cli/trace.py")
-"""What traces requirements names some as examples; it keeps none."""
+_EXAMPLES = tuple(
+    f"host_tools/needlepen/{name}"
+    for name in ("trace/", "cli/trace.py", "requirements.py", "build/limits_module.py")
+)
+"""What is about requirements names some as examples; it keeps none."""
 
 
 def read(project: Project, known: Requirements) -> tuple[list[CodeLink], list[Gap]]:

@@ -103,6 +103,7 @@ def page(trace: Trace, rows: Sequence[Row], gaps: Sequence[Gap]) -> str:
         figures=_figures(trace, rows, gaps),
         files=trace.results.files if trace.results else [],
         verdict=_overall(trace, rows, gaps),
+        said=_said(trace, rows),
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
     )  # fmt: skip
@@ -120,6 +121,14 @@ def _overall(trace: Trace, rows: Sequence[Row], gaps: Sequence[Gap]) -> str:
     if gaps or any(row.verdict in ("fail", "error") for row in rows):
         return "fail"
     return "pass" if trace.results else "unset"
+
+
+def _said(trace: Trace, rows: Sequence[Row]) -> str:
+    """What the head of the page says of the results."""
+    if trace.results is None:
+        return "no results of a run"
+    bad = [row for row in rows if row.verdict in ("fail", "error")]
+    return f"but {len(bad)} requirements failed" if bad else "with the results of a run"
 
 
 def _figures(trace: Trace, rows: Sequence[Row], gaps: Sequence[Gap]) -> list[tuple[str, str, str]]:

@@ -42,7 +42,7 @@ class Source:
     def named(self) -> Iterator[tuple[str, int]]:
         """(ID, line) of each ID in a comment or a docstring. What stands in other strings is data."""
         if ID.search(self.text):
-            for number, line in enumerate(self._without_data(), start=1):
+            for number, line in enumerate(self.lines, start=1):
                 for name in ids(line):
                     yield name, number
 
@@ -60,7 +60,8 @@ class Source:
         body = self.tree.body
         return (body[0].end_lineno or 0) if body and _document(self.tree) else 0
 
-    def _without_data(self) -> list[str]:
+    @cached_property
+    def lines(self) -> list[str]:
         """The lines, with every string that is no docstring blanked out."""
         lines = [bytearray(line.encode()) for line in self.text.split("\n")]  # offsets of `ast` count bytes
         nodes = list(ast.walk(self.tree))

@@ -55,7 +55,7 @@ class TestFile:
 
     def sections(self) -> dict[int, tuple[str, ...]]:
         """Requirements by the line of each comment `# ------ SR-06, SR-07: ...` that begins a section."""
-        lines = enumerate(self.source.text.splitlines(), start=1)
+        lines = enumerate(self.source.lines, start=1)
         return {number: leading_ids(found[1]) for number, line in lines if (found := _SECTION.match(line))}
 
     def section_at(self, line: int) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from needlepen.requirements import Requirements
+from needlepen.requirements import Requirement, Requirements
 from needlepen.trace.calls import Call, Facts, facts
 from needlepen.trace.firmware import unknown_id
 from needlepen.trace.ids import is_id, leading_ids
@@ -95,13 +95,15 @@ class _Reader:
         entry = self._known.get(requirement)
         if entry is None or call.how == "figure":
             return [""]
-        found = [n for n in entry.limits if any(re.fullmatch(p, n) for p in call.limits or strings)]
+        found = _matching(call.limits or _written(strings), entry)
         if not found and call.limits and call.requirement:
             name = f"{requirement}.{_plain(call.limits[0])}"
             has = ", ".join(entry.limits) or "none"
             text = f"{test.id} names it, but {requirement} has no such limit; it has: {has}"
             self._result.found.add(Gap("unknown limit", name, text))
-        return found or ["" if call.how != "reads" else "?"][: call.how != "reads"]
+        if found or call.how == "reads":
+            return found
+        return [""]
 
     def _reached(self, function: Function) -> tuple[Facts, Facts]:
         """The facts of a test with what it comes by in its own file, and of what it comes by elsewhere."""
@@ -147,15 +149,14 @@ class _Reader:
     # ------------------------------------------------------------ claims
     def _claims(self, function: Function, measured: set[str]) -> set[str]:
         """What a test is about: the IDs that its docstring begins with and those of its marks; else its section's,
-        else its file's. Where it measures some of the latter, it is about no others."""
+        else its file's. A test that measures one of these says by that what it is about."""
         own = {*leading_ids(docstring(function)), *_marked(function)}
         if own:
             return own
-        around = set(self._file.section_at(line_of(function)))
-        if not around:
-            about = set(self._file.about())
-            around = about - set().union(*self._file.sections().values()) or about
-        return set() if around & measured else around
+        section, about = set(self._file.section_at(line_of(function))), set(self._file.about())
+        if measured & (section | about):
+            return set()
+        return section or about - set().union(*self._file.sections().values()) or about
 
     def _marks(self, function: Function) -> Iterator[str]:
         """Names of the marks of a test; those that `support.known` keeps are marks of a failure that is known."""
@@ -186,6 +187,16 @@ def _marked(function: Function) -> Iterator[str]:
         ):
             values = [a.value for a in decorator.args if isinstance(a, ast.Constant)]
             yield from (v for v in values if isinstance(v, str) and is_id(v))
+
+
+def _matching(patterns: Iterable[str], entry: Requirement) -> list[str]:
+    """The limits of a requirement that one of the patterns fits."""
+    return [name for name in entry.limits if any(re.fullmatch(p, name) for p in patterns)]
+
+
+def _written(strings: set[str]) -> set[str]:
+    """What a variable may stand for: strings, and f-strings that are more than a hole."""
+    return strings - {".*"}
 
 
 def _plain(pattern: str) -> str:
