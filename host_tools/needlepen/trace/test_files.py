@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from needlepen.trace.calls import Facts, facts
-from needlepen.trace.ids import leading_ids
+from needlepen.trace.ids import ids, leading_ids
 from needlepen.trace.model import Project
 from needlepen.trace.source import DEFINITIONS, Source, docstring, first_line, targets
 
@@ -49,8 +49,6 @@ class TestFile:
 
     def about(self) -> tuple[str, ...]:
         """The requirements in the first sentence of the file's docstring."""
-        from needlepen.trace.ids import ids
-
         return ids(re.split(r"\.\s|\n\s*\n", docstring(self.source.tree))[0])
 
     def sections(self) -> dict[int, tuple[str, ...]]:
@@ -60,7 +58,7 @@ class TestFile:
 
     def section_at(self, line: int) -> tuple[str, ...]:
         """The requirements of the section around a line; none outside of such sections."""
-        before = [ids for number, ids in self.sections().items() if number < line]
+        before = [names for number, names in self.sections().items() if number < line]
         return before[-1] if before else ()
 
 
