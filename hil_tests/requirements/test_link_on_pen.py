@@ -1,4 +1,4 @@
-"""The link on the emulated pen, in device time: damaged input, the round trip of a command, telemetry without loss."""
+"""PR-07 and the link on the emulated pen, in device time: damaged input, round trips, telemetry without loss."""
 
 from __future__ import annotations
 

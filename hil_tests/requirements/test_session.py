@@ -1,4 +1,4 @@
-"""A treatment session as a whole: memory lasts, the tick keeps its budget, counters and log tell the truth."""
+"""PR-07: a treatment session as a whole: memory lasts, the tick keeps its budget, counters and log tell the truth."""
 
 from __future__ import annotations
 

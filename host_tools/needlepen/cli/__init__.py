@@ -24,6 +24,7 @@ COMMANDS = {
     "runtime": "Provide the MicroPython runtime: cached, downloaded or built.",
     "engine": "Build the fast engine of the emulator.",
     "explain": "Say what a state, blocker, warning or fault of the pen means.",
+    "trace": "Trace hazards and requirements to code, tests and results, and back.",
     "docs": "Keep the generated tables of the documents up to date.",
     "cartridge": "Show cartridge types and profiles; make and read chips.",
     "provision": "Give a pen its keys, once.",

@@ -1,4 +1,4 @@
-"""Certificates: what they say, as PDF and HTML, and whether one is genuine.
+"""Certificates (CR-04): what they say, as PDF and HTML, and whether one is genuine.
 
 paths = make(calibration, folder)
 checks = verify(number, code, database, pen)
