@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from support.targets import bench_check, opening, plugin, session_plan, shown, sources, specification
+from support.targets import bench_check, opening, plugin, session, session_plan, shown, sources, specification
 from support.targets.protocols import CAPABILITIES, IN_PROCESS, BoardIdentity, Lost
 from support.targets.session_plan import Planned
 from support.targets.shown import Outcome
@@ -73,7 +73,7 @@ def test_a_target_is_what_it_says(text: str, kind: str, where: str) -> None:
     ],
 )
 def test_anything_else_is_refused_in_one_line_that_says_what_is_possible(text: str) -> None:
-    with pytest.raises(UsageError, match="use .*(emulated|serial:ID|tcp:HOST:PORT|labgrid:PLACE)") as error:
+    with pytest.raises(UsageError, match=r"use .*(emulated|serial:ID|tcp:HOST:PORT|labgrid:PLACE)") as error:
         specification.parse(text)
     assert "\n" not in str(error.value) and error.value.exit_code == 4
 
@@ -402,3 +402,12 @@ def test_a_plan_of_a_board_says_what_it_lacks() -> None:
     assert f"Target serial:{ID}: 2 tests, 5.5 s" in text and "faults put in: none" in text
     assert f"skipped for want of faults: 1 test ({BOARD.missing['faults']})" in text
     assert "skipped for want of in_process: 1 test" in text and "requirements without" not in text
+
+
+def test_an_expected_failure_has_run() -> None:
+    for report, outcome in (
+        (SimpleNamespace(outcome="skipped", wasxfail="a reason"), "failed"),
+        (SimpleNamespace(outcome="passed", wasxfail="a reason"), "passed"),
+        (SimpleNamespace(outcome="skipped"), "skipped"),
+    ):
+        assert session._outcome(report) == outcome  # type: ignore[arg-type]

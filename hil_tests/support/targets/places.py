@@ -23,6 +23,7 @@ from support.targets.protocols import Lost
 from support.targets.specification import Specification
 
 WAIT_S = 30.0
+_MONITOR_S, _TRIES = 10.0, 3
 _PORT = "NetworkSerialPort"
 _SCHEMES = {"raw": "socket", "rfc2217": "rfc2217"}
 _TAKEN = ("already acquired", "is reserved", "not owner", "acquired by a different user")
@@ -52,7 +53,6 @@ class Place:
     def __init__(self, name: str) -> None:
         self.name = name
         self.taken: str | None = None
-        self._ready = threading.Event()
         self._acquired = threading.Event()
         self._ended = False
         self._monitor = subprocess.Popen(
@@ -97,29 +97,28 @@ class Place:
         self._stop_watching()
 
     def _acquire(self) -> None:
-        if not self._ready.wait(WAIT_S):
-            raise InfrastructureError(
-                f"Place {self.name}: {self.taken or 'the coordinator knows no such place, or does not answer'}; "
-                "`labgrid-client places` lists them, LG_COORDINATOR says where the coordinator is."
-            )
-        if self.taken is not None:
-            raise InfrastructureError(f"{self.taken}; see LG_COORDINATOR.")
-        self._run("acquire")
-        self._is_ours = True
-        if not self._acquired.wait(WAIT_S):
-            raise InfrastructureError(
-                f"Place {self.name}: the coordinator does not say that it was acquired."
-            )
+        """Until the monitor has seen it: from then on nothing escapes it."""
+        for _ in range(_TRIES):
+            self._run("acquire")
+            self._is_ours = True
+            if self._acquired.wait(_MONITOR_S):
+                return
+            self._run("release")
+            self._is_ours = False
+        raise InfrastructureError(
+            f"Place {self.name}: `labgrid-client monitor` does not say that it was acquired; see LG_COORDINATOR."
+        )
 
     def _run(self, command: str) -> str:
-        done = subprocess.run(
-            [client(), "-p", self.name, command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            check=False,
-        )
+        line = [client(), "-p", self.name, command]
+        try:
+            done = subprocess.run(
+                line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise InfrastructureError(
+                f"Place {self.name}: `{' '.join(line[1:])}` says nothing within {WAIT_S:.0f} s; see LG_COORDINATOR."
+            ) from None
         if done.returncode == 0:
             return done.stdout
         said = " ".join((done.stderr or done.stdout).split())
@@ -135,19 +134,18 @@ class Place:
         for line in self._monitor.stdout:
             if not line.startswith(" "):
                 about_us = line.startswith(f"Place {self.name} ")
-                if about_us and " created" in line:
-                    self._ready.set()
                 if about_us and " deleted" in line:
                     self._lose(f"place {self.name} was removed")
             elif about_us and (found := re.match(r"\s+acquired: (.*) -> (.*)", line)):
                 self._changed(found[1], found[2])
         self._lose("the coordinator went away")
-        self._ready.set()
 
     def _changed(self, before: str, after: str) -> None:
-        if before in ("None", "") and not self._acquired.is_set():
+        if before in ("None", ""):
             self._acquired.set()
             return
+        if not self._acquired.is_set():
+            return  # given back in order to be acquired again
         by = "nobody has it now" if after in ("None", "") else f"{after} has it now"
         self._lose(f"place {self.name} was taken away from this session ({by})")
 

@@ -151,8 +151,8 @@ def _fixture(capability: str) -> Callable[..., Any]:
             raise lost
         with contextlib.ExitStack() as stack:
             try:
-                found = stack.enter_context(target.use(capability))
                 _say_whose(request.node, target)
+                found = stack.enter_context(target.use(capability))
             except Missing as error:
                 pytest.skip(str(error))
             except InfrastructureError as error:

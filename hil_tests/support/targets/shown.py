@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+Ended = Literal["passed", "failed", "skipped"]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -13,7 +15,7 @@ class Outcome:
 
     test: str
     requirements: tuple[str, ...]
-    outcome: Literal["passed", "failed", "skipped"]
+    outcome: Ended
 
 
 def shown(outcomes: Iterable[Outcome]) -> set[str]:
