@@ -137,10 +137,13 @@ def test_a_place_that_somebody_has_is_refused(bench: Bench) -> None:
 def test_a_place_that_there_is_not_and_a_coordinator_that_is_not_there(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InfrastructureError, match="Place nowhere: .*not found"):
+    with pytest.raises(InfrastructureError, match=r"Place nowhere: .*matches nothing"):
         Place("nowhere")
+    with pytest.raises(UsageError, match="is not the whole name of a place"):
+        Place(PLACE[:-2])
+    assert bench.owner() == ""
     monkeypatch.setenv("LG_COORDINATOR", "127.0.0.1:9")
-    with pytest.raises(InfrastructureError, match=f"Place {PLACE}: .*127.0.0.1:9"):
+    with pytest.raises(InfrastructureError, match=rf"Place {PLACE}: .*127.0.0.1:9"):
         Place(PLACE)
 
 

@@ -99,8 +99,13 @@ class Place:
     def _acquire(self) -> None:
         """Until the monitor has seen it: from then on nothing escapes it."""
         for _ in range(_TRIES):
-            self._run("acquire")
+            said = self._run("acquire")
             self._is_ours = True
+            if f"acquired place {self.name}" not in said.splitlines():  # labgrid takes a part of a name too
+                self._run("release")
+                raise UsageError(
+                    f"{self.name!r} is not the whole name of a place; `labgrid-client places` lists them."
+                )
             if self._acquired.wait(_MONITOR_S):
                 return
             self._run("release")

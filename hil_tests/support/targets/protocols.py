@@ -171,9 +171,10 @@ class Target(Protocol):
     """
 
     name: str
-    identity: BoardIdentity
     lost: str | None
 
+    @property
+    def identity(self) -> BoardIdentity: ...
     @property
     def offers(self) -> frozenset[str]: ...
     def use(self, capability: str) -> AbstractContextManager[Any]:
