@@ -411,3 +411,24 @@ def test_an_expected_failure_has_run() -> None:
         (SimpleNamespace(outcome="skipped"), "skipped"),
     ):
         assert session._outcome(report) == outcome  # type: ignore[arg-type]
+
+
+def _session_of(target: str, *ended: tuple[str, str]) -> Any:
+    """What a session answers whose tests of SR-01 ended so, each as (phase, outcome)."""
+    known = session.Session([specification.parse(target)])
+    for number, (when, outcome) in enumerate(ended):
+        report = SimpleNamespace(nodeid=f"t{number}", when=when, outcome=outcome, duration=0.1)
+        report.user_properties = [(session.NAMES, ["SR-01"])]
+        known.pytest_runtest_logreport(report)  # type: ignore[arg-type]
+    config = SimpleNamespace(option=SimpleNamespace(plan=False))
+    made = SimpleNamespace(config=config, exitstatus=pytest.ExitCode.OK)
+    known.pytest_sessionfinish(made)  # type: ignore[arg-type]
+    return made.exitstatus
+
+
+def test_a_requirement_that_was_only_skipped_fails_a_run_on_the_pen_that_offers_everything() -> None:
+    skips = ("setup", "skipped"), ("call", "skipped")
+    assert _session_of("emulated", *skips) == pytest.ExitCode.TESTS_FAILED
+    assert _session_of("emulated", *skips, ("setup", "passed"), ("call", "passed")) == pytest.ExitCode.OK
+    assert _session_of("emulated", ("setup", "passed")) == pytest.ExitCode.OK, "nothing has ended yet"
+    assert _session_of(f"serial:{ID}", *skips) == pytest.ExitCode.OK, "another target may show it"

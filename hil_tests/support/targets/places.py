@@ -23,7 +23,7 @@ from support.targets.protocols import Lost
 from support.targets.specification import Specification
 
 WAIT_S = 30.0
-_MONITOR_S, _TRIES = 10.0, 3
+_MONITOR_S, _TRIES = 4.0, 5
 _PORT = "NetworkSerialPort"
 _SCHEMES = {"raw": "socket", "rfc2217": "rfc2217"}
 _TAKEN = ("already acquired", "is reserved", "not owner", "acquired by a different user")
