@@ -53,7 +53,7 @@ class Session:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._durations[report.nodeid] = self._durations.get(report.nodeid, 0.0) + report.duration
         names = next((value for name, value in report.user_properties if name == NAMES), None)
-        if names is None or (report.when != "call" and report.outcome == "passed"):
+        if not isinstance(names, (list, tuple)) or (report.when != "call" and report.outcome == "passed"):
             return
         worker = str(getattr(getattr(report, "node", None), "gateway", ""))
         self._outcomes[worker, report.nodeid] = shown.Outcome(report.nodeid, tuple(names), _outcome(report))
