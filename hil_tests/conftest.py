@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from support.bench import Pens
 
-pytest_plugins = ["support.measuring"]
+pytest_plugins = ["support.measuring", "support.targets.plugin"]
 
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores already
@@ -19,7 +19,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores already
 
 
 @pytest.fixture(scope="session")
-def runtime() -> Path:
+def runtime_file() -> Path:
     """The MicroPython image: NEEDLEPEN_RUNTIME, or the one that needlepen provides."""
     given = os.environ.get("NEEDLEPEN_RUNTIME")
     if given:
@@ -27,6 +27,12 @@ def runtime() -> Path:
     from needlepen.runtime import provide
 
     return provide().path
+
+
+@pytest.fixture(scope="session")
+def runtime(in_process: None, runtime_file: Path) -> Path:
+    """The MicroPython image, for pens that this process emulates: skips on another target."""
+    return runtime_file
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def pens(runtime: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Pens:
+def pens(
+    in_process: None, runtime: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Pens:
     """pens.ready(cell_v, seed) is a pen that is ready to start. Fork before changing it."""
     from support.bench import Pens  # not for those tests that need no emulator
 

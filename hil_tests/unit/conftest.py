@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.cartridge_bench import KEY, Bench, Make
 
 from needlepen.emulator.ds2431 import DS2431
+
+
+@pytest.fixture(scope="session")
+def runtime(runtime_file: Path) -> Path:
+    """The MicroPython image as a file: no test here depends on the target."""
+    return runtime_file
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import filelock
@@ -23,10 +23,11 @@ _PATIENCE_S = 0.3  # somebody who only looks who holds it is quicker
 
 
 @contextlib.contextmanager
-def held(name: str, purpose: str) -> Iterator[None]:
+def held(name: str, purpose: str, lease_s: float | None = None) -> Iterator[None]:
     """Hold a device (`Device.lock_name`) inside the block; not twice, not even in one process.
 
-    Raises Refused, with the name of the program that holds it.
+    `lease_s`: for how long, as others are told; `renew` moves that on. The lock itself ends with the block or with
+    the program, however that ends. Raises Refused, with the name of the program that holds it.
     """
     lock = _lock(name)
     try:
@@ -37,12 +38,19 @@ def held(name: str, purpose: str) -> Iterator[None]:
             "end that one first."
         ) from None
     try:
-        _write(name, purpose)
+        _write(name, purpose, lease_s)
         yield
     finally:
         with contextlib.suppress(OSError):
             _info(name).unlink()
         lock.release()
+
+
+def renew(name: str, lease_s: float) -> None:
+    """Go on holding a device that this program holds, for `lease_s` from now, as others are told."""
+    mine = _read(name)
+    if mine is not None and mine.pid == os.getpid():
+        _put(name, replace(mine, until=_local(lease_s)))
 
 
 def holder(name: str) -> Holder | None:
@@ -76,9 +84,18 @@ def _info(name: str) -> Path:
     return _folder() / f"{_stem(name)}.json"
 
 
-def _write(name: str, purpose: str) -> None:
+def _write(name: str, purpose: str, lease_s: float | None) -> None:
     program = f"{Path(sys.argv[0] or 'python').name} {purpose}".strip()
-    mine = Holder(os.getpid(), program, _user(), datetime.now().astimezone().isoformat(timespec="seconds"))
+    _put(
+        name, Holder(os.getpid(), program, _user(), _local(0.0), None if lease_s is None else _local(lease_s))
+    )
+
+
+def _local(from_now_s: float) -> str:
+    return (datetime.now().astimezone() + timedelta(seconds=from_now_s)).isoformat(timespec="seconds")
+
+
+def _put(name: str, mine: Holder) -> None:
     temporary = _folder() / f".{_stem(name)}.{os.getpid()}"
     temporary.write_text(json.dumps(asdict(mine)), encoding="utf-8")
     temporary.replace(_info(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,25 @@ PEN, BOOTSEL, MICROPYTHON, FOREIGN, SILENT, BUSY = (
 
 @dataclass(frozen=True)
 class Holder:
-    """A program that uses a device; `since`: local time in ISO 8601."""
+    """A program that uses a device; `since`, and `until` where it holds a lease: local time in ISO 8601.
+
+    A program that is well renews its lease before it ends. One whose lease is over and that still lives hangs.
+    """
 
     pid: int
     program: str
     user: str
     since: str
+    until: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.program} (process {self.pid} of {self.user}, since {self.since})"
+        return f"{self.program} (process {self.pid} of {self.user}, since {self.since}{self._lease()})"
+
+    def _lease(self) -> str:
+        if self.until is None:
+            return ""
+        over = datetime.fromisoformat(self.until) < datetime.now().astimezone()
+        return f"; its lease ended at {self.until}, so it may hang" if over else f", until {self.until}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,57 @@
+"""What tests do with a pen over its link, whichever target it is on: look at it at rest, and leave it as it was."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from needlepen.errors import InfrastructureError
+from needlepen.link.client import messages
+from needlepen.link.values import Status, Telemetry
+from support.targets.protocols import Link
+
+_FRESH_FRAMES = 60
+_SLICE_S = 0.05
+
+
+def now(link: Link, period_ms: int = 20) -> tuple[Telemetry, Status]:
+    """The next telemetry frame, with a status that is at most 500 ms older."""
+    link.subscribe(period_ms)
+    link.take_frames()
+    frames = link.telemetry()
+    for _ in range(_FRESH_FRAMES):
+        frame = next(frames)
+        if link.status is not None:
+            return frame, link.status
+    raise InfrastructureError("the pen sends telemetry and no status; reset it, and try again")
+
+
+def frames_of(link: Link, period_ms: int, count: int) -> list[Telemetry]:
+    """So many telemetry frames in a row. Begun anew: a pen owes a host that was away some frames, and sends them."""
+    link.subscribe(0)
+    link.subscribe(period_ms)
+    link.take_frames()
+    frames = link.telemetry()
+    for _ in range(3):
+        next(frames)
+    return [next(frames) for _ in range(count)]
+
+
+def until(link: Link, state: str, frames: int = 500) -> Telemetry:
+    """The first frame in a state; raises InfrastructureError that names what is reported instead."""
+    link.subscribe(20)
+    for _, frame in zip(range(frames), link.telemetry(), strict=False):
+        if frame.state == state:
+            return frame
+    raise InfrastructureError(f"the pen did not come to {state!r}: {link.latest}")
+
+
+@contextlib.contextmanager
+def settings_kept(link: Link) -> Iterator[dict[str, int]]:
+    """The rate that was set before is set again afterwards; gives the settings as the pen reports them."""
+    before = link.command(messages.GET_SETTINGS)
+    try:
+        yield before
+    finally:
+        if link.command(messages.GET_SETTINGS)["rate_hz"] != before["rate_hz"]:
+            link.command(messages.SET_RATE, before["rate_hz"])
