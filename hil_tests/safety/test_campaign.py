@@ -14,7 +14,7 @@ from needlepen.emulator.bench import Bench
 from needlepen.safety import campaign, generator
 
 FIRST_SEED = 1
-DAILY_RUNS, NIGHTLY_RUNS = 8, 500
+DAILY_RUNS, NIGHTLY_RUNS = 6, 500
 FOLDER = Path("reports/campaign")
 
 

@@ -220,6 +220,7 @@ def test_a_bad_reading_is_doubted_and_repeated(
     )
 
 
+@pytest.mark.nightly
 def test_closing_the_window_leaves_it_and_another_one_goes_on(
     quick: PageProcess, open_window: Callable[..., Window], folder: Path
 ) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.line import Cable, Emulation
+from support.nights import mostly_nightly
 from support.sessions import QUICK, RUN_S, TESTS, counts, session
 
 from needlepen.devices import locks
@@ -48,6 +49,7 @@ def test_tests_of_emulated_pens_skip_on_a_board(left: Emulation) -> None:
     assert "has no in_process (pens that this process emulates)" in done.stdout
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(RUN_S + 60)
 def test_two_boards_run_side_by_side(left: Emulation, emulate: Callable[..., Emulation]) -> None:
     emulate("right", "--seed", "2")
@@ -71,6 +73,7 @@ def test_a_pen_that_somebody_uses_is_refused_with_who_and_until_when(left: Emula
     assert ", until 2" in said and "end that program first" in said
 
 
+@pytest.mark.nightly
 def test_another_build_is_refused_with_what_to_do(emulate: Callable[..., Emulation]) -> None:
     made = emulate("produced", "--seed", str(0x21), "--kind", "production")
     done = session(QUICK, "--target", f"tcp:127.0.0.1:{made.tcp_port}")
@@ -93,7 +96,7 @@ def victim(place: Path, runtime: Path) -> Iterator[Emulation]:
     made.close()
 
 
-@pytest.mark.parametrize("how", ["pulled", "killed"])
+@pytest.mark.parametrize("how", mostly_nightly(["pulled", "killed"], "pulled"))
 @pytest.mark.timeout(RUN_S + 60)
 def test_a_board_that_is_lost_is_one_error_and_the_rest_is_skipped(victim: Emulation, how: str) -> None:
     enough = threading.Event()
