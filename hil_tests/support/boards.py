@@ -28,9 +28,10 @@ class BoardHooks:
 
     @pytest.hookspec(firstresult=True)
     def pytest_needlepen_board(self, config: pytest.Config) -> Board:
-        """The board that this process tests, with what runs on it. Asked once, at the start, when evidence is kept.
+        """The board that this process tests, with what runs on it.
 
-        Raises an error of needlepen.errors if that cannot be found out.
+        Asked when evidence is kept, in each process that runs tests: before the first and after the last. Two answers
+        that differ are infrastructure trouble, as is an error of needlepen.errors.
         """
         raise NotImplementedError
 

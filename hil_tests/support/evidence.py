@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,15 +21,15 @@ import pytest
 from needlepen.errors import NeedlepenError
 from needlepen.evidence_report import folder as folders
 from needlepen.evidence_report.model import JUNIT, Board, Evidence
-from support.boards import board_name
+from support.boards import board_name, name_board
 
 if TYPE_CHECKING:
     from support.suite import Suite
 
 Attach = Callable[..., None]
 _STAGING = pytest.StashKey[folders.Staging]()
-_KEEPER = "needlepen-evidence"
 _STAGING_OF_WORKER = "needlepen_evidence"
+_BOARD_OF_WORKER = "needlepen_board"
 _LEFT_BY_TESTS = ("reports/matrix", "reports/campaign")
 """Where tests of safety leave files; those of this run are attached."""
 
@@ -56,8 +57,15 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if _STAGING in config.stash:
-        config.pluginmanager.register(_Keeper(config, config.stash[_STAGING]), _KEEPER)
+    """Who runs tests asks for the board; who sums up keeps the evidence; without workers both are one."""
+    sums_up = _STAGING in config.stash
+    runs = _STAGING_OF_WORKER in getattr(config, "workerinput", {})
+    bench = None
+    if runs or (sums_up and config.getoption("dist", default="no") == "no"):
+        bench = _Bench(config)
+        config.pluginmanager.register(bench, "needlepen-bench")
+    if sums_up:
+        config.pluginmanager.register(_Keeper(config, config.stash[_STAGING], bench), "needlepen-evidence")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -89,33 +97,73 @@ def attach(request: pytest.FixtureRequest) -> Attach:
     return keep
 
 
+class _Bench:
+    """Of each process that runs tests: asks what is tested at the start, and again at the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._board: Board | None = None
+        self._unknown = ""
+
+    def pytest_sessionstart(self) -> None:
+        try:
+            self._board = self._config.hook.pytest_needlepen_board(config=self._config)
+            name_board(self._config, self._board.identity)
+        except NeedlepenError as error:
+            self._unknown = str(error).splitlines()[0]
+
+    def told(self) -> dict[str, Any]:
+        """The board as plain types, and what is wrong with it."""
+        board = self._board or Board(board_name(self._config))
+        trouble = f"what was tested is not known: {self._unknown}" if self._unknown else self._change()
+        return {"board": asdict(board), "trouble": trouble}
+
+    def _change(self) -> str:
+        try:
+            now = self._config.hook.pytest_needlepen_board(config=self._config)
+        except NeedlepenError as error:
+            return f"what was tested cannot be told any more: {str(error).splitlines()[0]}"
+        changed = "the firmware or the runtime was changed while the tests ran: the results belong to neither"
+        return "" if now == self._board else changed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput[_BOARD_OF_WORKER] = self.told()
+
+
 class _Keeper:
     """Of the process that sums up."""
 
-    def __init__(self, config: pytest.Config, staging: folders.Staging) -> None:
+    def __init__(self, config: pytest.Config, staging: folders.Staging, bench: _Bench | None) -> None:
         self._config = config
         self._staging = staging
+        self._bench = bench
         self._boards: list[Board] = []
-        self._unknown = ""
+        self._troubles: list[str] = []
         self._begun_s = datetime.now(UTC).timestamp()
 
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        self._boards, self._unknown = self._ask()
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        if told := getattr(node, "workeroutput", {}).get(_BOARD_OF_WORKER):
+            self._take(told)
 
-    def _ask(self) -> tuple[list[Board], str]:
-        try:
-            return [self._config.hook.pytest_needlepen_board(config=self._config)], ""
-        except NeedlepenError as error:
-            return [Board(board_name(self._config))], str(error).splitlines()[0]
+    def _take(self, told: dict[str, Any]) -> None:
+        """What a process says of its board."""
+        board = Board(**told["board"])
+        if told["trouble"] and told["trouble"] not in self._troubles:
+            self._troubles.append(told["trouble"])
+        if board in self._boards:
+            return
+        if board.identity in {other.identity for other in self._boards}:
+            self._troubles.append(f"board {board.identity} was tested with more than one firmware or runtime")
+        self._boards.append(board)
 
     def pytest_needlepen_summed_up(self, suite: Suite, status: int) -> None:
         """Write it all."""
-        if self._unknown:
-            suite.troubles.append(f"what was tested is not known: {self._unknown}")
-        elif self._ask()[0] != self._boards:
-            suite.troubles.append(
-                "the firmware or the runtime was changed while the tests ran: the results belong to neither"
-            )
+        if self._bench is not None:
+            self._take(self._bench.told())
+        suite.troubles += self._troubles
         try:
             self._attach_what_tests_left()
             evidence = self._gathered(suite, status)
@@ -133,7 +181,7 @@ class _Keeper:
     def _gathered(self, suite: Suite, status: int) -> Evidence:
         assert suite.balance is not None
         named = {board.identity for board in self._boards}
-        others = sorted({test.board for test in suite.results.tests} - named)
+        others = sorted({test.board for test in suite.results.tests} - named - {"unknown"})
         return Evidence(
             title="Test run",
             started=suite.started.isoformat(timespec="seconds"),

@@ -5,6 +5,9 @@ Exit codes: 1 the product failed, else 2 infrastructure trouble or a ledger that
 
 from __future__ import annotations
 
+import hashlib
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
@@ -24,7 +27,8 @@ from support.verdicts import skip_reason
 
 ALONE = "main"
 _FROM_WORKER = "needlepen"
-_SUITE = pytest.StashKey["Suite"]()
+_BEGUN = "needlepen_begun"
+"""Folder with a file for each test that any worker has begun."""
 SHOWN_TESTS = 50
 """So many names of tests does the terminal show of one problem; the evidence has all."""
 
@@ -67,6 +71,19 @@ class Worker(Here):
     """A worker process of pytest-xdist: it tells at its end what only it knows."""
 
     @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """A test that has crashed a worker is not given a second one: with --dist loadfile it would kill them all."""
+        begun = self._config.workerinput.get(_BEGUN)
+        if begun is None:
+            return None
+        mark = Path(begun) / hashlib.sha256(item.nodeid.encode()).hexdigest()
+        try:
+            mark.touch(exist_ok=False)
+        except FileExistsError:
+            return True
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         session.config.workeroutput[_FROM_WORKER] = {
             "found": self.found,
@@ -91,6 +108,16 @@ class Suite(Here):
         self._distributed = config.getoption("dist", default="no") != "no"
         self._started_at: dict[tuple[str, str], float] = {}
         self._begun: Counter[str] = Counter()
+        self._marks = Path(tempfile.mkdtemp(prefix="needlepen-begun-")) if self._distributed else None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        if not self.ledger.each:
+            node.workerinput[_BEGUN] = str(self._marks)
+
+    def pytest_unconfigure(self) -> None:
+        if self._marks is not None:
+            shutil.rmtree(self._marks, ignore_errors=True)
 
     # ------------------------------------------------------------------ what is to be run
     @pytest.hookimpl(trylast=True)
@@ -109,10 +136,10 @@ class Suite(Here):
             last = str(report.longrepr).strip().splitlines()[-1:]
             self.ledger.trouble(f"cannot be collected ({' '.join(last).strip()})", report.nodeid)
         elif report.skipped:
-            reason = skip_reason(report)
-            self.results.tests.append(
-                TestResult(report.nodeid, board_name(self._config), ALONE, "skipped", reason)
-            )
+            # A whole file, whose tests nobody has counted: it is told, and has no place in the ledger.
+            board = self._board_of(ALONE)
+            skipped = TestResult(report.nodeid, board, ALONE, "skipped", skip_reason(report))
+            self.results.tests.append(skipped)
 
     # ------------------------------------------------------------------ what is run
     def pytest_runtest_logstart(self, nodeid: str) -> None:
@@ -130,14 +157,14 @@ class Suite(Here):
             "ending": "infrastructure",
             "reason": str(report.longrepr),
             "again": False,
-            "board": self.ledger.board_of(worker, board_name(self._config)),
+            "board": self._board_of(worker),
             "taken": [],
         }
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         worker = report.node.gateway.id if hasattr(report, "node") else ALONE
-        facts = getattr(report, "needlepen", None) or _plain(report, board_name(self._config))
+        facts = getattr(report, "needlepen", None) or _plain(report, self._board_of(worker))
         test, board = report.nodeid, facts["board"]
         taken = tuple(from_facts(each, test, board) for each in facts["taken"])
         self._started_at.setdefault((worker, test), getattr(report, "start", 0.0))
@@ -145,6 +172,10 @@ class Suite(Here):
         self.results.add(worker, test, Phase(facts["ending"], facts["reason"], duration_s, taken))
         if report.when in ("teardown", "???"):
             self._end(worker, board, report)
+
+    def _board_of(self, worker: str) -> str:
+        """As far as the worker has told it yet."""
+        return self.ledger.board_of(worker, "unknown" if self._distributed else board_name(self._config))
 
     def _end(self, worker: str, board: str, report: pytest.TestReport) -> None:
         started_s = self._started_at.pop((worker, report.nodeid), 0.0)

@@ -21,6 +21,7 @@ from needlepen.evidence_report.ledger import Ledger
 
 pytest_plugins = ["pytester"]
 HERE = Path(__file__).resolve().parents[1]
+HOME = str(Path.home())  # pytester gives its suites another one: without runtime and compiled engine
 BOARD = """
 import pytest
 from needlepen.evidence_report.model import Board
@@ -35,6 +36,7 @@ Run = Callable[..., pytest.RunResult]
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """run({name: source}, *options): a suite of these files in a process of its own, with the suite's plugins."""
+    monkeypatch.setenv("HOME", HOME)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
 
     def execute(files: dict[str, str], *options: str) -> pytest.RunResult:

@@ -70,9 +70,9 @@ def of(all_taken: Iterable[Taken]) -> list[Distribution]:
 
 
 def figure(distributions: list[Distribution]) -> go.Figure:
-    """One row a limit: every value as a share of its limit, with median and 99th percentile."""
+    """One row for each upper limit: every value as a share of it, with median and 99th percentile."""
     drawn = go.Figure()
-    rows = [d for d in distributions if d.limit > 0]
+    rows = [d for d in distributions if d.relation == "<=" and d.limit > 0]
     for row, d in enumerate(rows):
         finite = d.values[np.isfinite(d.values)]
         if not len(finite):

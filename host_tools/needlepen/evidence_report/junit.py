@@ -16,7 +16,9 @@ def mark_infrastructure(path: Path) -> None:
     try:
         tree = ET.parse(path)
     except ET.ParseError as error:
-        raise InfrastructureError(f"{path.name}: is not whole ({error}); there is no evidence without it") from None
+        raise InfrastructureError(
+            f"{path.name}: is not whole ({error}); there is no evidence without it"
+        ) from None
     for suite in tree.getroot().iter("testsuite"):
         for case in suite.iter("testcase"):
             if case.find("properties/property[@name='verdict'][@value='infrastructure']") is not None:
