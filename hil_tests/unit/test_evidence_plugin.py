@@ -632,7 +632,7 @@ def test_compare_of_something_else_is_one_line(tmp_path: Path, content: str | No
 # ---------------------------------------------------------------------- cost
 MANY = "import pytest\n@pytest.mark.parametrize('k', range(1000))\ndef test_trivial(k): pass"
 SECONDS_PER_TEST = 0.4
-"""A real run takes at least so long for each of its tests, on one core."""
+"""Of one core, in a real run: 6,800 tests in 24.5 min on two cores are 0.43 s each."""
 
 
 def test_the_harness_costs_less_than_five_percent_of_a_real_run(pytester: pytest.Pytester, run: Run) -> None:

@@ -108,7 +108,7 @@ def _key_figures(evidence: Evidence) -> list[tuple[str, str, str]]:
     return [
         ("tests passed", f"{passed} / {len(evidence.tests)}", rest or "none failed, none skipped"),
         ("limits kept", f"{kept} / {len(evidence.taken)}", f"{marginal} of them marginal"),
-        ("planned = reported", f"{balance.planned} / {balance.reported}",
+        ("planned / reported", f"{balance.planned} / {balance.reported}",
          f"{len(balance.deselected)} deselected" if not balance.problems else "the ledger does not add up"),
         ("time", f"{evidence.duration_s:.0f} s", f"boards: {', '.join(b.identity for b in evidence.boards)}"),
     ]  # fmt: skip
