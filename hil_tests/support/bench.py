@@ -14,6 +14,7 @@ from needlepen.emulator.factory_image import factory_image
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
+from support import seeds
 from support.trace import Trace, record
 
 MS = 1e6
@@ -58,6 +59,7 @@ class Pens:
 
         `worn`: parameters of the physical pen that have changed since it was calibrated.
         """
+        seeds.asked(seed)
         application = app_image(self._board, kind, firmware).image
         parameters = PenParameters().but(cell_ocv_v=cell_v)
         files = {integrity.REFERENCE: integrity.reference(self._runtime, self._board.flash)}
@@ -66,6 +68,7 @@ class Pens:
 
     def ready(self, cell_v: float = 3.7, seed: int = 0, firmware: Path | None = None) -> EmulatedPen:
         """A pen that has booted to ready, with telemetry flowing."""
+        seeds.asked(seed)
         key = (cell_v, seed, str(firmware))
         if key not in self._ready:
             self._ready[key] = self.new(cell_v, seed, firmware)

@@ -3,14 +3,17 @@
 A test calls `measure(...)` as often as it likes. Each value is printed, kept, and compared with a limit read from
 needlepen.requirements; a test with a measurement that does not pass fails at its end, when all values are known. The
 session ends with the worst value of every limit, and `--measurements FILE` writes all of them as JSON.
+
+With it come the verdicts of tests (`verdicts`), the ledger and the exit code (`suite`), and `--evidence FOLDER`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +21,15 @@ import pytest
 
 from needlepen import requirements
 from needlepen.evidence import Measurement, Relation
+from needlepen.evidence_report.model import Taken
+from needlepen.evidence_report.verdicts import of_measurement
+from needlepen.files import write_whole
 from needlepen.scenario.quantities import UNITS, unit_suffix
+from support import seeds
 
-_PROPERTY = "measurement"
-_TAKEN = pytest.StashKey[list[Measurement]]()
-_LEDGER = pytest.StashKey[list[tuple[str, Measurement]]]()
+pytest_plugins = ["support.boards", "support.verdicts", "support.suite"]
+
+_MEASURE = pytest.StashKey["Measure"]()
 
 FIGURES: Mapping[tuple[str, str], tuple[float, str]] = {
     ("SR-09", "trip_to_run_n_ns"): (100.0, "goal of the project: two flip-flops, WAIT and SET are 32 ns"),
@@ -47,6 +54,8 @@ class Measure:
 
     def __init__(self, taken: list[Measurement]) -> None:
         self._taken = taken
+        self._contexts: list[tuple[tuple[int, ...], str]] = []
+        self._told = 0
 
     def __call__(
         self,
@@ -81,12 +90,21 @@ class Measure:
         *,
         relation: Relation = "<=",
     ) -> Measurement:
-        """Compare the worst of many cases; the note names the case, and the spread."""
+        """Compare the worst of many cases, of which all are kept; the note names the case, and the spread.
+
+        A case without a value (NaN) is the worst that there is: the whole is then not measured.
+        """
         assert values, f"{what}: nothing was measured"
+        missing = [key for key in values if math.isnan(values[key])]
         choose = min if relation == ">=" else max
-        case = choose(values, key=lambda key: values[key])
-        spread = f"{len(values)} cases, median {statistics.median(values.values()):.6g}, worst: {case}"
-        return self(requirement, limit, values[case], what, relation=relation, note=spread)
+        case = missing[0] if missing else choose(values, key=lambda key: values[key])
+        known = [value for value in values.values() if not math.isnan(value)]
+        median = f"{statistics.median(known):.6g}" if known else "unknown"
+        spread = f"{len(values)} cases, median {median}, worst: {case}"
+        spread += f"; {len(missing)} not measured" if missing else ""
+        bound = float(requirements.load().limit(requirement, limit))
+        cases = tuple((str(key), float(value)) for key, value in values.items())
+        return self._keep(requirement, limit, values[case], what, bound, relation, spread, cases)
 
     def _keep(
         self,
@@ -97,80 +115,72 @@ class Measure:
         bound: float,
         relation: Relation,
         note: str,
+        cases: tuple[tuple[str, float], ...] = (),
     ) -> Measurement:
-        m = Measurement(f"{limit}: {what}", value, UNITS[unit_suffix(limit)] if unit_suffix(limit) else "", bound,
-                        relation, requirement, note)  # fmt: skip
+        value = None if value is None else float(value)  # numpy's numbers do not travel between processes
+        unit = UNITS[unit_suffix(limit)] if unit_suffix(limit) else ""
+        m = Measurement(f"{limit}: {what}", value, unit, bound, relation, requirement, note, cases=cases)
         self._taken.append(m)
+        self._contexts.append((seeds.asked_for(), datetime.now(UTC).isoformat(timespec="milliseconds")))
         print(line(m))
         return m
+
+    def missed(self) -> list[str]:
+        """A line for each measurement that does not pass."""
+        return [line(m) for m in self._taken if m.verdict != "pass"]
+
+    def new(self, test: str, board: str) -> list[Taken]:
+        """What was measured since this was asked last."""
+        fresh = list(zip(self._taken, self._contexts, strict=True))[self._told :]
+        self._told = len(self._taken)
+        return [Taken(m, test, board, *context) for m, context in fresh]
 
 
 def line(m: Measurement) -> str:
     """One measurement as a line of text."""
     value = "not measured" if m.value is None else f"{m.value:.6g}"
     note = f"  ({m.note})" if m.note else ""
-    return f"{m.verdict:5} {m.requirement} {m.name}: {value} {m.unit}, limit {m.relation} {m.limit:g} {m.unit}{note}"
+    bound = f"limit {m.relation} {m.limit:g} {m.unit}{note}"
+    return f"{of_measurement(m):8} {m.requirement} {m.name}: {value} {m.unit}, {bound}"
 
 
 @pytest.fixture
 def measure(request: pytest.FixtureRequest) -> Measure:
     """Records and judges measurements; see the module."""
-    taken: list[Measurement] = []
-    request.node.stash[_TAKEN] = taken
-    return Measure(taken)
+    made = Measure([])
+    request.node.stash[_MEASURE] = made
+    return made
+
+
+def measure_of(item: pytest.Item) -> Measure | None:
+    """The fixture `measure` of a test, if it has asked for it."""
+    return item.stash.get(_MEASURE, None)
+
+
+class LimitsMissedError(pytest.fail.Exception):
+    """A test that fails by its measurements, and by nothing else."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    seeds.forget()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Judge what the test measured, also when it ended early."""
-    try:
-        yield
-    finally:
-        taken = item.stash.get(_TAKEN, [])
-        # By way of the report, which also leads from a worker process of pytest-xdist to the one that sums up.
-        item.user_properties += [(_PROPERTY, dataclasses.asdict(m)) for m in taken]
-    missed = [line(m) for m in taken if m.verdict != "pass"]
+    """Judge what the test measured, when all of it is known."""
+    yield
+    measure = measure_of(item)
+    missed = measure.missed() if measure else []
     if missed:
-        pytest.fail("\n".join(["limits missed:", *missed]), pytrace=False)
+        raise LimitsMissedError("\n".join(["limits missed:", *missed]), pytrace=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--measurements", metavar="FILE", help="write all measurements to this file, as JSON")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_LEDGER] = ledger = []
-    config.pluginmanager.register(_Collector(ledger))
-
-
-class _Collector:
-    """Gathers what the reports bring, wherever the tests ran."""
-
-    def __init__(self, ledger: list[tuple[str, Measurement]]) -> None:
-        self._ledger = ledger
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call":
-            found = [value for name, value in report.user_properties if name == _PROPERTY]
-            self._ledger += [(report.nodeid, Measurement(**fields)) for fields in found]  # type: ignore[arg-type]
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    ledger = config.stash[_LEDGER]
-    if not ledger:
-        return
-    terminalreporter.section("worst value of each limit")
-    for m, count in worst_of_each(m for _, m in ledger):
-        terminalreporter.line(f"{line(m)}  [{count}]", red=m.verdict != "pass")
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    path = session.config.getoption("--measurements", default=None)
-    if path and not hasattr(session.config, "workerinput"):
-        write(Path(path), session.config.stash[_LEDGER])
-
-
-def worst_of_each(measurements: Iterator[Measurement]) -> list[tuple[Measurement, int]]:
+def worst_of_each(measurements: Iterable[Measurement]) -> list[tuple[Measurement, int]]:
     """Of each requirement and limit the measurement with the least margin, and how many there were."""
     groups: dict[tuple[str, str], list[Measurement]] = {}
     for m in measurements:
@@ -182,9 +192,10 @@ def worst_of_each(measurements: Iterator[Measurement]) -> list[tuple[Measurement
     return [(min(group, key=margin), len(group)) for _, group in sorted(groups.items())]
 
 
-def write(path: Path, ledger: list[tuple[str, Measurement]]) -> None:
-    """All measurements with the test that took them; the file appears whole or not at all."""
-    new = path.with_name(f".{path.name}.new")
+def write(path: Path, ledger: Iterable[tuple[str, Measurement]]) -> None:
+    """All measurements with the test that took them; the file appears whole or not at all.
+
+    Raises InfrastructureError if it cannot be written.
+    """
     rows = [{"test": test, **m.as_dict()} for test, m in ledger]
-    new.write_text(json.dumps({"format": 1, "measurements": rows}, indent=1) + "\n")
-    new.replace(path)
+    write_whole(path, json.dumps({"format": 1, "measurements": rows}, indent=1, allow_nan=False) + "\n")

@@ -32,8 +32,8 @@ class Measurement:
 
     `value` is None when it was not measured; infinity when the awaited thing did not happen at all, which
     fails. `limit` and `lower` are in `unit`; `lower` belongs to the relation "in" only (lower <= value <=
-    limit). `time_s` is the device time at which the value was known. Raises ValueError for a relation that
-    cannot be judged.
+    limit). `time_s` is the device time at which the value was known. `cases`: where the value is the worst of
+    many, the name and the value of each. Raises ValueError for a relation that cannot be judged.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Measurement:
     note: str = ""
     lower: float | None = None
     time_s: float | None = None
+    cases: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.relation not in get_args(Relation):
@@ -114,6 +115,7 @@ class Measurement:
             "marginal": self.marginal,
             "note": self.note,
             "time_s": self.time_s,
+            **({"cases": [[name, finite(value)] for name, value in self.cases]} if self.cases else {}),
         }
 
 

@@ -31,3 +31,18 @@ def write_whole(path: Path, content: bytes | str) -> None:
             temporary.unlink(missing_ok=True)
         reason = error.strerror or str(error)
         raise InfrastructureError(f"{path}: cannot be written ({reason}); give another place") from None
+
+
+def replace_folder(fresh: Path, folder: Path, aside: Path) -> None:
+    """Put a finished folder in the place of another, which goes `aside`; all on one file system.
+
+    Two renames, as a folder that is not empty cannot be replaced by one. Raises OSError; the old folder is then back.
+    """
+    if folder.exists():
+        folder.replace(aside)
+    try:
+        fresh.replace(folder)
+    except OSError:
+        if aside.exists():
+            aside.replace(folder)
+        raise

@@ -17,11 +17,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from needlepen.errors import InfrastructureError, infrastructure_behind
+
 TIMEOUT_S = 120.0
 
 
 class ChildFailedError(AssertionError):
-    """What went wrong in a copy, with its traceback."""
+    """What went wrong in a copy, with its traceback.
+
+    Its cause is an InfrastructureError if the copy crashed, ran out of wall time, or raised one itself.
+    """
 
 
 @dataclass
@@ -74,8 +79,11 @@ class Forks:
             self._collect()
         for index in range(self._started):
             verdict, value = self._results[index]
-            if verdict != "ok":
+            if verdict == "error":
                 raise ChildFailedError(f"case {index}: {value}")
+            if verdict != "ok":
+                reason = str(value).strip().splitlines()[-1]
+                raise ChildFailedError(f"case {index}: {value}") from InfrastructureError(reason)
         return [self._results[index][1] for index in range(self._started)]
 
     def _collect(self) -> None:
@@ -107,8 +115,9 @@ def _run_in_child(pipe: int, fn: Callable[..., Any], args: tuple[Any, ...]) -> N
         gc.disable()  # a short life; collecting would copy the pages shared with the parent
         answer: tuple[str, Any] = ("ok", fn(*args))
         data = pickle.dumps(answer)
-    except BaseException:  # everything has to reach the parent, also a failed assertion of pytest
-        data = pickle.dumps(("error", traceback.format_exc()))
+    except BaseException as error:  # everything has to reach the parent, also a failed assertion of pytest
+        verdict = "infrastructure" if infrastructure_behind(error) else "error"
+        data = pickle.dumps((verdict, traceback.format_exc()))
     try:
         with os.fdopen(pipe, "wb") as out:
             out.write(data)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from needlepen.errors import InfrastructureError, UsageError
 from needlepen.evidence import RunRecord
+from needlepen.files import replace_folder
 from needlepen.report import page
 
 PAGE, MEASUREMENTS, TRACE, SCENARIO = "index.html", "measurements.json", "trace.vcd", "scenario.toml"
@@ -29,7 +30,7 @@ def write(record: RunRecord, folder: Path, trace: bytes | Path | None = None) ->
             fresh = Path(scratch) / "new"
             fresh.mkdir()
             _fill(record, fresh, trace)
-            _swap(fresh, folder, Path(scratch) / "old")
+            replace_folder(fresh, folder, Path(scratch) / "old")
     except OSError as error:
         reason = error.strerror or str(error)
         raise InfrastructureError(
@@ -61,15 +62,3 @@ def _fill(record: RunRecord, folder: Path, trace: bytes | Path | None) -> None:
         (folder / TRACE).write_bytes(trace)
     elif trace is not None:
         shutil.copyfile(trace, folder / TRACE)
-
-
-def _swap(fresh: Path, folder: Path, aside: Path) -> None:
-    """Two renames, as a folder that is not empty can not be replaced by one."""
-    if folder.exists():
-        folder.replace(aside)
-    try:
-        fresh.replace(folder)
-    except OSError:
-        if aside.exists():
-            aside.replace(folder)
-        raise

@@ -17,7 +17,7 @@ from needlepen.report.overview import overview
 from needlepen.report.zoom import zoom
 
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-_BAR_AT_LIMIT_PCT = 80
+BAR_AT_LIMIT_PCT = 80
 """Where the limit stands on a bar's track; the rest is room to show an excess."""
 
 _BAR_MIN_PCT = 1.5
@@ -105,7 +105,7 @@ def render(record: RunRecord) -> str:
             groups=_groups(record, known),
             figures=_key_figures(record),
             identity=_identity(record),
-            limit_at_pct=_BAR_AT_LIMIT_PCT,
+            limit_at_pct=BAR_AT_LIMIT_PCT,
             signals=[(name, theme.SIGNALS[name]) for name in record.digital if name in theme.SIGNALS],
         )
     )
@@ -129,21 +129,22 @@ def embedded(figure: go.Figure) -> Markup:
     return Markup(figure.to_json().replace("<", "\\u003c"))
 
 
-def _row(measurement: Measurement) -> Row:
+def row(measurement: Measurement, verdict: str = "") -> Row:
+    """A line of the table; `verdict`: in place of the measurement's own."""
     use = words.use_of_limit(measurement)
-    verdict = "marginal" if measurement.marginal else measurement.verdict
+    verdict = verdict or ("marginal" if measurement.marginal else measurement.verdict)
     return Row(
         measurement=measurement,
         value=words.value(measurement),
         limit=words.limit(measurement),
         margin=words.margin(measurement),
-        bar_pct=None if use is None else min(max(use * _BAR_AT_LIMIT_PCT, _BAR_MIN_PCT), 100.0),
+        bar_pct=None if use is None else min(max(use * BAR_AT_LIMIT_PCT, _BAR_MIN_PCT), 100.0),
         verdict=verdict,
     )
 
 
 def _card(record: RunRecord, number: int, cutoff: CutOff) -> Card:
-    return Card(number, cutoff, _row(cutoff.as_measurement()), embedded(zoom(record, cutoff)))
+    return Card(number, cutoff, row(cutoff.as_measurement()), embedded(zoom(record, cutoff)))
 
 
 def _groups(record: RunRecord, known: requirements.Requirements) -> list[Group]:
@@ -162,7 +163,7 @@ def _groups(record: RunRecord, known: requirements.Requirements) -> list[Group]:
                 text=entry.text if entry else "",
                 hazard=entry.hazard if entry else "",
                 verdict=overall([m.verdict for m in found]),
-                rows=[_row(m) for m in found],
+                rows=[row(m) for m in found],
             )
         )
     return groups

@@ -14,7 +14,7 @@ from needlepen.safety.matrix import Matrix, as_rows
 from needlepen.safety.outcome import MEANINGS, Outcome
 
 UNTESTED = "untested"
-_COLOURS = {
+COLOURS = {
     "unsafe": "#d73027",
     "locked_out": "#9e9ac8",
     "safe_state": "#9ecae1",
@@ -76,7 +76,7 @@ def html(matrix: Matrix) -> str:
         rows=as_rows(matrix),
         states=_states(matrix),
         meanings=MEANINGS,
-        colours=_COLOURS,
+        colours=COLOURS,
         summary=summary(matrix),
     )
 

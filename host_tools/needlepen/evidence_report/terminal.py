@@ -1,0 +1,76 @@
+"""The comparison of two runs as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from needlepen.evidence_report.compare import Comparison, VerdictChange
+from needlepen.evidence_report.verdicts import PASSED
+
+_STYLES = {"pass": "green", "marginal": "yellow", "fail": "bold red", "infrastructure": "bold yellow"}
+
+
+def comparison(found: Comparison) -> Group:
+    """Tables of what differs, and one line that sums it up; print it with a rich console."""
+    parts: list[RenderableType] = [Padding(table, (0, 0, 1, 0)) for table in _tables(found)]
+    parts.append(_last_line(found))
+    return Group(*parts)
+
+
+def _tables(found: Comparison) -> Iterator[Table]:
+    if found.identity:
+        table = _table("what was tested", "", "before", "after")
+        for row in found.identity:
+            table.add_row(*map(escape, row))
+        yield table
+    for title, changes in (("verdicts of tests", found.tests), ("verdicts of limits", found.measurements)):
+        if changes:
+            yield _changes(title, changes)
+    if found.moves:
+        table = _table("values that moved", "measurement", "before", "after", "limit", "of the limit")
+        for move in found.moves:
+            share = "" if move.share_pct is None else f"{move.share_pct:+.1f} %"
+            table.add_row(*map(escape, (move.what, move.before, move.after, move.limit, share)))
+        yield table
+
+
+def _changes(title: str, changes: list[VerdictChange]) -> Table:
+    """Those first that passed and do not any more."""
+    table = _table(title, "", "before", "after")
+    for change in sorted(changes, key=lambda change: not change.lost):
+        table.add_row(escape(change.what), _verdict(change.before), _verdict(change.after))
+    return table
+
+
+def _verdict(verdict: str | None) -> Text:
+    return Text(verdict or "not there", style=_STYLES.get(verdict or "", "dim"))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
+    for place, name in enumerate(columns):
+        table.add_column(name, overflow="fold", no_wrap=False, ratio=None if place else 1)
+    return table
+
+
+def _last_line(found: Comparison) -> Text:
+    lost = len(found.lost)
+    appeared = sum(change.before is None for change in found.tests)
+    vanished = sum(change.after is None for change in found.tests)
+    gained = sum(change.before not in PASSED and change.after in PASSED for change in found.tests) - sum(
+        change.before is None and change.after in PASSED for change in found.tests
+    )
+    told = (
+        f"{lost} that passed do not any more, {gained} tests pass now, {len(found.moves)} values moved, "
+        f"{appeared} tests appeared, {vanished} vanished"
+    )
+    word = ("WORSE", "bold red") if lost else ("NOT WORSE", "bold green")
+    return Text.assemble(word, f"  {told}")
