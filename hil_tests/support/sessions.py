@@ -36,4 +36,7 @@ def session(*arguments: str) -> subprocess.CompletedProcess[str]:
 def counts(said: str) -> dict[str, int]:
     """How many tests ended how, by the last line of a session."""
     last = next(line for line in reversed(said.splitlines()) if re.search(r"\d+ \w+.* in ", line))
-    return {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|skipped|errors?)", last)}
+    return {
+        word: int(count)
+        for count, word in re.findall(r"(\d+) (passed|failed|skipped|infrastructure|errors?)", last)
+    }

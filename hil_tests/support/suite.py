@@ -216,7 +216,7 @@ class Suite(Here):
             if not self._config.getoption("evidence", default=None):
                 raise
             self.troubles.append(f"junit.xml cannot be written ({error.strerror or error})")
-        if self._config.option.collectonly:
+        if self._config.option.collectonly or self._config.getoption("plan", default=False):
             return result
         if not self._distributed:
             self.ledger.ran(ALONE, board_name(self._config), self.begun)

@@ -335,7 +335,13 @@ SILENT = {
 }
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="alone"),
+        pytest.param(("-n", "2", "--dist", "loadfile"), id="xdist", marks=pytest.mark.nightly),
+    ],
+)
 @pytest.mark.parametrize("how", SILENT)
 def test_nothing_goes_missing_silently(
     run: Run, pytester: pytest.Pytester, how: str, options: tuple[str, ...]
@@ -635,6 +641,7 @@ SECONDS_PER_TEST = 0.4
 """Of one core, in a real run: 6,800 tests in 24.5 min on two cores are 0.43 s each."""
 
 
+@pytest.mark.nightly
 def test_the_harness_costs_less_than_five_percent_of_a_real_run(pytester: pytest.Pytester, run: Run) -> None:
     """A thousand trivial tests, with the plugin and without; the least of two runs each, start and report included."""
     pytester.makepyfile(test_many=MANY, conftest=BOARD)

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
+from needlepen.evidence_report.model import Board
+from support.boards import name_board
 from support.targets import session as sessions, specification
 from support.targets.opening import look_whether_lost, open_target, taken_away
 from support.targets.protocols import CAPABILITIES, IN_PROCESS, Missing, Target
@@ -101,6 +103,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             opened.close()  # the worker takes it
         else:
             config.stash[TARGET] = opened
+            name_board(config, opened.identity.unique_id)
+
+
+def pytest_needlepen_board(config: pytest.Config) -> Board | None:
+    """For the evidence: the board that this process has opened; pens of this process are told by others."""
+    if TARGET not in config.stash or mine(config).is_emulated:
+        return None
+    found = config.stash[TARGET].identity
+    facts = {
+        "target": found.target,
+        "board file": found.board,
+        "build": found.build,
+        "version": found.version,
+    }
+    return Board(found.unique_id, found.application_hash, found.runtime, "", found.emulator, facts)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from needlepen.emulator.injection.vocabulary import Fault
-from needlepen.errors import InfrastructureError, NeedlepenError
+from needlepen.errors import BoardLost, NeedlepenError
 from needlepen.link.values import About, Identity, Reply, Status, Telemetry
 
 
@@ -160,7 +160,7 @@ class Missing(NeedlepenError):
     """The target has no such capability: the test is skipped, and the text says why."""
 
 
-class Lost(InfrastructureError):
+class Lost(BoardLost):
     """The board went away in the middle of a run. Neither a pass nor a failure of the product."""
 
 
