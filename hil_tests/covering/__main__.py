@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import click
+from mutation.baseline import HIL_TESTS, REPOSITORY
 
 from covering import exceptions, measuring
 from covering.exceptions import Gap
 from covering.measuring import Covered
-from mutation.baseline import HIL_TESTS, REPOSITORY
 from needlepen.errors import NeedlepenError
 from needlepen.files import write_whole
 

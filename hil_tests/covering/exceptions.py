@@ -14,7 +14,7 @@ _KEYS = {"module", "function", "line", "reason"}
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that no test ran: a line, or a branch from it (`to`: the line it would go to, 0: out of the function)."""
+    """Something that no test ran: a line, or a branch from it (`to`: where it would go, 0: the end)."""
 
     module: str
     function: str
@@ -56,6 +56,8 @@ def load(path: Path = LIST) -> list[Allowed]:
     found = []
     for number, entry in enumerate(data.get("exception", []), 1):
         if not entry.keys() <= _KEYS or not entry.get("function") or len(entry.get("reason", "")) < 20:
-            raise UsageError(f"{path}: entry {number}: needs module, function, perhaps line, and a reason in a sentence")
+            raise UsageError(
+                f"{path}: entry {number}: needs module, function, perhaps line, and a reason in a sentence"
+            )
         found.append(Allowed(entry["module"], entry["function"], entry.get("line", ""), entry["reason"]))
     return found

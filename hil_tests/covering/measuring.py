@@ -11,11 +11,11 @@ from pathlib import Path
 
 import coverage
 import pytest
-
-from covering.exceptions import Allowed, Gap
 from mutation.baseline import REPOSITORY
 from mutation.mutants import file_of
 from mutation.scope import LIMITS, REQUIREMENT_TESTS
+
+from covering.exceptions import Allowed, Gap
 from needlepen.errors import InfrastructureError
 
 FIRMWARE = REPOSITORY / "firmware"
@@ -51,7 +51,9 @@ def run_tests(files: Sequence[Path], report: Path) -> int:
     try:
         traced.json_report(outfile=str(report))
     except coverage.exceptions.NoDataError:
-        raise InfrastructureError("no test ran a line of the firmware; is it imported from another folder?") from None
+        raise InfrastructureError(
+            "no test ran a line of the firmware; is it imported from another folder?"
+        ) from None
     return int(code)
 
 
@@ -80,7 +82,8 @@ def _module(module: str, entry: dict | None, allowed: Sequence[Allowed], used: s
     covered = Covered(module, summary["num_statements"], summary["num_branches"])
     gaps = [Gap(module, functions.get(n, ""), n, lines[n - 1].strip()) for n in entry["missing_lines"]]
     gaps += [
-        Gap(module, functions.get(at, ""), at, lines[at - 1].strip(), max(to, 0)) for at, to in entry["missing_branches"]
+        Gap(module, functions.get(at, ""), at, lines[at - 1].strip(), max(to, 0))
+        for at, to in entry["missing_branches"]
     ]
     for gap in sorted(gaps, key=lambda gap: (gap.number, gap.to or 0)):
         entries = [entry for entry in allowed if entry.covers(gap)]
@@ -98,7 +101,9 @@ def _functions(tree: ast.Module) -> dict[int, str]:
             if isinstance(node, ast.ClassDef):
                 walk(node.body, f"{prefix}{node.name}.")
             elif isinstance(node, ast.FunctionDef):
-                found.update(dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), prefix + node.name))
+                found.update(
+                    dict.fromkeys(range(node.lineno, (node.end_lineno or 0) + 1), prefix + node.name)
+                )
 
     walk(tree.body, "")
     return found

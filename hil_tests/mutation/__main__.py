@@ -29,15 +29,26 @@ def main() -> None:
 
 @main.command()
 @click.argument("modules", nargs=-1)
-@click.option("--sample", type=click.IntRange(1), help="Only so many mutants of each module, always the same.")
-@click.option("--tests", "tests", multiple=True, help="Only this test file (repeatable): a path, or a name in hil_tests/unit.")
+@click.option(
+    "--sample", type=click.IntRange(1), help="Only so many mutants of each module, always the same."
+)
+@click.option(
+    "--tests",
+    "tests",
+    multiple=True,
+    help="Only this test file (repeatable): a path, or a name in hil_tests/unit.",
+)
 @click.option("--function", help="Only mutants of this function, e.g. Trigger.update.")
 @click.option("--seconds", default=20.0, show_default=True, help="Most test time of one mutant, s.")
 @click.option("--within", type=float, help="Begin no further module after so many seconds.")
-@click.option("--emulated", "emulated_s", type=float, help="Run survivors on the emulated pen, for so many seconds.")
+@click.option(
+    "--emulated", "emulated_s", type=float, help="Run survivors on the emulated pen, for so many seconds."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default="reports/mutation")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of the table.")
-@click.option("--draft", is_flag=True, help="Print what nobody has justified in the form of the reviewed list.")
+@click.option(
+    "--draft", is_flag=True, help="Print what nobody has justified in the form of the reviewed list."
+)
 def run(
     modules: tuple[str, ...],
     sample: int | None,

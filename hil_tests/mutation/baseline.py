@@ -49,7 +49,9 @@ def record(files: Sequence[Path], scratch: Path, kept: Path, say: Callable[[str]
             continue
         begin_s = time.monotonic()
         try:
-            recording = in_copy(lambda tell, file=file: _record(file, scratch), _FILE_CPU_S, lambda told: None)
+            recording = in_copy(
+                lambda tell, file=file: _record(file, scratch), _FILE_CPU_S, lambda told: None
+            )
         except Ended as ended:
             raise InfrastructureError(
                 f"{file.name}: its tests could not be recorded ({ended}); run them alone with pytest"
@@ -110,7 +112,12 @@ def _record(file: Path, scratch: Path) -> Recording:
     recording.failing = sorted(recorder.failing)
     data = traced.get_data()
     for path in data.measured_files():
-        _take(recording, Path(path).relative_to(REPOSITORY / "firmware").as_posix(), data.contexts_by_lineno(path), good)
+        _take(
+            recording,
+            Path(path).relative_to(REPOSITORY / "firmware").as_posix(),
+            data.contexts_by_lineno(path),
+            good,
+        )
     return recording
 
 
@@ -142,8 +149,10 @@ def _shared() -> bytes:
     ):
         for path in sorted((REPOSITORY / folder).rglob(pattern)):
             digest.update(path.as_posix().encode() + path.read_bytes())
-    for path in (HIL_TESTS / "conftest.py", HIL_TESTS / "unit" / "conftest.py", HIL_TESTS / "unit" / "steps.py"):
+    for path in (
+        HIL_TESTS / "conftest.py",
+        HIL_TESTS / "unit" / "conftest.py",
+        HIL_TESTS / "unit" / "steps.py",
+    ):
         digest.update(path.read_bytes())
     return digest.digest()
-
-

@@ -39,7 +39,9 @@ def unit_tests() -> list[Path]:
     return sorted((HIL_TESTS / "unit").glob("test_*.py"))
 
 
-def run(plan: Plan, say: Callable[[str], None], finished: Callable[[Result], None] = lambda result: None) -> Result:
+def run(
+    plan: Plan, say: Callable[[str], None], finished: Callable[[Result], None] = lambda result: None
+) -> Result:
     """Run a plan; `finished` gets the result so far after each module. Raises InfrastructureError."""
     begin_s = time.monotonic()
     result = Result(sampled=plan.sample is not None)
@@ -67,7 +69,9 @@ def _only_green(recordings: Sequence[Recording], say: Callable[[str], None]) -> 
     for test in failing:
         say(f"not used, it fails without any change: {test}")
     if not any(recording.times_s for recording in recordings):
-        raise InfrastructureError("no test passes without a change, so that none can tell a mutant; run the tests first")
+        raise InfrastructureError(
+            "no test passes without a change, so that none can tell a mutant; run the tests first"
+        )
 
 
 def sample(made: Sequence[Mutant], number: int | None) -> list[Mutant]:
@@ -93,7 +97,9 @@ def _module(
     say: Callable[[str], None],
 ) -> None:
     begin_s = time.monotonic()
-    tasks = [session.Task(mutant, chooser.choose(mutant)) for mutant in sample(_within(plan, made), plan.sample)]
+    tasks = [
+        session.Task(mutant, chooser.choose(mutant)) for mutant in sample(_within(plan, made), plan.sample)
+    ]
     mine: dict[str, Outcome] = {}
 
     def done(task: session.Task, outcome: Outcome) -> None:
@@ -105,7 +111,9 @@ def _module(
 
     session.run(iter(tasks), plan.files, chooser.times_s, files, scratch, done)
     result.outcomes |= _controlled(tasks, mine, plan, chooser, files, scratch)
-    counts = {verdict: sum(o.verdict == verdict for o in mine.values()) for verdict in ("survived", "not run")}
+    counts = {
+        verdict: sum(o.verdict == verdict for o in mine.values()) for verdict in ("survived", "not run")
+    }
     say(
         f"{module}: {sum(o.verdict in KILLS for o in mine.values())} of {len(mine)} killed, "
         f"{counts['survived']} survived, {counts['not run']} not run ({time.monotonic() - begin_s:.0f} s)"
@@ -121,7 +129,9 @@ def _controlled(
     scratch: Path,
 ) -> dict[str, Outcome]:
     """The outcomes, if the tests that killed still pass without a change; else the machine was to blame."""
-    killers = tuple(sorted({o.by for o in mine.values() if o.verdict == "killed" and o.by in chooser.times_s}))
+    killers = tuple(
+        sorted({o.by for o in mine.values() if o.verdict == "killed" and o.by in chooser.times_s})
+    )
     if not killers:
         return mine
     bad: list[Outcome] = []

@@ -94,9 +94,9 @@ def _statement(tree: ast.Module, line: int) -> set[int]:
     """The lines of the innermost statement at a line; of one that holds others only its head."""
     best: ast.stmt | None = None
     for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
-            if best is None or node.lineno >= best.lineno:
-                best = node
+        around = isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        if around and (best is None or node.lineno >= best.lineno):
+            best = node
     if best is None:
         return {line}
     body = getattr(best, "body", None)
@@ -141,9 +141,9 @@ def _users(trees: Mapping[str, ast.Module], file: str, names: set[str]) -> Lines
 
 def _imports(tree: ast.Module, owner: str, name: str) -> bool:
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and file_of(node.module) == owner:
-            if any(alias.name == name for alias in node.names):
-                return True
+        from_owner = isinstance(node, ast.ImportFrom) and node.module and file_of(node.module) == owner
+        if from_owner and any(alias.name == name for alias in node.names):
+            return True
         if isinstance(node, ast.Attribute) and node.attr == name:
             return True
     return False

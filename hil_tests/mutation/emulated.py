@@ -33,7 +33,11 @@ def tests_for(mutant: Mutant) -> list[Path]:
 
 
 def survivors(
-    result: Result, reviews: Mapping[str, Review], within_s: float, say: Callable[[str], None], extra: str = ""
+    result: Result,
+    reviews: Mapping[str, Review],
+    within_s: float,
+    say: Callable[[str], None],
+    extra: str = "",
 ) -> None:
     """Run those that nobody justified, in order, while there is time; changes the outcomes of `result`.
 
@@ -83,7 +87,9 @@ class _Stage:
             outcome = self._run(file, None, left_s) if left_s > 0 else Outcome("infrastructure", "no time")
             self._takes_s[file] = time.monotonic() - begin_s if outcome.verdict == "survived" else None
             if outcome.verdict != "survived":
-                self._say(f"{file.name} judges nothing: without a change it is {outcome.verdict} {outcome.by}")
+                self._say(
+                    f"{file.name} judges nothing: without a change it is {outcome.verdict} {outcome.by}"
+                )
         return self._takes_s[file]
 
     def _run(self, file: Path, mutant: Mutant | None, limit_s: float) -> Outcome:
@@ -92,13 +98,27 @@ class _Stage:
             told = Path(folder) / "told.json"
             order = {"told": str(told)}
             if mutant is not None:
-                order |= {"file": mutant.file, "plain": self._plain[mutant.file].decode(), "changed": mutant.source}
+                order |= {
+                    "file": mutant.file,
+                    "plain": self._plain[mutant.file].decode(),
+                    "changed": mutant.source,
+                }
             given = Path(folder) / "order.json"
             given.write_text(json.dumps(order))
             environment = os.environ | {"MUTATION_ORDER": str(given)}
             places = [str(HIL_TESTS), environment.get("PYTHONPATH", "")]
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, places))
-            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "mutation.plugin", "-p", "no:cacheprovider"]
+            command = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-x",
+                "-q",
+                "-p",
+                "mutation.plugin",
+                "-p",
+                "no:cacheprovider",
+            ]
             try:
                 done = subprocess.run(
                     [*command, *self._extra, str(file)],
@@ -113,5 +133,9 @@ class _Stage:
                 return Outcome("infrastructure", f"{file.name} did not end in {limit_s:.0f} s", on="emulated")
             if not told.exists():
                 last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-                return Outcome("infrastructure", f"{file.name}: pytest ended with {done.returncode}: {last}", on="emulated")
+                return Outcome(
+                    "infrastructure",
+                    f"{file.name}: pytest ended with {done.returncode}: {last}",
+                    on="emulated",
+                )
             return Outcome(**json.loads(told.read_text()), on="emulated")

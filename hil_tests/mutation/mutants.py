@@ -63,7 +63,9 @@ def mutants(module: str, files: dict[str, bytes]) -> list[Mutant]:
     """Every mutant of a firmware module; of `pen.limits`, one step up and down of each limit."""
     name = file_of(module)
     if name not in files:
-        raise UsageError(f"{module}: the firmware has no such module; python -m mutation list names those tested")
+        raise UsageError(
+            f"{module}: the firmware has no such module; python -m mutation list names those tested"
+        )
     text = files[name].decode()
     return _limit_mutants(text) if module == LIMITS else _source_mutants(module, text, _numbers(files))
 

@@ -66,7 +66,9 @@ def edits(text: str, numbers: Collection[str] | None = None) -> list[Edit]:
     """All changes of a source file, in the order of the file. `numbers`: names that are plain numbers (states, faults,
     notes, kinds); only these are taken for one another. None: all in capitals are.
     """
-    found = sorted(_Finder(text, numbers).found, key=lambda edit: (edit.start, edit.end, edit.operator, edit.new))
+    found = sorted(
+        _Finder(text, numbers).found, key=lambda edit: (edit.start, edit.end, edit.operator, edit.new)
+    )
     return [edit for edit in found if edit.new != text[edit.start : edit.end]]
 
 
@@ -316,7 +318,9 @@ def _state_groups(tree: ast.Module, numbers: Collection[str] | None) -> dict[str
             groups: dict[str, list[str]] = {}
             for name in (alias.asname or alias.name for alias in node.names):
                 if name.isupper() and (numbers is None or name in numbers):
-                    prefix = name.split("_")[0] if name.startswith(("BLOCK_", "NOTE_", "KIND_", "STOP_")) else ""
+                    prefix = (
+                        name.split("_")[0] if name.startswith(("BLOCK_", "NOTE_", "KIND_", "STOP_")) else ""
+                    )
                     groups.setdefault(prefix, []).append(name)
             for names in groups.values():
                 if len(names) > 1:

@@ -45,13 +45,13 @@ class Functions:
         """Give the mutant's function its changed body; False if that is not possible in place."""
         filename = f"firmware/{mutant.file}"
         module = compile(mutant.source, filename, "exec", dont_inherit=True)
-        last_line = None
+        last_line = 0
         chosen: tuple[CodeType, list[FunctionType]] | None = None
         for code in _codes(module):
             live = self._by_place.get((filename, code.co_qualname, code.co_firstlineno))
-            if code.co_qualname == mutant.function and live and code.co_firstlineno <= mutant.line:
-                if last_line is None or code.co_firstlineno > last_line:
-                    chosen, last_line = (code, live), code.co_firstlineno
+            around = code.co_qualname == mutant.function and code.co_firstlineno <= mutant.line
+            if around and live and code.co_firstlineno > last_line:
+                chosen, last_line = (code, live), code.co_firstlineno
         if chosen is None:
             return False
         code, live = chosen
@@ -75,5 +75,3 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 def firmware_loaded() -> bool:
     """Whether this process has firmware modules already: then a fresh import would come too late."""
     return any(name == "pen" or name.startswith("pen.") for name in sys.modules)
-
-

@@ -1,4 +1,4 @@
-"""pytest plugin for a run with a mutant on the emulated pen: `-p mutation.plugin`, with MUTATION_ORDER naming a file."""
+"""pytest plugin for a run with a mutant on the emulated pen: `-p mutation.plugin`; MUTATION_ORDER names a file."""
 
 from __future__ import annotations
 

@@ -82,15 +82,22 @@ def open_mutants(result: Result, reviews: Mapping[str, Review]) -> list[Mutant]:
 
 def table(result: Result, reviews: Mapping[str, Review]) -> str:
     """One line for each module."""
-    head = f"{'module':28}{'mutants':>8}{'killed':>8}{'survived':>9}{'not run':>8}{'equiv.':>7}{'accepted':>9}{'infra':>6}{'score':>9}"
+    names = ("mutants", "killed", "survived", "not run", "equiv.", "accepted", "infra", "score")
+    head = f"{'module':28}" + "".join(f"{name:>9}" for name in names)
     lines = [head, "-" * len(head)]
     scores = [score(module, result, reviews) for module in modules(result)]
     for s in [*scores, _total(scores)]:
         pct = "-" if s.pct is None else f"{s.pct:.1f} %"
-        lines.append(
-            f"{s.module:28}{s.made:8}{s.killed + s.timeout:8}{s.survived:9}{s.not_run:8}{s.equivalent:7}"
-            f"{s.accepted:9}{s.infrastructure:6}{pct:>9}"
+        numbers = (
+            s.made,
+            s.killed + s.timeout,
+            s.survived,
+            s.not_run,
+            s.equivalent,
+            s.accepted,
+            s.infrastructure,
         )
+        lines.append(f"{s.module:28}" + "".join(f"{number:9}" for number in numbers) + f"{pct:>9}")
     return "\n".join(lines)
 
 
@@ -124,7 +131,9 @@ def as_json(result: Result, reviews: Mapping[str, Review]) -> dict[str, Any]:
             for s in (score(module, result, reviews) for module in modules(result))
         },
         "problems": result.problems,
-        "mutants": [_entry(m, result.outcomes[m.id], reviews) for m in result.mutants if m.id in result.outcomes],
+        "mutants": [
+            _entry(m, result.outcomes[m.id], reviews) for m in result.mutants if m.id in result.outcomes
+        ],
     }
 
 
@@ -151,7 +160,9 @@ def write(result: Result, reviews: Mapping[str, Review], folder: Path) -> None:
     lines = [table(result, reviews), ""]
     for mutant in open_mutants(result, reviews):
         outcome = result.outcomes[mutant.id]
-        lines.append(f"{outcome.verdict}: {mutant.place}  {mutant.function}\n    {mutant.text}\n    {mutant.id}")
+        lines.append(
+            f"{outcome.verdict}: {mutant.place}  {mutant.function}\n    {mutant.text}\n    {mutant.id}"
+        )
     for mutant in result.mutants:
         outcome = result.outcomes.get(mutant.id)
         if outcome and outcome.verdict == "infrastructure":

@@ -14,8 +14,8 @@ from needlepen.errors import UsageError
 
 LIST = Path(__file__).with_name("reviewed.toml")
 KINDS = ("equivalent", "accepted")
-"""equivalent: no input shows a difference. accepted: a difference that harms nobody, or that a named test on the emulated
-pen sees; it counts as a survivor in the score."""
+"""equivalent: no input that can occur shows a difference. accepted: there is one, and the reason says why no test has
+to see it; it counts as a survivor in the score."""
 
 
 @dataclass(frozen=True)

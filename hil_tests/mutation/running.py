@@ -51,7 +51,9 @@ class Judge:
                 return outcome
         return Outcome("survived" if items else "not run", tests=len(items))
 
-    def _one(self, item: pytest.Item, following: pytest.Item | None, time_s: float, count: int) -> Outcome | None:
+    def _one(
+        self, item: pytest.Item, following: pytest.Item | None, time_s: float, count: int
+    ) -> Outcome | None:
         self.raised = None
         try:
             with _limited(max(_LEAST_S, _TIMES * time_s)):
@@ -92,7 +94,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def arguments(files: Sequence[Path], scratch: Path) -> list[str]:
-    """pytest's options of every session here: nothing from caches, nothing shown, the same order, no plugins that fork."""
+    """pytest's options of every session here: nothing from caches, the same order, no plugins that fork."""
     return [
         *("-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"),
         *("-c", str(REPOSITORY / "pyproject.toml"), f"--rootdir={REPOSITORY}", f"--basetemp={scratch}"),

@@ -151,7 +151,9 @@ class _Runner:
             return outcome
         control = self._once(Task(None, task.choice))
         if control.verdict != "survived":
-            return Outcome("infrastructure", f"{outcome.by}; without the change: {control.verdict} {control.by}")
+            return Outcome(
+                "infrastructure", f"{outcome.by}; without the change: {control.verdict} {control.by}"
+            )
         return outcome
 
     def _once(self, task: Task) -> Outcome:

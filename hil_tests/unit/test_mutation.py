@@ -99,7 +99,9 @@ def test_a_mutant_keeps_its_id_when_lines_move_and_loses_it_when_its_line_change
     plain = files["pen/trigger.py"].decode()
     first = {m.id: m.line for m in mutants("pen.trigger", files)}
     assert len(first) == len(mutants("pen.trigger", files)), "two mutants share an ID"
-    moved = mutants("pen.trigger", files | {"pen/trigger.py": plain.replace("\n\n\n", "\n\n\n\n# moved\n").encode()})
+    moved = mutants(
+        "pen.trigger", files | {"pen/trigger.py": plain.replace("\n\n\n", "\n\n\n\n# moved\n").encode()}
+    )
     assert {m.id for m in moved} == first.keys() and {m.line for m in moved} != set(first.values())
     assert plain.count("_DEBOUNCE_MS = const(15)") == 1
     other = plain.replace("_DEBOUNCE_MS = const(15)", "_DEBOUNCE_MS = const(16)").encode()
@@ -177,7 +179,9 @@ def test_a_weak_test_leaves_survivors_and_a_strong_one_kills_them(tmp_path: Path
     assert strong[LATCH] == "killed" and weak.keys() == strong.keys()
 
 
-@pytest.mark.parametrize(("ending", "verdict"), [(DIES, "infrastructure"), (FULL_DISK, "infrastructure"), (HANGS, "timeout")])
+@pytest.mark.parametrize(
+    ("ending", "verdict"), [(DIES, "infrastructure"), (FULL_DISK, "infrastructure"), (HANGS, "timeout")]
+)
 def test_a_harness_that_breaks_is_no_kill_and_a_mutant_that_hangs_is_one(
     ending: str, verdict: str, tmp_path: Path
 ) -> None:
@@ -192,7 +196,9 @@ REVIEW = review.Review(MUTANT.id, MUTANT.text, "equivalent", "a and b are never 
 def test_a_review_holds_for_the_text_that_was_read() -> None:
     listed = {MUTANT.id: REVIEW}
     assert review.stale(listed, [MUTANT], ["pen.x"]) == []
-    assert "has changed" in review.stale(listed, [dataclasses.replace(MUTANT, line_text="a < c")], ["pen.x"])[0]
+    assert (
+        "has changed" in review.stale(listed, [dataclasses.replace(MUTANT, line_text="a < c")], ["pen.x"])[0]
+    )
     assert "no such mutant" in review.stale(listed, [], ["pen.x"])[0]
     assert review.stale(listed, [], ["pen.y"]) == []
     assert review.killed_after_all(listed, {MUTANT.id: Outcome("killed", "test_x")})

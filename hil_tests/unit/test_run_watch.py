@@ -130,7 +130,7 @@ def test_the_sum_of_squares_may_run_full_within_a_window() -> None:
     run.go(STARTING_MS)
     run.state[places.I2_SUM] = WRAP - 1
     run.watch.begin()
-    run.go(STARTING_MS, 0)
+    run.go(STARTING_MS - 1, 0)
     run.go(WINDOW_MS)
     assert run.state[places.I2_SUM] < WRAP // 2 and run.watch.fault == faults.NONE
 

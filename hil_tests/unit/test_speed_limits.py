@@ -154,3 +154,11 @@ def test_an_edge_is_judged_once() -> None:
     assert not u.dipping
     look(u, FIRST_US + 5_000, TURN_US, set_mhz=150_000)
     assert u.dipping
+
+
+def test_a_dip_is_over_with_a_stroke_of_the_limit_itself() -> None:
+    u = reached()
+    look(u, FIRST_US + 10_000, WARN_TURN_US + 1)
+    assert u.dipping
+    look(u, FIRST_US + 20_000, WARN_TURN_US)
+    assert not u.dipping

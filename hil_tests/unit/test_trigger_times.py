@@ -28,8 +28,12 @@ def _released(at_ms: int = 0) -> Any:
     return t
 
 
-@pytest.mark.parametrize(("after_ms", "enough"), [(RELEASE_MS, False), (RELEASE_MS + 1, False), (RELEASE_MS + 2, True)])
-def test_a_trigger_that_is_up_at_power_on_has_to_stay_up_for_the_whole_time(after_ms: int, enough: bool) -> None:
+@pytest.mark.parametrize(
+    ("after_ms", "enough"), [(RELEASE_MS, False), (RELEASE_MS + 1, False), (RELEASE_MS + 2, True)]
+)
+def test_a_trigger_that_is_up_at_power_on_has_to_stay_up_for_the_whole_time(
+    after_ms: int, enough: bool
+) -> None:
     """It need not be seen at once: what counts is since when nobody saw it pressed."""
     t = trigger.Trigger(1_000)
     assert t.waiting
