@@ -109,7 +109,7 @@ def _module(
         if outcome.verdict == "killed":
             chooser.killed(task.mutant, outcome.by)
 
-    session.run(iter(tasks), plan.files, chooser.times_s, files, scratch, done)
+    session.run(iter(tasks), chooser.places, chooser.times_s, files, scratch, done)
     result.outcomes |= _controlled(tasks, mine, plan, chooser, files, scratch)
     counts = {
         verdict: sum(o.verdict == verdict for o in mine.values()) for verdict in ("survived", "not run")
@@ -141,7 +141,7 @@ def _controlled(
             bad.append(outcome)
 
     control = session.Task(None, Choice(killers, fresh=True))
-    session.run(iter([control]), plan.files, chooser.times_s, files, scratch, done)
+    session.run(iter([control]), chooser.places, chooser.times_s, files, scratch, done)
     if not bad:
         return mine
     blame = f"without a change {bad[0].by} does not pass either"

@@ -28,6 +28,7 @@ class Chooser:
 
     def __init__(self, recordings: Sequence[Recording], files: Mapping[str, bytes], most_s: float) -> None:
         self.times_s = {test: time for r in recordings for test, time in r.times_s.items()}
+        self.places = {test: Path(r.file) for r in recordings for test in r.times_s}
         self._most_s = most_s
         self._by_line: dict[str, dict[int, set[str]]] = {}
         self._importing: Lines = {}

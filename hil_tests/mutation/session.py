@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,26 +68,26 @@ def prepare() -> None:
 
 def run(
     tasks: Iterator[Task],
-    files: Sequence[Path],
+    places: Mapping[str, Path],
     times_s: dict[str, float],
     plain: dict[str, bytes],
     scratch: Path,
     done: Callable[[Task, Outcome], None],
 ) -> None:
-    """Run all tasks in order; `done` hears of each. `tasks` is asked for the next one when the last one is done."""
-    _Runner(files, times_s, plain, scratch, done).run(tasks)
+    """Run all tasks; `done` hears of each. `places`: the file of each test."""
+    _Runner(places, times_s, plain, scratch, done).run(tasks)
 
 
 class _Runner:
     def __init__(
         self,
-        files: Sequence[Path],
+        places: Mapping[str, Path],
         times_s: dict[str, float],
         plain: dict[str, bytes],
         scratch: Path,
         done: Callable[[Task, Outcome], None],
     ) -> None:
-        self._files = list(files)
+        self._places = places
         self._times_s = times_s
         self._plain = plain
         self._scratch = scratch
@@ -179,9 +179,8 @@ class _Runner:
             return Outcome("timeout" if ended.cpu else "infrastructure", f"collecting or running: {ended}")
         return result
 
-    def _files_of(self, tests: Any) -> list[Path]:
-        names = {test.split("::")[0].rsplit("/", 1)[-1] for test in tests}
-        return [file for file in self._files if file.name in names]
+    def _files_of(self, tests: Iterable[str]) -> list[Path]:
+        return sorted({self._places[test] for test in tests})
 
 
 class _Fresh:

@@ -80,7 +80,7 @@ def test_each_kind_of_mistake_is_made(change: str) -> None:
 
 def test_every_change_compiles_leaves_the_lines_where_they_are_and_changes_the_meaning() -> None:
     files = staged()
-    for module in ("pen.supervisor", "pen.control", "pen.store.log", "pen.monitor"):
+    for module in ("pen.supervisor", "pen.store.pair", "pen.thermal"):
         plain = files[mutants_module.file_of(module)].decode()
         before = _meaning(plain)
         for mutant in mutants(module, files):
@@ -174,7 +174,7 @@ LATCH = "self._since_ms = now_ms -> pass"
 
 def test_a_weak_test_leaves_survivors_and_a_strong_one_kills_them(tmp_path: Path) -> None:
     weak = _verdicts("assert t is not None", tmp_path)
-    assert set(weak.values()) == {"survived"} and LATCH in weak
+    assert set(weak.values()) == {"survived", "not run"} and weak[LATCH] == "survived"
     strong = _verdicts(STRONG, tmp_path)
     assert strong[LATCH] == "killed" and weak.keys() == strong.keys()
 
@@ -255,16 +255,19 @@ def test_requirement_tests_of_each_module_exist() -> None:
 
 
 # ---------------------------------------------------------------------- a sample of the real run
-SAMPLE = {
-    "pen.trigger": "test_trigger.py",
-    "pen.supervisor": "test_supervisor.py",
-    "pen.speed": "test_speed.py",
-    "pen.store.pair": "test_records.py",
-}
+SAMPLE = ("pen.trigger", "pen.supervisor", "pen.speed", "pen.store.pair")
+SAMPLE_TESTS = (
+    "test_pair_faults.py",
+    "test_speed_limits.py",
+    "test_supervisor.py",
+    "test_supervisor_causes.py",
+    "test_trigger.py",
+    "test_trigger_times.py",
+)
 
 
 def test_a_sample_of_the_safety_code_has_no_survivor_that_nobody_justified(tmp_path: Path) -> None:
-    files = [word for name in SAMPLE.values() for word in ("--tests", name)]
+    files = [word for name in SAMPLE_TESTS for word in ("--tests", name)]
     code, result, said = _run(*SAMPLE, *files, "--sample", "12", out=tmp_path)
     open_ones = [
         f"{m['place']}: {m['text']}"

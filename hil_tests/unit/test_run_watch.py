@@ -208,3 +208,88 @@ def test_the_root_of_the_mean_square_is_the_current_itself_if_it_is_constant(ma:
     exact = ticks * (ma * ma / 1024 - 0.5)
     assert abs(contact.root_ma(round(exact), ticks) - ma) <= math.ceil(1024 / ticks / ma / 2)
     assert contact.root_ma(0, ticks) == round(math.sqrt(512))
+
+
+# ---------------------------------------------------------------------- what a run hands on
+def test_a_new_run_is_not_slow_because_the_last_one_was() -> None:
+    run = Run()
+    run.state[places.TURN_US] = 20_000
+    run.go(501)
+    assert run.watch.fault == faults.UNDERSPEED
+    run.watch.begin()
+    run.go(10)
+    assert run.watch.fault == faults.NONE
+
+
+def test_a_slow_stroke_asks_for_a_look_at_every_pass() -> None:
+    run = Run()
+    run.go(10)
+    assert run.watch.dipping is False and run.watch.warning is False
+    run.state[places.EDGE_US], run.state[places.TURN_US] = 1_000_000, 20_000
+    run.go(10)
+    assert run.watch.dipping is True
+
+
+def test_a_rate_that_is_still_rising_is_not_reached() -> None:
+    run = Run()
+    run.state[places.TARGET_MHZ], run.state[places.TURN_US] = 150_000, 7_000
+    run.go(501)
+    assert run.watch.fault == faults.UNDERSPEED
+
+
+def test_a_free_motor_at_another_rate_is_no_skin() -> None:
+    run = Run()
+    free_ma = min(contact.most_free_ma(hz, CELL_MV / 1000) for hz in (100, 150)) - 40
+    run.go(STARTING_MS, free_ma)
+    for _ in range(4):
+        run.go(WINDOW_MS, free_ma)
+    run.state[places.SET_MHZ] = run.state[places.TARGET_MHZ] = 150_000
+    while run.watch.run_ms < NO_CONTACT_MS + 2 * WINDOW_MS + 100:
+        run.go(WINDOW_MS, free_ma + 2 * MARGIN_MA)
+    assert run.watch.note() == states.NOTE_NO_CONTACT
+
+
+@pytest.mark.parametrize("cell_mv", range(3_300, 4_300, 50))
+def test_a_run_that_begins_on_skin_is_compared_at_its_own_rate_and_cell(cell_mv: int) -> None:
+    for set_mhz in range(50_000, 151_000, 5_000):
+        most_ma = contact.most_free_ma(set_mhz / 1_000, cell_mv / 1_000)
+        for over_ma, touching in ((MARGIN_MA, False), (MARGIN_MA + 1, True)):
+            run = Run(set_mhz)
+            run.state[places.TURN_US] = 1_000_000_000 // set_mhz
+            run.go(STARTING_MS, most_ma + over_ma, cell_mv)
+            run.go(WINDOW_MS, most_ma + over_ma, cell_mv)
+            without_ms = run.watch._contact.without_ms
+            assert without_ms == (0 if touching else STARTING_MS + WINDOW_MS), (set_mhz, cell_mv, most_ma)
+
+
+def test_every_unit_of_the_sum_counts() -> None:
+    """The least sum of a window that shows current, where it is odd: one less does not."""
+    ticks, least = next(
+        (ticks, least)
+        for ticks in range(WINDOW_MS, WINDOW_MS + 40)
+        for least in [next(s for s in range(ticks * 4) if contact.root_ma(s, ticks) >= LEAST_MA)]
+        if least % 2
+    )
+    for added, fault in ((least, faults.NONE), (least - 1, faults.CURRENT_SENSOR)):
+        run = Run()
+        run.go(STARTING_MS - 1, 0)
+        run.state[places.TICKS] += ticks
+        run.state[places.I2_SUM] += added
+        run.watch.look(ticks, CELL_MV)
+        assert run.watch.fault == fault
+
+
+def test_the_root_is_exact_where_the_sum_is() -> None:
+    """1024 ticks of a whole number of mA: the sum is one too."""
+    for ma in range(23, 2_500):
+        assert contact.root_ma(ma * ma - 512, 1_024) == ma
+
+
+def test_the_most_that_a_free_motor_takes_is_what_the_amplifier_reads_at_twice_the_friction() -> None:
+    ripple = firmware_module("pen.ripple")
+    mean_a = 2 * board.MOTOR_FRICTION_A
+    for rate_hz in range(50, 151, 5):
+        for cell_v in (3.3, 3.7, 4.2):
+            duty = (board.MOTOR_KE_V_PER_HZ * rate_hz + board.LOOP_R_OHM * mean_a) / cell_v
+            seen_ma = 1e3 * ripple.seen_a(mean_a, duty, cell_v)
+            assert abs(contact.most_free_ma(rate_hz, cell_v) - seen_ma) <= 0.5

@@ -162,3 +162,9 @@ def test_a_dip_is_over_with_a_stroke_of_the_limit_itself() -> None:
     assert u.dipping
     look(u, FIRST_US + 20_000, WARN_TURN_US)
     assert not u.dipping
+
+
+def test_the_look_back_ends_after_eleven_edges() -> None:
+    """The ring holds sixteen, and a stroke needs the four before its edge."""
+    ring = array.array("i", [FIRST_US + 3_000 * k for k in range(16)])
+    assert speed.first_slow(ring, 0, 10_000) == FIRST_US + 3_000 * 5
