@@ -42,7 +42,7 @@ def test_a_profile_is_named_by_up_to_16_printable_characters(profile: str, fits:
     reason, found = settings.unpack(stored)
     if len(profile) <= 16:
         assert (reason == n.OK) == fits and (found is not None) == fits
-    assert found is None or found.profile == profile
+        assert found is None or found.profile == profile
 
 
 def test_a_new_pen_beeps_at_the_middle_volume() -> None:
