@@ -9,7 +9,7 @@ NEEDLEPEN := $(BIN)/needlepen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime engine demo test nightly bench clean
+.PHONY: help setup runtime engine demo test nightly mutation coverage bench clean
 .SILENT:
 
 help: ## list the targets
@@ -41,6 +41,12 @@ test: runtime engine ## lint, format, types, then every test
 
 nightly: runtime engine ## the long runs: 500 random campaigns, the matrix in full
 	$(BIN)/pytest hil_tests -m nightly $(ARGS)
+
+mutation: runtime ## would the tests notice if the safety code were wrong? (hil_tests/mutation; for the night)
+	PYTHONPATH=hil_tests $(BIN)/python -m mutation run $(ARGS)
+
+coverage: runtime ## every line and branch of the pure safety modules is run by the fast tests
+	PYTHONPATH=hil_tests $(BIN)/python -m covering $(ARGS)
 
 bench: runtime engine ## how fast the emulator is and what the firmware costs
 	$(NEEDLEPEN) benchmark $(ARGS)

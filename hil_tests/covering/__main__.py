@@ -1,0 +1,94 @@
+"""`python -m covering`: the gate of `make coverage`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+from mutation.baseline import HIL_TESTS, REPOSITORY
+
+from covering import exceptions, measuring
+from covering.exceptions import Gap
+from covering.measuring import Covered
+from needlepen.errors import NeedlepenError
+from needlepen.files import write_whole
+
+_STARTED_IN = Path.cwd()
+OUT = REPOSITORY / "reports" / "coverage"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("tests", nargs=-1)
+@click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default="reports/coverage")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def main(tests: tuple[str, ...], out: Path, as_json: bool) -> None:
+    """Run the fast tests (or TESTS, files of hil_tests/unit) and demand every line and branch of the safety modules.
+
+    Exit codes: 0 all covered or on the list of exceptions, 1 not, 2 tests fail, 4 usage.
+    """
+    allowed = exceptions.load()
+    out = _STARTED_IN / out
+    files = [HIL_TESTS / "unit" / name for name in tests] or [HIL_TESTS / "unit"]
+    missing = [str(file) for file in files if not file.exists()]
+    if missing:
+        raise click.UsageError(f"{missing[0]}: no such file; give names of files in hil_tests/unit")
+    with measuring.in_scratch() as folder:
+        code = measuring.run_tests(files, Path(folder) / "coverage.json")
+        covered, stale = measuring.read(Path(folder) / "coverage.json", measuring.MODULES, allowed)
+    result = {"modules": [_entry(module) for module in covered], "stale": stale, "tests": int(code)}
+    write_whole(out / "coverage.json", json.dumps(result, indent=1) + "\n")
+    text = _text(covered, stale)
+    write_whole(out / "coverage.txt", text + "\n")
+    click.echo(json.dumps(result) if as_json else text)
+    if code:
+        click.echo("coverage: tests failed; what they did not run says nothing", err=True)
+        sys.exit(2)
+    sys.exit(1 if stale or any(module.gaps for module in covered) else 0)
+
+
+def _entry(module: Covered) -> dict[str, object]:
+    return {
+        "module": module.module,
+        "lines": module.lines,
+        "branches": module.branches,
+        "covered_pct": round(module.pct([*module.gaps, *module.allowed]), 2),
+        "gaps": [str(gap) for gap in module.gaps],
+        "allowed": [str(gap) for gap in module.allowed],
+    }
+
+
+def _text(covered: list[Covered], stale: list[str]) -> str:
+    head = f"{'module':28}{'lines':>7}{'branches':>9}{'on CPython':>12}{'excepted':>9}{'missing':>8}"
+    rows = [head, "-" * len(head)]
+    for module in covered:
+        run: list[Gap] = [*module.gaps, *module.allowed]
+        rows.append(
+            f"{module.module:28}{module.lines:7}{module.branches:9}{module.pct(run):10.1f} %"
+            f"{len(module.allowed):9}{len(module.gaps):8}"
+        )
+    rows += dict.fromkeys(
+        str(gap) for module in covered for gap in module.gaps
+    )  # a module without a test once
+    return "\n".join([*rows, *(f"list of exceptions: {text}" for text in stale)])
+
+
+def start() -> None:
+    """The entry: errors as one line, with their exit code."""
+    os.chdir(REPOSITORY)  # the firmware's file names are relative to it
+    try:
+        main(standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"coverage: {error.format_message()}", err=True)
+        sys.exit(4)
+    except click.Abort:
+        sys.exit(2)
+    except NeedlepenError as error:
+        click.echo(f"coverage: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    start()
