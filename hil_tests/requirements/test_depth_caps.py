@@ -13,6 +13,7 @@ from support.flash import pen_log
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import state
+from support.nights import mostly_nightly
 
 from needlepen.cartridges.emulated import emulated_cartridge
 from needlepen.emulator.factory import FACTORY_DAY, factory_calibration
@@ -128,7 +129,7 @@ def _too_deep(cap_um: int) -> list[int]:
     return sorted({cap_um + 1, cap_um + STEP_UM, DEEPEST_UM, DEEPEST_UM + STEP_UM, 65_535} - {cap_um})
 
 
-@pytest.mark.parametrize("name", CAPS)
+@pytest.mark.parametrize("name", mostly_nightly(CAPS, "pen", "calibrated"))
 def test_a_depth_above_any_of_the_limits_is_refused_by_its_name_and_moves_nothing(
     pens: Pens, measure: Measure, name: str
 ) -> None:

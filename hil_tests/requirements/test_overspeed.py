@@ -29,6 +29,7 @@ from support.bench import (
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state
+from support.nights import mostly_nightly
 from support.trace import Trace, record
 
 from needlepen.emulator.pen import EmulatedPen
@@ -88,7 +89,7 @@ def _judge(measure: Measure, what: str, outcomes: dict[str, dict[str, Any]]) -> 
 
 
 @pytest.mark.parametrize("cpu", CPU_STATES)
-@pytest.mark.parametrize("cell_v", CELLS_V)
+@pytest.mark.parametrize("cell_v", mostly_nightly(CELLS_V, CELLS_V[-1]))
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
 def test_a_stuck_bridge_is_cut_off_in_time_supply_first(
     pens: Pens, measure: Measure, rate_hz: int, cell_v: float, cpu: str

@@ -170,10 +170,10 @@ def daily_cells() -> list[Key]:
 
     Starting a pen costs most, so that few cells begin there.
     """
-    part = {"armed": 1, "running_in_skin": 10, "boot": 48, "self_test": 48}
+    part = {"armed": 1, "running_in_skin": 20, "boot": 48, "self_test": 48}
     places = {state: k for k, state in enumerate(STATES)}
     pairs = {pair: k for k, pair in enumerate(ENTRIES)}
-    return [key for key in all_cells() if (pairs[key[:2]] + places[key[2]]) % part.get(key[2], 24) == 0]
+    return [key for key in all_cells() if (pairs[key[:2]] + places[key[2]]) % part.get(key[2], 48) == 0]
 
 
 def run(
