@@ -58,7 +58,7 @@ def test_mpremote_works_in_process(chip: Chip) -> None:
 
 def test_an_unknown_board_is_named(chip: Chip) -> None:
     serial_handler.publish("pen_a", chip)
-    with pytest.raises(serial.SerialException, match=r"called 'pen_b' \(there are: pen_a\)"):
+    with pytest.raises(serial.SerialException, match=r"called 'pen_b' \(there are: [^)]*\bpen_a\b"):
         serial.serial_for_url("needlepen-emu://pen_b")
     serial_handler.withdraw("pen_a")
 
