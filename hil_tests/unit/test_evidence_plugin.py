@@ -283,6 +283,7 @@ def test_a_lost_board_is_one_trouble_and_skips(run: Run, pytester: pytest.Pytest
     )
 
 
+@pytest.mark.nightly
 def test_a_board_that_is_lost_after_the_last_test_is_told(run: Run, pytester: pytest.Pytester) -> None:
     conftest = (
         BOARD
@@ -354,6 +355,7 @@ def test_nothing_goes_missing_silently(
     assert evidence(pytester.path)["verdict"] == "infrastructure"
 
 
+@pytest.mark.nightly
 def test_what_is_deselected_on_purpose_is_listed_and_no_trouble(run: Run, pytester: pytest.Pytester) -> None:
     for options in ((), ("-n", "2")):
         assert run({"test_six": SIX}, "-k", "not test_3 and not test_5", *options).ret == 0
@@ -368,6 +370,7 @@ def test_a_file_that_cannot_be_collected_is_trouble(run: Run) -> None:
         assert done.ret == 2 and "test_bad.py" in done.stdout.str(), options
 
 
+@pytest.mark.nightly
 def test_each_board_runs_all_tests_where_that_was_asked_for(run: Run, pytester: pytest.Pytester) -> None:
     assert run({"test_six": SIX}, "-n", "2", "--dist", "each").ret == 0
     ledger = evidence(pytester.path)["ledger"]
@@ -498,6 +501,7 @@ def test_the_shipped_identity_is_that_of_the_emulated_pen(run: Run, pytester: py
     assert "rp2040py" in board["emulator_version"]
 
 
+@pytest.mark.nightly
 def test_a_bench_that_is_not_known_or_changes_is_trouble(run: Run, pytester: pytest.Pytester) -> None:
     unknown = """
 from needlepen.errors import InfrastructureError
