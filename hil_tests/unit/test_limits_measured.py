@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from needlepen import requirements
+from needlepen.trace.calls import texts
 
 TESTS = Path(__file__).resolve().parents[1]
 CLAIMED = [(r.id, name) for r in requirements.load().implemented() for name in r.limits]
@@ -42,18 +42,6 @@ THRESHOLDS = {
 }
 
 
-def _texts(node: ast.expr) -> Iterator[str]:
-    """The strings that an argument may be, as patterns; an f-string's holes may be anything."""
-    if isinstance(node, ast.JoinedStr):
-        parts = (re.escape(str(v.value)) if isinstance(v, ast.Constant) else ".*" for v in node.values)
-        yield "".join(parts)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        yield re.escape(node.value)
-    elif isinstance(node, ast.IfExp):
-        yield from _texts(node.body)
-        yield from _texts(node.orelse)
-
-
 def named(source: str, functions: tuple[str, ...]) -> set[tuple[str, str]]:
     """(requirement, pattern of the limit's name) of all calls of some functions.
 
@@ -61,15 +49,15 @@ def named(source: str, functions: tuple[str, ...]) -> set[tuple[str, str]]:
     """
     tree = ast.parse(source)
     anywhere = {
-        text for n in ast.walk(tree) if isinstance(n, ast.Constant | ast.JoinedStr) for text in _texts(n)
+        text for n in ast.walk(tree) if isinstance(n, ast.Constant | ast.JoinedStr) for text in texts(n)
     }
     found = set()
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and len(call.args) >= 2 and ast.unparse(call.func) in functions:
             requirement = call.args[0]
             if isinstance(requirement, ast.Constant):
-                texts = anywhere if isinstance(call.args[1], ast.Name) else set(_texts(call.args[1]))
-                found |= {(str(requirement.value), text) for text in texts}
+                names = anywhere if isinstance(call.args[1], ast.Name) else set(texts(call.args[1]))
+                found |= {(str(requirement.value), text) for text in names}
     return found
 
 

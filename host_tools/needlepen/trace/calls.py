@@ -48,7 +48,7 @@ def facts(*nodes: ast.AST) -> Facts:
             elif isinstance(part, ast.Constant) and isinstance(part.value, str):
                 found.strings.add(re.escape(part.value))
             elif isinstance(part, ast.JoinedStr):
-                found.strings.update(_texts(part))
+                found.strings.update(texts(part))
     return found
 
 
@@ -78,11 +78,11 @@ def _call(call: ast.Call) -> Call | None:
 
 
 def _choices(node: ast.expr) -> tuple[str, ...] | None:
-    texts = tuple(_texts(node))
-    return None if not texts or ".*" in texts else texts
+    found = tuple(texts(node))
+    return None if not found or ".*" in found else found
 
 
-def _texts(node: ast.expr) -> Iterator[str]:
+def texts(node: ast.expr) -> Iterator[str]:
     """The strings that an argument may be, as patterns; the holes of an f-string may be anything."""
     if isinstance(node, ast.JoinedStr):
         parts = (re.escape(str(v.value)) if isinstance(v, ast.Constant) else ".*" for v in node.values)
@@ -90,5 +90,5 @@ def _texts(node: ast.expr) -> Iterator[str]:
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield re.escape(node.value)
     elif isinstance(node, ast.IfExp):
-        yield from _texts(node.body)
-        yield from _texts(node.orelse)
+        yield from texts(node.body)
+        yield from texts(node.orelse)
