@@ -12,7 +12,7 @@ from support.targets.protocols import Link
 
 FRAMES = 100
 MEAN_PCT = 2.0
-LATE_MS = 100  # the main loop may be away so long
+LATE_MS = 130  # at rest the log may be written meanwhile: an erased sector keeps the main loop away for up to 126 ms
 
 
 @pytest.mark.parametrize("period_ms", [10, 20, 100])
