@@ -13,7 +13,7 @@ import pen_shelf
 from machine import Pin
 from micropython import const
 
-from pen import clock_watch, quiet
+from pen import black_box, clock_watch, quiet
 from pen.axis import Axis
 from pen.board import INPUT_MASK, PIN_CARTRIDGE_BUS, PIN_CARTRIDGE_N, PIN_LED, PIN_TRIGGER_N, SAFE_OUTPUTS
 from pen.build_info import BUILD_KIND
@@ -77,6 +77,7 @@ class App:
             boot_fault = WATCHDOG_RESET
         if drive.tripped:
             boot_fault = OVERCURRENT  # the latch outlives a reset, and so does its time (SR-09)
+        black_box.begin(boot_fault)
         self.supervisor = Supervisor(boot_ms, time.ticks_diff, boot_fault)
         self.store = store = open_store(lambda: not drive.awake, _WATCHDOG_MS)
         store.boot(machine.reset_cause(), boot_ms)
@@ -115,6 +116,10 @@ class App:
         self.sequence = Sequence(self)
         self.commands = Commands(self)
         self.host = Host(self)
+        drop_constructors(
+            (self, drive, self.supervisor, self.trigger, self.sequence, self.commands, self.host)
+        )
+        drop_constructors(self.parts)
         gc.collect()
         gc.threshold(-1)  # main.py wants it often; now it is done at rest, or when the heap is used up
         self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
@@ -279,6 +284,8 @@ class App:
         if event:
             self.commands.take_button(event)
         self.sequence.step(now_ms, blockers)
+        if awake:
+            black_box.note(now_ms, self.axis.measured_um, supervisor.state, 0)
         self.panel.show(supervisor.state, supervisor.fault, supervisor.blockers, warnings)
 
     def _go_on(self):
@@ -310,6 +317,12 @@ class App:
         self.axis.close()
         self.panel.shut_down()
         machine.mem32[_WATCHDOG_CTRL] &= ~_WATCHDOG_ENABLE
+
+
+def drop_constructors(made):
+    """There is one of each, and never another: what has made them needs no memory any more (2 KB of it)."""
+    for one in made:
+        setattr(type(one), "__init__", None)  # noqa: B010
 
 
 def _stored_heat(store):

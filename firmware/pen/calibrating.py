@@ -1,6 +1,8 @@
-"""The depth calibration as a host reads, tries and replaces it, and the daily check. Imported when somebody asks.
+"""The depth calibration as a host reads, tries and replaces it, the daily check, and the black box as a host reads it.
+Imported when somebody asks.
 
-    GET_CALIBRATION offset                     ->  CALIBRATION_PART: the stored record
+    GET_CALIBRATION offset                     ->  RECORD_PART: the stored record
+    GET_BLACK_BOX offset                       ->  RECORD_PART: what was stored after the last fault
     PUT_CALIBRATION offset, part ...           ->  RESULT each; then, with the length of the whole, one of
     TRY_CALIBRATION, COMMIT_CALIBRATION length ->  RESULT; the axis finds home anew
     NOTE_CHECK day, worst_error_um, passed     ->  RESULT
@@ -13,18 +15,19 @@ from micropython import const
 
 from pen.events import CALIBRATION_TRIED
 from pen.link.kinds import (
-    CALIBRATION_PART,
     COMMIT_CALIBRATION,
+    GET_BLACK_BOX,
     GET_CALIBRATION,
     NOTE_CHECK,
     PUT_CALIBRATION,
+    RECORD_PART,
     TRY_CALIBRATION,
 )
 from pen.link.messages import pack
 from pen.states import SERVICE
 from pen.store import envelope
 from pen.store.calibration import ACCEPTED
-from pen.store.numbers import CALIBRATION_FORMAT, KIND_CALIBRATION, OK, WITHDRAWN
+from pen.store.numbers import BLACK_BOX_PATH, CALIBRATION_FORMAT, KIND_CALIBRATION, OK, WITHDRAWN
 from pen.store.pair import Pair
 from pen.store.reason_texts import text
 
@@ -38,8 +41,17 @@ def get(app, sequence, fields):
     payload, record = pair.load(), b""
     if payload is not None:
         record = envelope.pack(KIND_CALIBRATION, CALIBRATION_FORMAT, 0, unique_id(), payload)
-    part = record[fields["offset"] : fields["offset"] + _PART_BYTES]
-    app.host._port.answer(CALIBRATION_PART, pack(CALIBRATION_PART, len(record), len(part), part))
+    _tell_part(app, record, fields["offset"])
+
+
+def get_black_box(app, sequence, fields):
+    """A part of the record that pen.black_box_keep stored."""
+    _tell_part(app, app.store.files.read(BLACK_BOX_PATH) or b"", fields["offset"])
+
+
+def _tell_part(app, record, offset):
+    part = record[offset : offset + _PART_BYTES]
+    app.host._port.answer(RECORD_PART, pack(RECORD_PART, len(record), len(part), part))
 
 
 def put(app, sequence, fields):
@@ -107,6 +119,7 @@ def note_check(app, sequence, fields):
 
 ANSWERS = {
     GET_CALIBRATION: get,
+    GET_BLACK_BOX: get_black_box,
     PUT_CALIBRATION: put,
     COMMIT_CALIBRATION: commit,
     TRY_CALIBRATION: try_out,

@@ -10,7 +10,9 @@ import pen_shelf
 from machine import Pin, mem32, unique_id
 from micropython import const
 
+from pen import black_box
 from pen.board import PIN_TDC, PIN_TRIGGER_N
+from pen.build_info import APPLICATION_HASH
 from pen.control import state
 from pen.events import (
     CARTRIDGE_ACCEPTED as EVENT_CARTRIDGE_ACCEPTED,
@@ -311,6 +313,7 @@ class Sequence:
             app.axis.retract()
             if before != RUNNING:
                 app.store.log.fault(s.fault)
+            black_box.note(now_ms, app.axis.measured_um, s.state, s.fault)
         elif s.state == ARMED:
             app.store.log.note_state()
         if (
@@ -319,6 +322,8 @@ class Sequence:
             and (s.state == IDLE or (s.state == SAFE and pen_shelf.came != _TRIAL))
         ):
             app.job = _settling(app)
+        elif black_box.frozen and not app.job and s.state in (IDLE, SAFE, LOCKED_OUT):
+            app.job = _keeping(app, now_ms)
         app.led(1 if s.state >= IDLE else 0)
 
 
@@ -331,3 +336,12 @@ def _settling(app):
     how = (pen_shelf.program, pen_shelf.came, store.log, pen_shelf.settled)
     yield from settle(store.files, unique_id(), *how)
     pen_shelf.forget("settle")
+
+
+def _keeping(app, now_ms):
+    """Generator: a fault has come; what led to it is to be stored."""
+    from pen.black_box_keep import keep
+
+    yield
+    yield from keep(app, now_ms, black_box, unique_id(), APPLICATION_HASH)
+    pen_shelf.forget("black_box_keep")

@@ -12,7 +12,6 @@ from pen.link.kinds import (
     ABOUT,
     ACKNOWLEDGE,
     BEGIN_UPDATE,
-    CALIBRATION_PART,
     CARTRIDGE,
     CHALLENGE,
     CLEAR_STATISTICS,
@@ -23,6 +22,7 @@ from pen.link.kinds import (
     ENTER_BOOTSEL,
     EVENTS,
     GET_ABOUT,
+    GET_BLACK_BOX,
     GET_CALIBRATION,
     GET_CARTRIDGE,
     GET_CHALLENGE,
@@ -40,6 +40,7 @@ from pen.link.kinds import (
     PUT_CALIBRATION,
     PUT_DATA,
     READ_LOG,
+    RECORD_PART,
     RESTART,
     RESULT,
     SEEN,
@@ -118,13 +119,15 @@ MESSAGES = {
     PROVISION: ("provision", "<32s32s32s", "pen cartridge release"),
     # Answered by ABOUT.
     GET_ABOUT: ("get_about", "<", ""),
-    # Answered by CALIBRATION_PART: the stored calibration record from a byte on, whatever the pen says of it. At rest.
+    # Answered by RECORD_PART: the stored calibration record from a byte on, whatever the pen says of it. At rest.
     GET_CALIBRATION: ("get_calibration", "<H", "offset"),
     # Checks the parts that were put as COMMIT_CALIBRATION does, and goes by them until the pen restarts. Nothing is
     # stored, and the motor does not start meanwhile. Service only.
     TRY_CALIBRATION: ("try_calibration", "<H", "length"),
     # A daily check with a gauge: days since 2000-01-01, worst error of the protrusion, whether that passed. At rest.
     NOTE_CHECK: ("note_check", "<HhB", "day worst_error_um passed"),
+    # Answered by RECORD_PART: the record of the last seconds before the last fault, from a byte on. At rest.
+    GET_BLACK_BOX: ("get_black_box", "<H", "offset"),
     # A new program comes: first its list and its signature (64 bytes or none), as one stream. Service only.
     BEGIN_UPDATE: ("begin_update", "<HB", "list_bytes signature_bytes"),
     # The next part of the list with its signature, then of the files that the pen lacks, in the order of the list.
@@ -174,7 +177,7 @@ MESSAGES = {
         "micropython revision role calibration provisioned development uptime_s boots reason",
     ),
     # Of `total` bytes (0: the pen has no record) the `bytes` that were asked for, up to 64.
-    CALIBRATION_PART: ("calibration_part", "<HB64s", "total bytes part"),
+    RECORD_PART: ("record_part", "<HB64s", "total bytes part"),
     # The fast values, unasked, once for each period.
     TELEMETRY: (
         "telemetry",

@@ -16,6 +16,7 @@ from pen.store.numbers import (
     EMPTY,
     FOREIGN,
     KIND_ACCESS,
+    KIND_BLACK_BOX,
     KIND_CALIBRATION,
     KIND_CHECK,
     KIND_COUNTERS,
@@ -40,6 +41,7 @@ KIND_NAMES = {
     KIND_ACCESS: "access",
     KIND_RELEASE: "release",
     KIND_CHECK: "check",
+    KIND_BLACK_BOX: "black box",
 }
 
 _MAGIC = b"NPen"

@@ -11,6 +11,7 @@ KIND_KEYS = 4
 KIND_ACCESS = 5
 KIND_RELEASE = 6
 KIND_CHECK = 7
+KIND_BLACK_BOX = 8
 # ---- formats that this firmware writes; they count from 1
 SETTINGS_FORMAT = 1
 COUNTERS_FORMAT = 1
@@ -19,6 +20,12 @@ KEYS_FORMAT = 2  # 1 had no release key; only development pens had it
 ACCESS_FORMAT = 1
 RELEASE_FORMAT = 1
 CHECK_FORMAT = 1
+BLACK_BOX_FORMAT = 1
+# ---- the black box: where it is kept, and a record of its ring (pen.black_box_keep)
+BLACK_BOX_PATH = "/data/black_box"
+BLACK_BOX_RECORD = "<HBBIIHHHHHhI"
+BLACK_BOX_RECORD_BYTES = 28
+BLACK_BOX_MARK = 0xB10C
 # ---- sizes
 ENVELOPE_BYTES = 24  # around the payload
 EVENT_BYTES = 32
