@@ -47,6 +47,7 @@ COMMANDS = {
     "calibration": "Calibrations of pens: list, show, history, due, export, import, withdraw.",
     "certificate": "Certificates of calibrations: make, show, verify.",
     "log": "Read the event log of a pen in words.",
+    "blackbox": "Read a pen's last seconds before a fault, and replay them.",
     "config": "Read, change, keep and undo the settings of a pen.",
     "bench": "Open the technicians' page: calibrate, check and watch pens in the browser.",
     "completion": "Print the script that completes commands in a shell.",

@@ -66,12 +66,7 @@ class Operations:
         What it says the pen may refuse (`about` tells why), and it may be a withdrawal: see
         `needlepen.records.making.read_calibration`.
         """
-        record = b""
-        while True:
-            fields = self.command(messages.GET_CALIBRATION, len(record))
-            record += fields["part"][: fields["bytes"]]
-            if not fields["bytes"] or len(record) >= fields["total"]:
-                return record or None
+        return _read_record(self, messages.GET_CALIBRATION)
 
     def put_calibration(self, record: bytes) -> None:
         """Have the pen store a signed calibration record, or a withdrawal; in service, with the axis at rest."""
@@ -93,6 +88,13 @@ class Operations:
         self.command(messages.NOTE_CHECK, number, worst_um, int(passed))
 
     # ------------------------------------------------------------------ reading
+    def read_black_box(self) -> bytes | None:
+        """The record of the last seconds before the last fault, or None if the pen has none; see needlepen.black_box.
+
+        The axis has to be at rest.
+        """
+        return _read_record(self, messages.GET_BLACK_BOX)
+
     def about(self) -> About:
         """What runs on the pen, which access is open, and how it stands with its calibration."""
         return About.of(self.command(messages.GET_ABOUT))
@@ -118,6 +120,15 @@ class Operations:
             if not fields["count"]:
                 return
             since = fields["next_sequence"]
+
+
+def _read_record(pen: Operations, request: int) -> bytes | None:
+    record = b""
+    while True:
+        fields = pen.command(request, len(record))
+        record += fields["part"][: fields["bytes"]]
+        if not fields["bytes"] or len(record) >= fields["total"]:
+            return record or None
 
 
 def _put_record(pen: Operations, record: bytes) -> None:

@@ -22,6 +22,13 @@ def read_image(path: Path, pen_id: str | None = None) -> tuple[str, list[LoggedE
     `pen_id`: 16 hexadecimal digits; by default the records in the image say whose they are. Raises UsageError if the
     file is no image, or does not say.
     """
+    files = open_image(path)
+    unique_id = _checked(pen_id) if pen_id else _owner(files, path)
+    return unique_id.hex(), read_log(files, unique_id)
+
+
+def open_image(path: Path) -> ImageFiles:
+    """The files in an image of a pen's file system, or of its whole flash. Raises UsageError if the file is none."""
     flash = board.load().flash
     try:
         data = path.read_bytes()
@@ -37,9 +44,7 @@ def read_image(path: Path, pen_id: str | None = None) -> tuple[str, list[LoggedE
             f"of the flash {flash.filesystem_offset + flash.filesystem_bytes}"
         )
     context = UserContext(buffer=bytearray(data[: flash.filesystem_bytes]))
-    files = ImageFiles(context, flash)
-    unique_id = _checked(pen_id) if pen_id else _owner(files, path)
-    return unique_id.hex(), read_log(files, unique_id)
+    return ImageFiles(context, flash)
 
 
 def _checked(text: str) -> bytes:

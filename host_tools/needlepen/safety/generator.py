@@ -7,13 +7,13 @@ safety of the pen (host, buttons, signals) may come on top.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping
 from typing import Any
 
 from needlepen import requirements
 from needlepen.emulator.injection import ENTRIES, TARGETS, Entry, kinds_of
+from needlepen.scenario.writing import write
 
 Step = dict[str, Any]
 
@@ -55,7 +55,7 @@ def scenario(seed: int) -> str:
         "judged_by": "safety",
         "duration_limit_s": 60.0,
     }
-    return "\n".join([_table(header), *(f"[[step]]\n{_table(step)}" for step in steps)])
+    return write(header, steps)
 
 
 def _faults(draw: random.Random) -> list[Step]:
@@ -157,8 +157,3 @@ def _put_in(draw: random.Random, steps: list[Step], fault: Step) -> None:
     steps.insert(place, {"after_s": before_s, **fault})
     if place + 1 < len(steps):
         steps[place + 1]["after_s"] = round(whole_s - before_s, 6)
-
-
-def _table(fields: Mapping[str, Any]) -> str:
-    """Keys and values of a TOML table; JSON writes these scalars just as TOML does."""
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in fields.items())
