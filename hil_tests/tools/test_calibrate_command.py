@@ -75,9 +75,6 @@ def resume(there: Bench) -> tuple[int, Any, float]:
 
 def test_a_calibration_that_was_killed_twice_goes_on_where_it_was(tmp_path: Path) -> None:
     with bench(tmp_path, "--seed", "31", "--worn", "tip_offset_um=170") as there:
-        code, checked, said = there.needlepen("check", "--yes")
-        assert code == 1 and not checked["passed"], said
-        assert [row["set_um"] for row in checked["errors"]] == [500, 1000, 1500]
         kept = []
         for after_lines, how in ((12, []), (20, ["--resume"])):
             calibrate_and_kill(there, after_lines, *how)
