@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.bench import minimum_rate_hz
 from support.loop import Loop, control
+from support.nights import mostly_nightly
 
 from needlepen import requirements
 from needlepen.firmware_modules import firmware_module
@@ -48,7 +49,7 @@ def can_run(set_hz: int, needles: int, protrusion_mm: float) -> bool:
     return set_hz >= minimum_rate_hz(needles) * (protrusion_mm / 1.5) ** 0.5
 
 
-@pytest.mark.parametrize("cell_v", CELLS_V)
+@pytest.mark.parametrize("cell_v", mostly_nightly(CELLS_V, min(CELLS_V), max(CELLS_V)))
 @pytest.mark.parametrize(("needles", "protrusion_mm"), SEEN)
 def test_contact_is_seen_once_the_run_has_been_free(
     needles: int, protrusion_mm: float, cell_v: float
