@@ -35,6 +35,8 @@ def test_deploy_sends_what_differs_and_update_brings_a_bundle(
 ) -> None:
     pen = emulate("updated", "--seed", "7")
     device = ("--device", str(pen.link))
+    code, told, errors = _run(place, "deploy", *device)
+    assert (code, told["changed"], told["modules"]) == (0, False, []), errors
     with (firmware / "pen/thermal.py").open("a") as file:
         file.write("\nONE_LINE = 1\n")
     code, told, errors = _run(place, "deploy", "--firmware", str(firmware), *device)
