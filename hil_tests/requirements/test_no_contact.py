@@ -114,7 +114,8 @@ def test_after_contact_the_15_s_begin_anew(pens: Pens, measure: Measure) -> None
     assert stopped_s <= LIMIT_S + WITHIN_S
 
 
-@pytest.mark.parametrize(("needles", "protrusion_mm"), mostly_nightly([(12, 0.5), (24, 1.5)], (12, 0.5)))
+@pytest.mark.nightly
+@pytest.mark.parametrize(("needles", "protrusion_mm"), [(12, 0.5), (24, 1.5)])
 def test_a_treatment_that_stays_on_skin_goes_on(pens: Pens, needles: int, protrusion_mm: float) -> None:
     def run(pen: EmulatedPen) -> tuple[str, str]:
         start(pen, 100, settle_ms=1000)

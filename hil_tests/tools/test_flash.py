@@ -97,8 +97,6 @@ def test_an_older_pen_gets_the_new_build_and_keeps_its_records(
         result = flash(place)
         assert result["records"] == "kept" and result["state"] == "armed", result
         assert 0 < result["files_written"] < 40, "more was written than what differs"
-        again = flash(place)
-        assert again["files_written"] == 0
         assert older.state == "running"
 
 

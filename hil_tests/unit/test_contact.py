@@ -80,7 +80,10 @@ def test_a_run_that_begins_on_skin_at_1_5_mm_is_seen_too(needles: int, cell_v: f
 
 @pytest.mark.parametrize(
     ("set_hz", "cell_v"),
-    [(hz, 3.7) for hz in EVERY_RATE_HZ] + [(hz, v) for hz in RATES_HZ for v in (3.5, 4.2)],
+    mostly_nightly(
+        [(hz, 3.7) for hz in EVERY_RATE_HZ] + [(hz, v) for hz in RATES_HZ for v in (3.5, 4.2)],
+        *((hz, v) for hz in RATES_HZ for v in (3.5, 4.2)),
+    ),
 )
 def test_a_free_motor_is_never_taken_for_contact(set_hz: int, cell_v: float) -> None:
     """20 s: longer than the limit of the requirement."""
