@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.forks import Forks, each_in_fork, in_fork
+from support.nights import mostly_nightly
 
 from needlepen.emulator.bench import prepare
 from needlepen.emulator.injection import ENTRIES, Fault
@@ -52,11 +53,12 @@ def _in_and_out(pen: EmulatedPen, fault: Fault) -> list[str]:
     return heard
 
 
-def test_every_pair_begins_and_ends_at_any_value(pen: EmulatedPen) -> None:
+@pytest.mark.parametrize("which", mostly_nightly(["usual value", "any value"], "usual value"))
+def test_every_pair_begins_and_ends_at_any_value(pen: EmulatedPen, which: str) -> None:
     faults = [
         Fault(*key, value=value, seed=3)
         for key in ENTRIES
-        for value in values(key)
+        for value in (values(key) if which == "any value" else [None])
         if key != ("ram", "stuck")  # costs 2 s
     ]
     for fault, heard in zip(faults, each_in_fork(pen, _in_and_out, faults), strict=True):

@@ -87,6 +87,7 @@ def test_mpremote_works_on_a_pseudo_terminal(tmp_path: Path, serve: Callable[...
     transport.close()
 
 
+@pytest.mark.nightly
 def test_the_mpremote_command_takes_over_a_development_build(tmp_path: Path, runtime: Path) -> None:
     """With the firmware running, in another process: Ctrl-C, soft reset, file system; the link goes with the pen."""
     link = tmp_path / "ttyPEN"

@@ -38,11 +38,11 @@ BAD: dict[str, tuple[int, Mapping[str, float]]] = {
     "needles too far out": (21, {"tip_offset_um": 150.0, "tip_offset_um_spread": 0.0}),
     "needles too far in": (22, {"tip_offset_um": -170.0, "tip_offset_um_spread": 0.0}),
 }
-DAILY = ("moved needles", "needles too far out")
+DAILY = ("moved needles",)
 
 
 def _cases(pens: Mapping[str, Any]) -> list[Any]:
-    """One each day, all at night: a whole calibration takes half a minute."""
+    """One good pen each day, all at night: a whole calibration takes half a minute."""
     return [name if name in DAILY else pytest.param(name, marks=pytest.mark.nightly) for name in pens]
 
 

@@ -19,6 +19,7 @@ from support.bench import (
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state, status
+from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
 
@@ -39,7 +40,7 @@ def _lose(pen: EmulatedPen, _turn: float) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("set_hz", "needles"), LOADS)
+@pytest.mark.parametrize(("set_hz", "needles"), mostly_nightly(LOADS, (100, 24), (150, 0)))
 def test_losing_it_brakes_within_10_ms_and_stands_within_4_strokes(
     pens: Pens, measure: Measure, set_hz: int, needles: int
 ) -> None:
@@ -55,7 +56,7 @@ def test_losing_it_brakes_within_10_ms_and_stands_within_4_strokes(
         assert (seen["state"], seen["fault"]) == ("safe", "cartridge lost"), seen
 
 
-@pytest.mark.parametrize("set_hz", RATES_HZ)
+@pytest.mark.parametrize("set_hz", mostly_nightly(RATES_HZ, 150))
 def test_a_spike_of_the_contact_does_not_end_a_treatment(pens: Pens, set_hz: int) -> None:
     def spike(pen: EmulatedPen, phase_ms: float) -> tuple[str, str, bool]:
         pen.run_for(phase_ms * MS)

@@ -19,6 +19,8 @@ SEED = 10
 MOMENTS = 24
 BEAT_REGISTER, BEAT_COUNTS = 0x5020_0014, 62
 RUNS = [(50, 0), (100, 24), (150, 0)]
+# The latest brake and the most strokes.
+DAILY_RUNS = pytest.mark.parametrize(("rate_hz", "needles"), mostly_nightly(RUNS, (100, 24), (150, 0)))
 
 
 def _hang(pen: EmulatedPen, cpu: str) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def _at_random_moments(
 
 
 @pytest.mark.parametrize("cpu", ["halted", "spinning"])
-@pytest.mark.parametrize(("rate_hz", "needles"), RUNS)
+@DAILY_RUNS
 def test_a_hung_cpu_is_braked_by_the_pio_heartbeat(
     pens: Pens, measure: Measure, rate_hz: int, needles: int, cpu: str
 ) -> None:
@@ -69,7 +71,7 @@ def _fooled_heartbeat(pen: EmulatedPen, cpu: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("pio", ["RUN_N stuck low", "heartbeat fooled"])
 @pytest.mark.parametrize("cpu", ["halted", "spinning"])
-@pytest.mark.parametrize(("rate_hz", "needles"), RUNS)
+@DAILY_RUNS
 def test_a_hung_cpu_is_braked_by_the_external_watchdog_alone(
     pens: Pens, measure: Measure, rate_hz: int, needles: int, cpu: str, pio: str
 ) -> None:
@@ -114,12 +116,14 @@ def _until_acknowledged(pen: EmulatedPen, held: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "held", mostly_nightly([True, False], True), ids=["trigger held", "trigger released"]
+    ("held", "moments"),
+    mostly_nightly([(True, 2), (True, 6), (False, 6)], (True, 2)),
+    ids=["trigger held", "trigger held often", "trigger released"],
 )
 def test_a_hung_cpu_is_reset_and_stays_safe_until_acknowledged(
-    pens: Pens, measure: Measure, held: bool
+    pens: Pens, measure: Measure, held: bool, moments: int
 ) -> None:
-    outcomes = in_fork(_at_random_moments, pens.ready(), 150, 0, _until_acknowledged, [held] * 6)
+    outcomes = in_fork(_at_random_moments, pens.ready(), 150, 0, _until_acknowledged, [held] * moments)
     resets = {f"moment {k}": o["reset_ms"] for k, o in enumerate(outcomes)}
     measure.worst("SR-10", "reset_ms", resets, "CPU spinning")
     for o in outcomes:  # idle at the end: the cartridge was used before the reset

@@ -12,6 +12,7 @@ import pytest
 from support.axis_pen import MS, AxisPen, Coils
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
+from support.nights import mostly_nightly
 
 from needlepen import requirements
 from needlepen.firmware_modules import firmware_module
@@ -56,7 +57,7 @@ def _every_setting(pen: AxisPen) -> dict[int, float]:
     return errors
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", mostly_nightly([0, 1, 2], 0))
 def test_every_setting_gives_its_protrusion(
     runtime: Path, firmware: Path, measure: Measure, seed: int
 ) -> None:
@@ -81,7 +82,7 @@ def _approaches(pen: AxisPen, um: int) -> dict[str, list[float]]:
     return seen
 
 
-@pytest.mark.parametrize("um", [300, 1250, 2400])
+@pytest.mark.parametrize("um", mostly_nightly([300, 1250, 2400], 2400))
 def test_a_depth_is_the_same_from_everywhere(homed: AxisPen, measure: Measure, um: int) -> None:
     seen = in_fork(_approaches, homed, um)
     every = [mm for values in seen.values() for mm in values]
@@ -103,7 +104,7 @@ def _home_from(runtime: Path, firmware: Path, seed: int) -> list[tuple[float, fl
     return found
 
 
-@pytest.mark.parametrize("seed", [0, 4])
+@pytest.mark.parametrize("seed", mostly_nightly([0, 4], 4))
 def test_home_is_the_same_place_from_everywhere(runtime: Path, firmware: Path, seed: int) -> None:
     found = in_fork(_home_from, runtime, firmware, seed)
     places_mm = {mm for _, mm, _, _ in found}

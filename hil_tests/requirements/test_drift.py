@@ -13,6 +13,7 @@ from support.bench import LIMIT, MS, Pens, start
 from support.forks import in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state, status
+from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
@@ -110,13 +111,14 @@ def _judge(seen: Drift, seed: int, measure: Measure, how: str) -> None:
     measure("PR-06", "error_mm", abs(seen.running_um - SET_UM) / 1e3, f"still running, {what}")
 
 
-@pytest.mark.parametrize("seed", [INWARD, OUTWARD, MOST_PLAY])
+@pytest.mark.parametrize("seed", mostly_nightly([INWARD, OUTWARD, MOST_PLAY], MOST_PLAY))
 def test_a_depth_drifts_no_further_in_30_min(pens: Pens, measure: Measure, seed: int) -> None:
     modelled_s = 60 * MINUTES - SHORT_RUN_S
     seen = in_fork(_drift, pens.ready(seed=seed), (SHORT_RUN_S,), modelled_s)
     _judge(seen, seed, measure, f"{SHORT_RUN_S:g} s emulated, then heat and vibration alone")
 
 
+@pytest.mark.nightly
 def test_a_pen_that_does_not_come_to_its_depth_anew_drifts_too_far(pens: Pens) -> None:
     """A test of the test."""
     firmware = pens.variant("no_new_depth", {"pen/sequence.py": ("self._app.axis.set_anew()", "pass")})

@@ -45,7 +45,7 @@ def _run(pen: EmulatedPen, rate_hz: int) -> None:
     pen.run_for(2_000 * MS)
 
 
-@pytest.mark.parametrize("rate_hz", RATES_HZ)
+@pytest.mark.parametrize("rate_hz", mostly_nightly(RATES_HZ, 150))
 def test_nothing_is_written_to_flash_while_the_motor_turns(pens: Pens, rate_hz: int) -> None:
     def case(pen: EmulatedPen) -> tuple[list[tuple[int, str, bool]], list[str]]:
         seen = _watched(pen)
@@ -156,7 +156,7 @@ def _cut_in_run(pen: EmulatedPen, at_ms: float) -> tuple[list[LoggedEvent], list
     return before, pen_log(pen)
 
 
-@pytest.mark.parametrize("cuts", mostly_nightly([CUTS // 2, CUTS], CUTS // 2))
+@pytest.mark.parametrize("cuts", mostly_nightly([CUTS // 4, CUTS], CUTS // 4))
 def test_a_power_cut_at_any_time_of_a_run_loses_at_most_its_record(
     pens: Pens, measure: Measure, cuts: int
 ) -> None:

@@ -20,6 +20,7 @@ from support.bench import (
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state, status, until
+from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
 
@@ -41,7 +42,10 @@ def _plug_in(pen: EmulatedPen, _phase: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("set_hz", "needles"), [(hz, n) for hz in RATES_HZ for n in (0, 24) if hz >= minimum_rate_hz(n)]
+    ("set_hz", "needles"),
+    mostly_nightly(
+        [(hz, n) for hz in RATES_HZ for n in (0, 24) if hz >= minimum_rate_hz(n)], (100, 24), (150, 0)
+    ),
 )
 def test_a_running_motor_is_braked_within_50_ms(
     pens: Pens, measure: Measure, set_hz: int, needles: int

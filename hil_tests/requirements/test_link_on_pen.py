@@ -13,6 +13,7 @@ from support.damage import damaged, frames, kinds, useless
 from support.forks import in_fork
 from support.measuring import Measure
 from support.monitoring import state
+from support.nights import mostly_nightly
 
 from needlepen.benchmark import link as link_figures
 from needlepen.emulator.pen import EmulatedPen
@@ -71,7 +72,7 @@ def _harmless(seed: int, count: int) -> list[bytes]:
     return found
 
 
-def _fuzz(pen: EmulatedPen) -> dict[str, Any]:
+def _fuzz(pen: EmulatedPen, count: int) -> dict[str, Any]:
     pen.run_for(3_000 * MS)  # what is stored after a boot is stored
     writes: list[str] = []
     pen.command(messages.GET_STATISTICS)
@@ -79,7 +80,7 @@ def _fuzz(pen: EmulatedPen) -> dict[str, Any]:
     events = _events(pen)
     pen.command(messages.SUBSCRIBE, 0, 0)
     pen.chip.on_flash_write(lambda _t, kind, *_: writes.append(kind))
-    inputs = _harmless(SEED, INPUTS)
+    inputs = _harmless(SEED, count)
     console = pen.chip.console
     for first in range(0, len(inputs), BATCH):
         console.write(b"".join(inputs[first : first + BATCH]))
@@ -107,14 +108,15 @@ def _events(pen: EmulatedPen) -> int:
         sequence = fields["next_sequence"]
 
 
-def test_ten_thousand_damaged_inputs_do_nothing_to_a_pen(pens: Pens) -> None:
+@pytest.mark.parametrize("count", mostly_nightly([2_500, INPUTS], 2_500))
+def test_ten_thousand_damaged_inputs_do_nothing_to_a_pen(pens: Pens, count: int) -> None:
     """Its real parser, in device time: no crash, no reset, no action, nothing written, no memory lost."""
-    seen = in_fork(_fuzz, pens.ready(), timeout_s=280)
+    seen = in_fork(_fuzz, pens.ready(), count, timeout_s=280)
     print(
         f"{seen['count']} inputs (seed {SEED}): {seen['refused']} refused as damaged, heap {seen['leak']} bytes less, "
         f"limit {LEAK_BYTES} bytes, flash operations {len(seen['writes'])}, limit 0"
     )
-    assert seen["count"] == INPUTS and seen["refused"] > INPUTS // 2, "a test of the test"
+    assert seen["count"] == count and seen["refused"] > count // 2, "a test of the test"
     before, after = seen["same"]
     assert after == before and seen["boots"] == 1 and seen["events"] == 0
     assert seen["writes"] == [] and seen["leak"] <= LEAK_BYTES
@@ -188,7 +190,7 @@ def _telemetry(pen: EmulatedPen, running: bool, seconds: float) -> tuple[link_fi
 @pytest.mark.parametrize(
     ("running", "seconds"),
     [
-        (False, 30.0),
+        (False, 10.0),
         (True, 6.0),
         pytest.param(False, 600.0, marks=[pytest.mark.nightly, pytest.mark.timeout(3600)]),
         pytest.param(True, 60.0, marks=[pytest.mark.nightly, pytest.mark.timeout(3600)]),

@@ -9,6 +9,7 @@ from support.bench import MS, Pens, press, rate
 from support.forks import in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state
+from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.link.client import messages
@@ -64,7 +65,7 @@ def _day(pens: Pens, full_us: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("full", FULL_US)
+@pytest.mark.parametrize("full", mostly_nightly(FULL_US, "18 min, 2^30 us", "72 min, 2^32 us"))
 def test_a_run_across_a_full_counter_and_the_runs_after_it_are_like_any_other(
     pens: Pens, measure: Measure, full: str
 ) -> None:

@@ -108,8 +108,9 @@ def test_a_stuck_bridge_is_cut_off_in_time_supply_first(
         }
 
 
-@pytest.mark.parametrize("needles", [12, 24])
-@pytest.mark.parametrize("cell_v", CELLS_V)
+@pytest.mark.parametrize(
+    ("cell_v", "needles"), mostly_nightly([(v, n) for v in CELLS_V for n in (12, 24)], (4.2, 12))
+)
 def test_a_runaway_that_skin_slows_down_is_cut_off_in_time(
     pens: Pens, measure: Measure, cell_v: float, needles: int
 ) -> None:
@@ -142,7 +143,7 @@ def _lift_and_touch(pen: EmulatedPen, needles: int) -> tuple[str, str]:
     return state(pen), fault(pen)
 
 
-@pytest.mark.parametrize("needles", [12, 24, 36])
+@pytest.mark.parametrize("needles", mostly_nightly([12, 24, 36], 36))
 def test_needles_that_leave_the_skin_at_the_highest_rate_trip_nothing(pens: Pens, needles: int) -> None:
     """A full cell lets the rate swing up most then (PR-03)."""
 
@@ -285,7 +286,7 @@ def test_just_above_the_threshold_trips(pens: Pens, measure: Measure, above_hz: 
     assert seen["supply_open_ns"] < seen["gated_ns"] and seen["telemetry"].fault == "overspeed"
 
 
-@pytest.mark.parametrize("slope_hz_per_ms", [0.2, 0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("slope_hz_per_ms", mostly_nightly([0.2, 0.5, 1.0, 2.0, 4.0], 0.5, 2.0))
 def test_a_rising_rate_trips_soon_after_it_crosses_the_threshold(
     pens: Pens, measure: Measure, slope_hz_per_ms: float
 ) -> None:

@@ -58,8 +58,10 @@ def test_each_press_is_one_step_of_the_depth(pens: Pens, measure: Measure) -> No
         assert true_mm == pytest.approx(set_mm, abs=float(LIMIT("PR-06", "error_mm")))
 
 
-@pytest.mark.parametrize("telemetry_ms", mostly_nightly([20, 100], 20))
-def test_no_press_is_lost_whenever_it_comes(pens: Pens, telemetry_ms: int) -> None:
+@pytest.mark.parametrize(
+    ("telemetry_ms", "phases"), mostly_nightly([(20, 10), (20, PHASES), (100, PHASES)], (20, 10))
+)
+def test_no_press_is_lost_whenever_it_comes(pens: Pens, telemetry_ms: int, phases: int) -> None:
     """At many phases of the main loop, of telemetry and of the tests that go on at rest."""
 
     def press_up(pen: EmulatedPen, _phase: int) -> float:
@@ -68,9 +70,9 @@ def test_no_press_is_lost_whenever_it_comes(pens: Pens, telemetry_ms: int) -> No
     def run(pen: EmulatedPen) -> list[float]:
         pen.command(messages.SUBSCRIBE, telemetry_ms, 60_000)
         pen.run_for(1 * S)
-        return each_in_fork(pen, press_up, range(PHASES), lambda pen, _: pen.run_for(5.7 * MS))
+        return each_in_fork(pen, press_up, range(phases), lambda pen, _: pen.run_for(5.7 * MS))
 
-    assert in_fork(run, pens.ready()) == [STEP_MM] * PHASES
+    assert in_fork(run, pens.ready()) == [STEP_MM] * phases
 
 
 def test_a_held_up_is_one_step_and_a_held_down_goes_on_to_zero(pens: Pens) -> None:

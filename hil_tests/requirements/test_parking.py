@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support.bench import LIMIT, MS, PROTRUSION_MM, Pens, rate, to_angle
 from support.forks import each_in_fork, in_fork
+from support.nights import mostly_nightly
 
 from needlepen.cartridges.emulated import emulated_cartridge
 from needlepen.emulator.pen import EmulatedPen
@@ -47,7 +48,7 @@ def _sweep(pen: EmulatedPen, needles: int) -> list[dict[str, Any]]:
     return each_in_fork(pen, _release, ANGLES, prepare=to_angle)
 
 
-@pytest.mark.parametrize("needles", [12, 36])
+@pytest.mark.parametrize("needles", mostly_nightly([12, 36], 36))
 def test_after_a_release_in_skin_no_needle_stays_out(pens: Pens, needles: int) -> None:
     seen = dict(zip(ANGLES, in_fork(_sweep, pens.ready(), needles), strict=True))
     taken_in = [angle for angle, o in seen.items() if o["set_mm"] == 0.0]

@@ -16,7 +16,6 @@ from needlepen.link.client import messages
 
 QUIET_MS = float(LIMIT("SR-11", "quiet_ms"))
 RELEASE_MS = float(LIMIT("SR-11", "release_ms"))
-STEP_MS = 23.0
 RESETS = ("power_on", "run_pin", "watchdog")
 
 
@@ -117,11 +116,19 @@ def _held_at_boot(pens: Pens, cases: list[tuple[float, float]]) -> list[bool]:
     return each_in_fork(pen, _release_for, cases, wait)
 
 
-def test_a_trigger_held_at_boot_counts_only_after_200_ms_of_release(pens: Pens) -> None:
+@pytest.mark.parametrize("phases", mostly_nightly([20, 60], 20))
+def test_a_trigger_held_at_boot_counts_only_after_200_ms_of_release(pens: Pens, phases: int) -> None:
     """At many phases of the main loop and of what it does at rest within a second. A little later than 200 ms it has to
     count, or the pen looks dead.
     """
-    widths_ms = {1.0: 4, RELEASE_MS / 2: 4, RELEASE_MS - 10: 8, RELEASE_MS - 1: 60, 1.25 * RELEASE_MS: 20}
+    few, some = phases // 10, phases // 3
+    widths_ms = {
+        1.0: few,
+        RELEASE_MS / 2: few,
+        RELEASE_MS - 10: few,
+        RELEASE_MS - 1: phases,
+        1.25 * RELEASE_MS: some,
+    }
     cases = sorted((1_096.0 / count * k, width) for width, count in widths_ms.items() for k in range(count))
     for case, driven in zip(cases, in_fork(_held_at_boot, pens, cases), strict=True):
         assert driven == (case[1] >= RELEASE_MS), (
@@ -142,8 +149,12 @@ def test_a_released_trigger_counts_without_a_host_too(pens: Pens) -> None:
     assert in_fork(boot) == [False, True, True]
 
 
-@pytest.mark.parametrize("pressed_ms", mostly_nightly([12.0, 60.0], 12.0))
-def test_a_press_during_the_tests_of_the_boot_asks_for_a_new_release(pens: Pens, pressed_ms: float) -> None:
+@pytest.mark.parametrize(
+    ("pressed_ms", "step_ms"), mostly_nightly([(12.0, 69.0), (12.0, 23.0), (60.0, 23.0)], (12.0, 69.0))
+)
+def test_a_press_during_the_tests_of_the_boot_asks_for_a_new_release(
+    pens: Pens, pressed_ms: float, step_ms: float
+) -> None:
     """Up at power-on, pressed however shortly before the pen is ready, then up for half of the time: no start."""
 
     def briefly_up(pen: EmulatedPen, _up_at_ms: float) -> tuple[bool, bool]:
@@ -158,13 +169,13 @@ def test_a_press_during_the_tests_of_the_boot_asks_for_a_new_release(pens: Pens,
     def boot() -> list[tuple[bool, bool]]:
         pen = pens.new()
         pen.connect()
-        return each_in_fork(pen, briefly_up, at_ms, lambda pen, ms: pen.run_for(STEP_MS * MS if ms else 0.0))
+        return each_in_fork(pen, briefly_up, at_ms, lambda pen, ms: pen.run_for(step_ms * MS if ms else 0.0))
 
-    at_ms = [STEP_MS * k for k in range(60)]
+    at_ms = [step_ms * k for k in range(round(1_380.0 / step_ms))]
     seen = dict(zip(at_ms, in_fork(boot), strict=True))
     assert [ms for ms, (too_early, driven) in seen.items() if too_early and driven] == []
     early = sum(too_early for too_early, _ in seen.values())
-    assert 20 <= early < len(at_ms), "the sweep reaches over the end of the tests"
+    assert len(at_ms) / 3 <= early < len(at_ms), "the sweep reaches over the end of the tests"
     assert any(driven for _, driven in seen.values()), "a pen that is ready starts"
 
 

@@ -17,7 +17,7 @@ from needlepen.link.client import messages
 
 S = 1e9
 PROFILES = {profile.number: profile for profile in load_profiles().root.values()}
-SHORT_MINUTE_MS = 400
+SHORT_MINUTE_MS = 250
 SESSION_MIN = min(profile.session_min for profile in PROFILES.values())
 SHORTEST = next(n for n, profile in PROFILES.items() if profile.session_min == SESSION_MIN)
 STEP_UM = round(1e3 * float(LIMIT("PR-05", "depth_step_mm")))
@@ -135,25 +135,25 @@ def test_the_profile_is_kept_over_a_power_cut_and_the_depth_is_not(pens: Pens) -
 
 # ---------------------------------------------------------------------- session limit
 def _short_minutes(pens: Pens) -> Any:
-    """Firmware whose session minutes last 0.4 s."""
+    """Firmware whose session minutes last 0.25 s."""
     changes = {"pen/app.py": ("60_000 * session_min", f"{SHORT_MINUTE_MS} * session_min")}
     return pens.variant("short_sessions", changes)
 
 
 def test_the_session_limit_ends_the_run_with_a_note_and_blocks_until_another_cartridge(pens: Pens) -> None:
-    """From the first stroke, with a pause in it: 12 s for 30 min. A new cartridge is for another person."""
+    """From the first stroke, with a pause in it: 7.5 s for 30 min. A new cartridge is for another person."""
 
     def run(pen: EmulatedPen) -> dict[str, Any]:
         pen.command(messages.SELECT_PROFILE, SHORTEST)
         pen.command(messages.SET_DEPTH, 300)
-        pen.run_for(20 * S)  # before the first stroke no time counts
+        pen.run_for(9 * S)  # before the first stroke no time counts
         start(pen, 100, settle_ms=0)
         begun_ns = pen.now_ns
         pen.touch_skin()
-        pen.run_for(3 * S)
+        pen.run_for(2 * S)
         pen.lift()
         pen.release()
-        pen.run_for(3 * S)
+        pen.run_for(2 * S)
         press(pen, 100)
         pen.wait_state("running")
         pen.touch_skin()
@@ -190,6 +190,7 @@ def _note(name: str) -> int:
     return supervision.load().notes[name].number
 
 
+@pytest.mark.nightly
 def test_a_longer_profile_does_not_end_the_session_that_early(pens: Pens) -> None:
     """A test of the test: the same time in the profile of 60 min."""
 

@@ -21,6 +21,7 @@ from support.access import (
 from support.bench import MS, Pens
 from support.forks import each_in_fork, in_fork
 from support.monitoring import state, status
+from support.nights import mostly_nightly
 
 from needlepen.access import Role
 from needlepen.emulator.factory_image import unique_id
@@ -108,7 +109,7 @@ def test_a_development_build_takes_real_keys_once_and_does_not_use_them(pens: Pe
     assert in_fork(run, pens.ready()) == [None, "idle", True, ONCE]
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", mostly_nightly([1, 3], 3))
 def test_a_power_cut_while_it_gets_its_keys_leaves_a_pen_that_can_get_them(pens: Pens, number: int) -> None:
     """hil_tests/unit/test_access_records.py does it for every flash operation."""
 

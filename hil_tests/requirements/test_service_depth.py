@@ -13,6 +13,7 @@ from support.bench import LIMIT, MS, Pens, never_driven, start
 from support.flash import pen_log
 from support.forks import each_in_fork, in_fork
 from support.monitoring import fault, state, status
+from support.nights import mostly_nightly
 
 from needlepen.access import Role
 from needlepen.cartridges.emulated import emulated_cartridge
@@ -144,7 +145,7 @@ def _fail(pen: EmulatedPen) -> None:
     pen.run_for(600 * MS)
 
 
-@pytest.mark.parametrize("leave", [_close, _fail], ids=["closed", "fault"])
+@pytest.mark.parametrize("leave", mostly_nightly([_close, _fail], _fail), ids=["closed", "fault"])
 def test_outside_of_service_the_profile_limit_counts_as_before(
     pens: Pens, leave: Callable[[EmulatedPen], None]
 ) -> None:
@@ -238,7 +239,7 @@ def _acknowledge(pen: EmulatedPen) -> None:
 @pytest.mark.parametrize(
     "end",
     [
-        pytest.param(_close, id="close"),
+        pytest.param(_close, id="close", marks=pytest.mark.nightly),
         pytest.param(_cut, id="cut"),
         pytest.param(_reset, id="reset", marks=pytest.mark.nightly),
         pytest.param(_acknowledge, id="acknowledged"),

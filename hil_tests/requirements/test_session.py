@@ -176,7 +176,7 @@ def _check(pens: Pens, measure: Measure, plan: Plan, timeout_s: float) -> None:
 
 
 def test_a_short_session_with_pauses(pens: Pens, measure: Measure) -> None:
-    _check(pens, measure, Plan((5.0,) * 6, 30.0), 250)
+    _check(pens, measure, Plan((3.0,) * 4, 10.0), 250)
 
 
 @pytest.mark.nightly
@@ -196,6 +196,7 @@ def test_30_min_of_running(pens: Pens, measure: Measure) -> None:
     _check(pens, measure, plan, 7000)
 
 
+@pytest.mark.nightly
 def test_a_firmware_that_keeps_memory_is_noticed(pens: Pens) -> None:
     """A test of the test: 2 KiB kept in each run, far less than there is room for."""
     old = "    def _ended(self, now_ms):\n"

@@ -10,6 +10,7 @@ from support.bench import LIMIT, MS, RATES_HZ, Pens, braked_ns, press, rate, sta
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, hold_rate, let_go, state, status
+from support.nights import mostly_nightly
 from support.trace import record
 
 from needlepen.emulator.pen import EmulatedPen
@@ -19,7 +20,8 @@ WARN_PCT, WARN_MS, STOP_PCT, STOP_HZ, STOP_MS = (
 )
 # A pass of the main loop, the index edge that tells, and the beginning that lies between two passes.
 REACTION_MS = 30.0
-EVERY_RATE = pytest.mark.parametrize("set_hz", RATES_HZ)
+# At the lowest rate the limit in Hz counts, above it the share of the set rate.
+EVERY_RATE = pytest.mark.parametrize("set_hz", mostly_nightly(RATES_HZ, RATES_HZ[0], RATES_HZ[-1]))
 
 
 def stop_hz(set_hz: float) -> float:

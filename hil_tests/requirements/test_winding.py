@@ -11,7 +11,6 @@ from support.bench import LIMIT, Pens, braked_ns, press, rate, start
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, status, until
-from support.nights import mostly_nightly
 
 from needlepen.emulator.injection import Fault
 from needlepen.emulator.pen import TELEMETRY_LEASE_MS, TELEMETRY_PERIOD_MS, EmulatedPen
@@ -39,10 +38,8 @@ def _follow(pen: EmulatedPen, seconds: float, step_s: float = 1.0) -> list[tuple
     return rows
 
 
-@pytest.mark.parametrize(
-    ("set_hz", "needles", "cell_v"),
-    mostly_nightly([(50, 0, 4.2), (100, 24, 4.2), (150, 36, 3.6)], (150, 36, 3.6)),
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize(("set_hz", "needles", "cell_v"), [(50, 0, 4.2), (100, 24, 4.2), (150, 36, 3.6)])
 def test_a_treatment_of_24_s_with_a_pause_is_followed(
     pens: Pens, measure: Measure, set_hz: int, needles: int, cell_v: float
 ) -> None:

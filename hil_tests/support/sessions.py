@@ -25,6 +25,8 @@ def session(*arguments: str) -> subprocess.CompletedProcess[str]:
         "-rs",
         "-p",
         "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",  # takes longer to import than these sessions run
         "--tb=short",
         *arguments,
     ]

@@ -10,6 +10,7 @@ import pytest
 from support.bench import Pens
 from support.commands import Commands
 from support.line import Cable, Emulation
+from support.nights import mostly_nightly
 from support.served import ServedPen, Tap, served
 
 from needlepen.emulator.server import TcpPort, Terminal
@@ -57,9 +58,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def emulate(place: Path, runtime: Path) -> Iterator[Callable[..., Emulation]]:
-    """emulate(name, *options) is an emulated pen in a process of its own, until the end of the session."""
+    """emulate(name, *options) is an emulated pen in a process of its own, until the end of the file.
+
+    No longer, since it goes on in real time: it would take from the other tests what it needs at rest.
+    """
     running: dict[str, Emulation] = {}
 
     def start(name: str, *options: str) -> Emulation:
@@ -72,13 +76,13 @@ def emulate(place: Path, runtime: Path) -> Iterator[Callable[..., Emulation]]:
         emulation.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def left(emulate: Callable[..., Emulation]) -> Emulation:
     """A calibrated pen of the development build, ID e660000000000001."""
     return emulate("left", "--seed", "1")
 
 
-@pytest.fixture(params=["pty", "tcp"])
+@pytest.fixture(params=mostly_nightly(["pty", "tcp"], "pty"))
 def cable(request: pytest.FixtureRequest, left: Emulation, tmp_path: Path) -> Iterator[Cable]:
     """A cable to the pen `left` that can be pulled and disturbed; its ends are new for each test."""
     if request.param == "pty":

@@ -30,6 +30,25 @@ def firmware(tmp_path: Path) -> Path:
     return Path(shutil.copytree(paths.firmware_dir(), tmp_path / "firmware"))
 
 
+def test_deploy_sends_what_differs_and_update_brings_a_bundle(
+    emulate: Callable[..., Emulation], place: Path, firmware: Path, tmp_path: Path
+) -> None:
+    pen = emulate("updated", "--seed", "7")
+    device = ("--device", str(pen.link))
+    code, told, errors = _run(place, "deploy", *device)
+    assert (code, told["changed"], told["modules"]) == (0, False, []), errors
+    with (firmware / "pen/thermal.py").open("a") as file:
+        file.write("\nONE_LINE = 1\n")
+    code, told, errors = _run(place, "deploy", "--firmware", str(firmware), *device)
+    assert code == 0 and told["modules"] == ["pen/build_info.mpy", "pen/thermal.mpy"], errors
+    running = told["program"]
+    bundle = tmp_path / "a.npb"
+    assert _run(place, "bundle", "make", str(bundle), "--kind", "development", "--unsigned")[0] == 0
+    code, told, errors = _run(place, "update", str(bundle), *device)
+    assert code == 0 and told["changed"] and told["before"] == running, errors
+
+
+@pytest.mark.nightly
 def test_deploy_sends_what_differs_takes_back_what_fails_and_update_brings_a_bundle(
     emulate: Callable[..., Emulation], place: Path, firmware: Path, tmp_path: Path
 ) -> None:

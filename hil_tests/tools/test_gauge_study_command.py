@@ -95,6 +95,7 @@ def test_order_is_mixed_and_complete() -> None:
     assert wanted == list(files.missing_of({}, "ana")), "going on later does not change it"
 
 
+@pytest.mark.nightly
 def test_measured_on_a_pen(tmp_path: Path, emulate: Callable[..., Emulation]) -> None:
     """The last five readings of the third operator are missing: they are measured, and no others."""
     emulate("study", "--seed", str(SEED), "--cartridge", "dummy")

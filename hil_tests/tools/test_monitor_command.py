@@ -12,7 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from support.commands import Commands
+from support.nights import mostly_nightly
 from support.served import ServedPen, Tap
 
 from needlepen.firmware_modules import firmware_module
@@ -135,15 +137,14 @@ def _on_a_terminal(commands: list[str], environment: dict[str, str]) -> str:
     return written.decode()
 
 
-def test_the_live_view_redraws_itself_on_a_terminal(pen: ServedPen, tmp_path: Path) -> None:
-    shown = {}
-    for value in ("", "1"):
-        environment = {"NO_COLOR": value, "NEEDLEPEN_STATE": str(tmp_path / "state")}
-        shown[value] = _on_a_terminal(["monitor", "--device", pen.link, "--for", "1"], environment)
-        for text in ("e660000000000000", "armed", "battery", "winding", "24 needles", "warning: "):
-            assert text in shown[value], text
-        assert "\x1b[2K" in shown[value], "lines are written anew"
-    assert "\x1b[32m" in shown[""] and "\x1b[32m" not in shown["1"], "colours, but not with NO_COLOR"
+@pytest.mark.parametrize("no_color", mostly_nightly(["", "1"], ""))
+def test_the_live_view_redraws_itself_on_a_terminal(pen: ServedPen, tmp_path: Path, no_color: str) -> None:
+    environment = {"NO_COLOR": no_color, "NEEDLEPEN_STATE": str(tmp_path / "state")}
+    shown = _on_a_terminal(["monitor", "--device", pen.link, "--for", "1"], environment)
+    for text in ("e660000000000000", "armed", "battery", "winding", "24 needles", "warning: "):
+        assert text in shown, text
+    assert "\x1b[2K" in shown, "lines are written anew"
+    assert ("\x1b[32m" in shown) == (not no_color), "colours, but not with NO_COLOR"
 
 
 def test_no_pen_is_an_infrastructure_error_in_one_line(commands: Commands, tmp_path: Path) -> None:

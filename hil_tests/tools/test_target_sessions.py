@@ -33,6 +33,7 @@ def test_everything_that_a_port_can_show_runs_on_a_port(left: Emulation) -> None
     assert "SR-06" in summary and "PR-09" not in summary
 
 
+@pytest.mark.nightly  # every day one that is lost is on TCP
 def test_the_same_tests_run_over_tcp(left: Emulation) -> None:
     done = session(QUICK, f"{TESTS}/test_start_up.py", f"{TESTS}/test_console.py", "--target",
                    f"tcp:127.0.0.1:{left.tcp_port}")  # fmt: skip

@@ -390,6 +390,7 @@ def _other(value: Any, name: str) -> Any:
     return value + "x"
 
 
+@pytest.mark.nightly
 def test_a_change_of_any_field_of_the_stored_json_is_found(tmp_path: Path) -> None:
     """Past the triggers, with all hashes and columns made to fit: only who has the key could make the code fit."""
     right, key = code(accepted(), OWN), CodeKey(OWN, False)

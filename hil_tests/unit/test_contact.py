@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.bench import minimum_rate_hz
 from support.loop import Loop, control
+from support.nights import mostly_nightly
 
 from needlepen import requirements
 from needlepen.firmware_modules import firmware_module
@@ -48,7 +49,7 @@ def can_run(set_hz: int, needles: int, protrusion_mm: float) -> bool:
     return set_hz >= minimum_rate_hz(needles) * (protrusion_mm / 1.5) ** 0.5
 
 
-@pytest.mark.parametrize("cell_v", CELLS_V)
+@pytest.mark.parametrize("cell_v", mostly_nightly(CELLS_V, min(CELLS_V), max(CELLS_V)))
 @pytest.mark.parametrize(("needles", "protrusion_mm"), SEEN)
 def test_contact_is_seen_once_the_run_has_been_free(
     needles: int, protrusion_mm: float, cell_v: float
@@ -79,7 +80,10 @@ def test_a_run_that_begins_on_skin_at_1_5_mm_is_seen_too(needles: int, cell_v: f
 
 @pytest.mark.parametrize(
     ("set_hz", "cell_v"),
-    [(hz, 3.7) for hz in EVERY_RATE_HZ] + [(hz, v) for hz in RATES_HZ for v in (3.5, 4.2)],
+    mostly_nightly(
+        [(hz, 3.7) for hz in EVERY_RATE_HZ] + [(hz, v) for hz in RATES_HZ for v in (3.5, 4.2)],
+        *((hz, v) for hz in RATES_HZ for v in (3.5, 4.2)),
+    ),
 )
 def test_a_free_motor_is_never_taken_for_contact(set_hz: int, cell_v: float) -> None:
     """20 s: longer than the limit of the requirement."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from support.nights import mostly_nightly
 
 from needlepen.cli.report import report as report_command
 from needlepen.evidence_report.ledger import Ledger
@@ -41,7 +42,17 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def execute(files: dict[str, str], *options: str) -> pytest.RunResult:
         pytester.makepyfile(**{"conftest": BOARD, **files})
-        common = ("-p", "support.measuring", "-p", "no:cacheprovider", "--evidence", "out")
+        # hypothesis takes longer to import than most of these suites run
+        common = (
+            "-p",
+            "support.measuring",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "--evidence",
+            "out",
+        )
         return pytester.runpytest_subprocess(*common, *options, timeout=60)
 
     return execute
@@ -125,7 +136,13 @@ VERDICTS = {
 }
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2", "--dist", "loadfile")], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="alone", marks=pytest.mark.nightly),
+        pytest.param(("-n", "2", "--dist", "loadfile"), id="xdist"),
+    ],
+)
 def test_each_verdict(run: Run, pytester: pytest.Pytester, options: tuple[str, ...]) -> None:
     done = run({"test_each": EACH}, *options)
     assert done.ret == 1
@@ -266,11 +283,12 @@ def test_last():
 @pytest.mark.parametrize(
     "lose",
     [
-        'raise BoardLost("USB was pulled")',
-        'lose_board(pytestconfig, "USB was pulled")',
-        'lose_board(pytestconfig, "USB was pulled"); assert False, "no answer"',
+        pytest.param('raise BoardLost("USB was pulled")', id="raised", marks=pytest.mark.nightly),
+        pytest.param('lose_board(pytestconfig, "USB was pulled")', id="noticed", marks=pytest.mark.nightly),
+        pytest.param(
+            'lose_board(pytestconfig, "USB was pulled"); assert False, "no answer"', id="noticed in a failure"
+        ),
     ],
-    ids=["raised", "noticed", "noticed in a failure"],
 )
 def test_a_lost_board_is_one_trouble_and_skips(run: Run, pytester: pytest.Pytester, lose: str) -> None:
     done = run({"test_lost": LOST.format(lose=lose)})
@@ -364,10 +382,17 @@ def test_what_is_deselected_on_purpose_is_listed_and_no_trouble(run: Run, pytest
         assert (ledger["planned"], ledger["reported"], ledger["problems"]) == (4, 4, [])
 
 
-def test_a_file_that_cannot_be_collected_is_trouble(run: Run) -> None:
-    for options in ((), ("-n", "2"), ("--continue-on-collection-errors",)):
-        done = run({"test_good": SIX, "test_bad": "import no_such_module"}, *options)
-        assert done.ret == 2 and "test_bad.py" in done.stdout.str(), options
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="alone", marks=pytest.mark.nightly),
+        pytest.param(("-n", "2"), id="xdist", marks=pytest.mark.nightly),
+        pytest.param(("--continue-on-collection-errors",), id="going on"),
+    ],
+)
+def test_a_file_that_cannot_be_collected_is_trouble(run: Run, options: tuple[str, ...]) -> None:
+    done = run({"test_good": SIX, "test_bad": "import no_such_module"}, *options)
+    assert done.ret == 2 and "test_bad.py" in done.stdout.str()
 
 
 @pytest.mark.nightly
@@ -422,7 +447,10 @@ def test_values(measure):
 """
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "xdist"])
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param((), id="alone"), pytest.param(("-n", "1"), id="xdist", marks=pytest.mark.nightly)],
+)
 def test_values_that_are_no_numbers_are_judged_and_written(
     run: Run, pytester: pytest.Pytester, options: tuple[str, ...]
 ) -> None:
@@ -527,17 +555,22 @@ def _one_line(text: str, about: str) -> None:
     assert len([line for line in text.splitlines() if about in line]) == 1, text
 
 
-def test_an_unwritable_folder_is_one_line_before_anything_runs(run: Run, pytester: pytest.Pytester) -> None:
+PLACES = [
+    ("file/out", 2, "cannot be written"),
+    ("/proc/out", 2, "cannot be written"),
+    ("file", 4, "is a file"),
+    (".", 4, "which is no evidence"),
+]
+
+
+@pytest.mark.parametrize(("place", "code", "about"), mostly_nightly(PLACES, PLACES[1], PLACES[3]))
+def test_an_unwritable_folder_is_one_line_before_anything_runs(
+    run: Run, pytester: pytest.Pytester, place: str, code: int, about: str
+) -> None:
     pytester.path.joinpath("file").write_text("")
-    for place, code, about in (
-        ("file/out", 2, "cannot be written"),
-        ("/proc/out", 2, "cannot be written"),
-        ("file", 4, "is a file"),
-        (".", 4, "which is no evidence"),
-    ):
-        done = run({"test_one": "def test_one(): pass"}, "--evidence", place)
-        _one_line(done.stdout.str() + done.stderr.str(), about)
-        assert done.ret == code and "passed" not in done.stdout.str(), place
+    done = run({"test_one": "def test_one(): pass"}, "--evidence", place)
+    _one_line(done.stdout.str() + done.stderr.str(), about)
+    assert done.ret == code and "passed" not in done.stdout.str()
 
 
 FULL = """
@@ -552,7 +585,12 @@ def pytest_needlepen_summed_up():
 """
 
 
-@pytest.mark.parametrize(("limit", "about"), [(100, "junit.xml cannot be"), (8_000, "evidence cannot be")])
+@pytest.mark.parametrize(
+    ("limit", "about"),
+    mostly_nightly(
+        [(100, "junit.xml cannot be"), (8_000, "evidence cannot be")], (8_000, "evidence cannot be")
+    ),
+)
 def test_a_full_disk_is_one_line_and_leaves_the_old_evidence(
     run: Run, pytester: pytest.Pytester, limit: int, about: str
 ) -> None:

@@ -26,6 +26,7 @@ logs = firmware_module("pen.store.log")
 calibration_records = firmware_module("pen.calibration_records")
 QUIET_MS = firmware_module("pen.store.store")._QUIET_MS
 DONE = (0.0, 0.1, 0.25, 0.35, 0.6, 0.85, 0.99)
+FEW = (0.1, 0.35, 0.99)
 SEED = 2_026
 DAY = date(2026, 1, 15)
 KEYS = making.development_keys(UNIQUE_ID)
@@ -137,8 +138,8 @@ def _state(pen: Any) -> dict[str, Any]:
     }
 
 
-def _cuts(flash: RecordedFlash) -> Iterator[tuple[str, RecordedFlash]]:
-    for done in DONE:
+def _cuts(flash: RecordedFlash, fractions: tuple[float, ...] = DONE) -> Iterator[tuple[str, RecordedFlash]]:
+    for done in fractions:
         for k, (operation, torn) in enumerate(flash.cuts(done, SEED), 1):
             yield f"operation {k}, {operation.kind} at {operation.start:#x}, {done:g} of it done", torn
 
@@ -168,8 +169,13 @@ def _judge(what: str, torn: RecordedFlash, states: tuple[dict[str, Any], dict[st
     return len(old) + len(new) - len(numbers)
 
 
+@pytest.mark.parametrize(
+    "fractions", [pytest.param(FEW, id="some"), pytest.param(DONE, id="all", marks=pytest.mark.nightly)]
+)
 @pytest.mark.parametrize("write", WRITES)
-def test_a_power_cut_in_any_flash_operation_loses_at_most_one_record(measure: Measure, write: str) -> None:
+def test_a_power_cut_in_any_flash_operation_loses_at_most_one_record(
+    measure: Measure, write: str, fractions: tuple[float, ...]
+) -> None:
     """After 0 to 19 earlier writes, so that each kind of operation comes up, the erase of a directory included."""
     prepare, do, in_ram = WRITES[write]
     lost: dict[str, float] = {}
@@ -183,7 +189,7 @@ def test_a_power_cut_in_any_flash_operation_loses_at_most_one_record(measure: Me
         new = list(range(old[-1] + 1, pen.log.last_sequence + 1 - pen.log.pending))
         assert len(new) == in_ram
         cut_kinds |= {operation.kind for operation in flash.operations}
-        for what, torn in _cuts(flash):
+        for what, torn in _cuts(flash, fractions):
             what = f"after {runs} writes, {what}"
             lost[what] = _judge(what, torn, (before, _state(pen)), pen.log.boot, old, new)
     print(f"{write}: {len(lost)} power cuts, seed {SEED}")

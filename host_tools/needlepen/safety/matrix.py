@@ -80,19 +80,16 @@ def _armed(bed: Bed) -> None:
 
 def _idle(bed: Bed) -> None:
     """Something is missing: a charger is connected, which the operator takes away before a start."""
-    _armed(bed)
     bed.pen.set_vbus(True)
     bed.until(lambda: bed.reports("idle"), "idle")
 
 
 def _depth_moving(bed: Bed) -> None:
-    _armed(bed)
     bed.host.request(messages.SET_DEPTH, 300)
     bed.wait(20.0)
 
 
 def _running(bed: Bed) -> None:
-    _armed(bed)
     bed.pen.press()
     bed.until(lambda: bed.rate_hz > 90.0, "running", 500.0)
     bed.wait(100.0)
@@ -124,14 +121,15 @@ STATES: dict[str, Callable[[Bed], None]] = {
     "boot": lambda bed: bed.wait(100.0),
     "self_test": lambda bed: bed.wait(600.0),
     "idle": _idle,
-    "armed": _armed,
+    "armed": lambda bed: None,
     "depth_moving": _depth_moving,
     "running": _running,
     "running_in_skin": _in_skin,
     "stopping": _stopping,
     "safe": _safe,
 }
-"""How each state of a pen is brought about, from power-on."""
+"""How each state of a pen is brought about: the first two from power-on, the others from an armed pen."""
+FROM_POWER_ON = ("boot", "self_test")
 
 MOVING = ("running", "running_in_skin")
 
@@ -170,10 +168,10 @@ def daily_cells() -> list[Key]:
 
     Starting a pen costs most, so that few cells begin there.
     """
-    part = {"armed": 1, "running_in_skin": 20, "boot": 48, "self_test": 48}
+    part = {"armed": 1, "running_in_skin": 36}
     places = {state: k for k, state in enumerate(STATES)}
     pairs = {pair: k for k, pair in enumerate(ENTRIES)}
-    return [key for key in all_cells() if (pairs[key[:2]] + places[key[2]]) % part.get(key[2], 48) == 0]
+    return [key for key in all_cells() if (pairs[key[:2]] + places[key[2]]) % part.get(key[2], 72) == 0]
 
 
 def run(
@@ -187,18 +185,24 @@ def run(
     matrix = Matrix(dict.fromkeys(chosen))
     rows = {state: [key for key in chosen if key[2] == state] for state in STATES}
     rows = {state: keys for state, keys in rows.items() if keys}
+    armed: Bed | None = None
     with Forks(1, timeout_s=3600.0) as forks:
         for state, keys in rows.items():
             done(state)
-            forks.start(_row, bench, state, keys, workers)
+            if state in FROM_POWER_ON:
+                forks.start(_row, Bed.of(bench.make()), state, keys, workers)
+                continue
+            if armed is None:
+                armed = Bed.of(bench.make())
+                _armed(armed)
+            forks.start(_row, armed, state, keys, workers)
         for keys, outcomes in zip(rows.values(), forks.results(), strict=True):
             matrix.cells.update(zip(keys, outcomes, strict=True))
     return matrix
 
 
-def _row(bench: Bench, state: str, keys: list[Key], workers: int | None) -> list[Outcome]:
+def _row(bed: Bed, state: str, keys: list[Key], workers: int | None) -> list[Outcome]:
     """All cells of a state: the pen is brought there once."""
-    bed = Bed.of(bench.make())
     STATES[state](bed)
     with Forks(workers, CELL_TIMEOUT_S) as forks:
         for target, kind, _ in keys:
