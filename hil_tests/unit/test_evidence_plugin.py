@@ -218,7 +218,10 @@ def test_a_product_failure_beside_infrastructure_trouble_exits_with_1(
 ) -> None:
     more = """
 import pytest
-from needlepen.errors import InfrastructureError, ProductFailure
+from needlepen.errors import InfrastructureError, NotInTime, ProductFailure
+
+def test_pen_that_never_gets_ready():
+    raise NotInTime("the pen did not reach 'armed'")
 
 def test_judged():
     try:
@@ -232,6 +235,7 @@ def test_misses_before_the_port_goes(measure):
 """
     assert run({"test_more": more}).ret == 1
     assert verdicts(pytester.path) == {
+        "test_pen_that_never_gets_ready": "fail",
         "test_judged": "fail",
         "test_misses_before_the_port_goes": "infrastructure",
     }
