@@ -48,6 +48,8 @@ def judge(told: Told, test: str, tree: Path) -> Outcome:
 def judge_one(told: Told, test: str) -> Outcome:
     """How one test of a session ended."""
     phases = [phase for phase in told["phases"] if phase["test"] == test]
+    if not phases:
+        return Outcome("infrastructure", f"there is no test {test}; one with parameters is named with them")
     bad = next((phase for phase in phases if phase["ended"] != "passed"), None)
     if bad is None:
         if [phase["when"] for phase in phases] != ["setup", "call", "teardown"]:

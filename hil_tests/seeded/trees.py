@@ -10,7 +10,7 @@ from pathlib import Path
 from needlepen.errors import InfrastructureError
 from seeded.defects import Defect
 
-_AS_IT_WAS = shutil.ignore_patterns(".hypothesis", "reports")
+_LEFT_BY_TESTS = {".hypothesis", "reports"}
 
 
 class DoesNotApply(InfrastructureError):
@@ -36,7 +36,11 @@ def copy(repository: Path, into: Path) -> Path:
 
 def again(tree: Path, into: Path) -> Path:
     """A copy of a copy, with what Python compiled there, but not what tests left behind."""
-    return Path(shutil.copytree(tree, into, ignore=_AS_IT_WAS, symlinks=True))
+
+    def left(folder: str, names: list[str]) -> set[str]:
+        return _LEFT_BY_TESTS.intersection(names) if Path(folder) == tree else set()
+
+    return Path(shutil.copytree(tree, into, ignore=left, symlinks=True))
 
 
 def check(defect: Defect, tree: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 
 from needlepen.cli.report import report as report_command
 from needlepen.evidence_report.ledger import Ledger
+from needlepen.evidence_report.model import MANIFEST
 
 pytest_plugins = ["pytester"]
 HERE = Path(__file__).resolve().parents[1]
@@ -484,6 +486,10 @@ def test_the_folder_is_whole_self_contained_and_its_checksums_hold(
     named = {p.get("name"): p.get("value") for p in properties}
     assert named["SR-12.brake_ms"] == "pass: 2 ms, limit ≤ 10 ms; release <b>" and named["board"] == "bench-7"
 
+    told = json.loads((folder / MANIFEST).read_text())["files"]
+    assert {name: entry["sha256"] for name, entry in told.items()} == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in told
+    }
     check = CliRunner().invoke(report_command, ["verify", str(folder)], standalone_mode=False)
     assert check.return_value == 0, check.output
     attached["trace.vcd"].write_text("$edited")

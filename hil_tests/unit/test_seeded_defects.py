@@ -6,7 +6,6 @@ import ast
 import hashlib
 import json
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def test_the_test_of_a_defect_exists_and_is_not_the_one_that_is_changed(defect: 
     found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name.partition("[")[0]]
     assert len(found) == 1 and file not in defect.files
     is_one_of_many = any("parametrize" in ast.unparse(d) for d in found[0].decorator_list)
-    assert is_one_of_many == ("[" in name), "a test with parameters is named with them"
+    assert "[" in name or not is_one_of_many, "a test with parameters is named with them"
 
 
 ENTRY = {
@@ -318,6 +317,12 @@ def test_the_command_lists_and_shows() -> None:
 
 
 # ---------------------------------------------------------------------- for real
+needs_checkout = pytest.mark.skipif(
+    not (REPOSITORY / ".git").exists(),
+    reason="defects are seeded in what git tracks; this tree is no checkout",
+)
+
+
 def _found(chosen: list[Defect]) -> None:
     changed = {REPOSITORY / name for defect in chosen for name in defect.files}
     before = {path: path.read_bytes() for path in changed}
@@ -327,17 +332,20 @@ def _found(chosen: list[Defect]) -> None:
     assert all(outcome.verdict == "found" for outcome in result.outcomes.values()), "\n".join(lines)
 
 
+@needs_checkout
 @pytest.mark.timeout(1800)
 def test_the_defects_of_every_day_are_found() -> None:
     _found(DAILY)
 
 
+@needs_checkout
 @pytest.mark.nightly
 @pytest.mark.timeout(7200)
 def test_every_defect_is_found() -> None:
     _found(ALL)
 
 
+@needs_checkout
 @pytest.mark.timeout(600)
 def test_a_real_test_that_was_made_blind_is_found(tmp_path: Path) -> None:
     """The first of every day, in a tree whose test has lost its assertions."""
@@ -347,5 +355,5 @@ def test_a_real_test_that_was_made_blind_is_found(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("    assert ", "    _ = "))
     _git(tree, "init", "-q")
     _git(tree, "add", ".")
-    result = campaign.run([replace(defect, patch=defect.patch)], repository=tree)
+    result = campaign.run([defect], repository=tree)
     assert result.exit_code == 1 and "it cannot find it" in campaign.line(defect, result.outcomes[defect.id])
