@@ -346,6 +346,7 @@ def test_every_defect_is_found() -> None:
 
 
 @needs_checkout
+@pytest.mark.nightly
 @pytest.mark.timeout(600)
 def test_a_real_test_that_was_made_blind_is_found(tmp_path: Path) -> None:
     """The first of every day, in a tree whose test has lost its assertions."""
