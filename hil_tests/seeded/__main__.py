@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import click
+from support import starting
 
-from needlepen.errors import NeedlepenError
 from seeded import campaign, defects, report
 
 OUT = defects.REPOSITORY / "reports" / "seeded"
@@ -73,19 +73,5 @@ def show(identity: str, list_file: Path) -> None:
     click.echo(defect.patch.read_text(encoding="utf-8"), nl=False)
 
 
-def start() -> None:
-    """The entry: errors as one line, with their exit code."""
-    try:
-        main(standalone_mode=False)
-    except click.ClickException as error:
-        click.echo(f"seeded: {error.format_message()}", err=True)
-        sys.exit(4)
-    except click.Abort:
-        sys.exit(2)
-    except NeedlepenError as error:
-        click.echo(f"seeded: {error}", err=True)
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    start()
+    starting.run(main, "seeded")
