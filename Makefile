@@ -9,7 +9,7 @@ NEEDLEPEN := $(BIN)/needlepen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime engine demo test nightly mutation seeded coverage bench clean
+.PHONY: help setup runtime engine demo test nightly mutation coverage bench clean
 .SILENT:
 
 help: ## list the targets
@@ -45,6 +45,7 @@ nightly: runtime engine ## the long runs: 500 random campaigns, the matrix in fu
 mutation: runtime ## would the tests notice if the safety code were wrong? (hil_tests/mutation; for the night)
 	PYTHONPATH=hil_tests $(BIN)/python -m mutation run $(ARGS)
 
+.PHONY: seeded
 seeded: runtime engine ## does the suite find the mistakes that were put in on purpose? (hil_tests/seeded; for the night)
 	PYTHONPATH=hil_tests $(BIN)/python -m seeded run $(ARGS)
 
