@@ -183,6 +183,8 @@ def test_a_failure_is_told_from_a_crash(error: BaseException, kind: str) -> None
 
 # ---------------------------------------------------------------------- a small project
 PROJECT = {
+    # Of no use there, and slow to import.
+    "pytest.ini": "[pytest]\naddopts = -p no:hypothesispytest -p no:xdist -p no:anyio\nmarkers = nightly\n",
     "firmware/brake.py": "HELD = 1\nLIMIT = 10\n",
     "hil_tests/judge.py": "def expect(holds):\n    if not holds:\n        raise AssertionError('the brake is off')\n",
     "hil_tests/test_brake.py": """
