@@ -45,6 +45,10 @@ nightly: runtime engine ## the long runs: 500 random campaigns, the matrix in fu
 mutation: runtime ## would the tests notice if the safety code were wrong? (hil_tests/mutation; for the night)
 	PYTHONPATH=hil_tests $(BIN)/python -m mutation run $(ARGS)
 
+.PHONY: seeded
+seeded: runtime engine ## does the suite find the mistakes that were put in on purpose? (hil_tests/seeded; for the night)
+	PYTHONPATH=hil_tests $(BIN)/python -m seeded run $(ARGS)
+
 coverage: runtime ## every line and branch of the pure safety modules is run by the fast tests
 	PYTHONPATH=hil_tests $(BIN)/python -m covering $(ARGS)
 

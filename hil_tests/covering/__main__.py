@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 from mutation.baseline import HIL_TESTS, REPOSITORY
+from support import starting
 
 from covering import exceptions, measuring
 from covering.exceptions import Gap
 from covering.measuring import Covered
-from needlepen.errors import NeedlepenError
 from needlepen.files import write_whole
 
 _STARTED_IN = Path.cwd()
@@ -76,18 +76,9 @@ def _text(covered: list[Covered], stale: list[str]) -> str:
 
 
 def start() -> None:
-    """The entry: errors as one line, with their exit code."""
+    """The entry."""
     os.chdir(REPOSITORY)  # the firmware's file names are relative to it
-    try:
-        main(standalone_mode=False)
-    except click.ClickException as error:
-        click.echo(f"coverage: {error.format_message()}", err=True)
-        sys.exit(4)
-    except click.Abort:
-        sys.exit(2)
-    except NeedlepenError as error:
-        click.echo(f"coverage: {error}", err=True)
-        sys.exit(error.exit_code)
+    starting.run(main, "coverage")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from needlepen.emulator.chip import Chip
-from needlepen.errors import InfrastructureError, UsageError
+from needlepen.errors import NotInTime, UsageError
 
 CYCLE_NS = 8
 BLINK = """
@@ -78,11 +78,9 @@ def test_two_equal_runs_are_identical(boot: Callable[..., Chip]) -> None:
 
 def test_waiting_in_vain_ends_with_time_and_condition(chip: Chip) -> None:
     chip.console.write(b"while True: pass\r\r\r")
-    with pytest.raises(
-        InfrastructureError, match=r"0\.020 s of device time for the pen to sing.*running at 0x"
-    ):
+    with pytest.raises(NotInTime, match=r"0\.020 s of device time for the pen to sing.*running at 0x"):
         chip.require(lambda: False, "the pen to sing", 20e6)
-    with pytest.raises(InfrastructureError, match=r"did not send b'never'"):
+    with pytest.raises(NotInTime, match=r"did not send b'never'"):
         chip.console.wait_for(b"never", 20e6)
 
 
@@ -399,7 +397,7 @@ def test_a_crashed_core_stays_locked_up_until_the_watchdog_resets_it(
     edges.clear()
     chip.run_for(50e6)
     assert len(edges) > 3000  # PIO goes on
-    with pytest.raises(InfrastructureError, match=f"CPU locked up.*{reason}"):
+    with pytest.raises(NotInTime, match=f"CPU locked up.*{reason}"):
         chip.require(lambda: False, "an answer", 1e6)
     chip.run_for(300e6)
     assert chip.fault is None and chip.console.is_connected

@@ -18,7 +18,7 @@ from needlepen.cli.run import run as run_command
 from needlepen.emulator.bench import Bench, prepare
 from needlepen.errors import UsageError
 from needlepen.evidence import Measurement, RunRecord
-from needlepen.scenario import apply, observe, quantities
+from needlepen.scenario import actions, apply, observe, quantities
 from needlepen.scenario.loader import ACTIONS
 from needlepen.scenario.runner import INTERRUPTED, Runner
 from needlepen.scenario.situation import Situation
@@ -216,6 +216,24 @@ def test_a_condition_that_does_not_come_fails_and_leaves_the_rest_unmeasured(
     assert named(record, "never reached").verdict == "unset"
     assert (record.complete, record.verdict, record.exit_code) == (False, "fail", 1)
     assert "step 3" in record.stopped_because
+
+
+def test_a_pen_that_does_not_answer_fails_the_run(
+    make: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has power and says nothing: that is no trouble around the pen."""
+    runner = make(step("set_rate", rate_hz=150))
+    mark = apply.describe
+
+    def deaf_from_here(action: actions.ActionBase) -> str:
+        if isinstance(action, actions.SetRate) and action.rate_hz == 150:
+            runner.situation.pen.link.feed = lambda data: None  # type: ignore[method-assign]
+        return mark(action)
+
+    monkeypatch.setattr(apply, "describe", deaf_from_here)
+    record = runner.run()
+    assert named(record, "answer in time").value == math.inf
+    assert (record.complete, record.verdict, record.exit_code) == (False, "fail", 1)
 
 
 def test_the_time_limit_ends_a_run(make: Callable[..., Runner]) -> None:

@@ -20,7 +20,7 @@ from needlepen.access import Role
 from needlepen.build import AppImage, app_image
 from needlepen.build.code_set import CodeSet
 from needlepen.emulator.pen import EmulatedPen
-from needlepen.errors import InfrastructureError, Refused
+from needlepen.errors import InfrastructureError, NotInTime, Refused
 from needlepen.link.client import kinds, messages
 from needlepen.records.making import development_release_key
 from needlepen.update.bundle import Bundle, sign
@@ -166,7 +166,7 @@ def test_a_program_that_does_not_reach_ready_is_taken_back(pens: Pens, how: str)
             try:
                 pen.command(messages.HELLO, kinds.PROTOCOL_VERSION)
                 told = update.report(pen)
-            except (InfrastructureError, Refused):
+            except (InfrastructureError, NotInTime, Refused):
                 continue
             if told.program == was and told.came == "ordinary":
                 break
@@ -296,7 +296,7 @@ def _cuts(pens: Pens, places: list[int], done: tuple[float, ...]) -> dict[str, i
         try:
             _send(pen, Bundle(new))
             pen.run_until(lambda: not pen.power.on, 12e9, 1e6)
-        except InfrastructureError:
+        except (InfrastructureError, NotInTime):
             pass
         if pen.power.on:
             return "not cut", ""

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import click
+from support import starting
 
 from mutation import campaign, emulated, report, review
 from mutation.mutants import Mutant, mutants, staged
 from mutation.scope import REQUIREMENT_TESTS
-from needlepen.errors import NeedlepenError
 
 _STARTED_IN = Path.cwd()
 OUT = campaign.REPOSITORY / "reports" / "mutation"
@@ -134,18 +134,9 @@ def _diff(mutant: Mutant, files: dict[str, bytes]) -> str:
 
 
 def start() -> None:
-    """The entry: errors as one line, with their exit code."""
+    """The entry."""
     os.chdir(campaign.REPOSITORY)  # the firmware's file names are relative to it
-    try:
-        main(standalone_mode=False)
-    except click.ClickException as error:
-        click.echo(f"mutation: {error.format_message()}", err=True)
-        sys.exit(4)
-    except click.Abort:
-        sys.exit(2)
-    except NeedlepenError as error:
-        click.echo(f"mutation: {error}", err=True)
-        sys.exit(error.exit_code)
+    starting.run(main, "mutation")
 
 
 if __name__ == "__main__":

@@ -270,16 +270,16 @@ def test_just_below_the_threshold_nothing_trips(pens: Pens, below_hz: float) -> 
     assert braked_ns == math.inf and state == "running", f"{THRESHOLD_HZ - below_hz} Hz tripped"
 
 
+def _step_above(pen: EmulatedPen, above_hz: float) -> dict[str, Any]:
+    """A generator that steps there; a revolution has to pass before its mean is above the threshold."""
+    start(pen, 150)
+    _generate(pen, _constant(THRESHOLD_HZ + above_hz))
+    return observe(pen, float(pen.now_ns), ms=100)
+
+
 @pytest.mark.parametrize("above_hz", [RESOLUTION * THRESHOLD_HZ, 2.0, 5.0, 10.0, 30.0])
 def test_just_above_the_threshold_trips(pens: Pens, measure: Measure, above_hz: float) -> None:
-    """A generator that steps there; a revolution has to pass before its mean is above the threshold."""
-
-    def run(pen: EmulatedPen) -> dict[str, Any]:
-        start(pen, 150)
-        _generate(pen, _constant(THRESHOLD_HZ + above_hz))
-        return observe(pen, float(pen.now_ns), ms=100)
-
-    seen = in_fork(run, pens.ready())
+    seen = in_fork(_step_above, pens.ready(), above_hz)
     turn_ms = 1e3 / (THRESHOLD_HZ + above_hz)
     measure("SR-06", "trip_ms", seen["supply_open_ns"] / MS - turn_ms,
             f"supply open after one revolution at {THRESHOLD_HZ + above_hz} Hz")  # fmt: skip
@@ -318,6 +318,18 @@ def test_a_rising_rate_trips_soon_after_it_crosses_the_threshold(
     late = in_fork(sweep, pens.ready())
     measure.worst("SR-06", "trip_ms", {f"phase {p:.0f} us": v for p, v in zip(phases_us, late, strict=True)},
                   f"supply open, rate rising at {slope_hz_per_ms} Hz/ms")  # fmt: skip
+
+
+def test_just_above_the_threshold_the_tick_trips_without_the_index_window(
+    pens: Pens, measure: Measure
+) -> None:
+    """The window cuts at about the same rate and would hide a tick whose threshold is wrong."""
+    blind = {"pen/drive.py": ("_WINDOW_MARGIN_PERMILLE = const(6)", "_WINDOW_MARGIN_PERMILLE = const(1500)")}
+    above_hz = RESOLUTION * THRESHOLD_HZ
+    seen = in_fork(_step_above, pens.ready(firmware=pens.variant("blind_window", blind)), above_hz)
+    measure("SR-06", "trip_ms", seen["supply_open_ns"] / MS - 1e3 / (THRESHOLD_HZ + above_hz),
+            f"supply open after one revolution at {THRESHOLD_HZ + above_hz} Hz, by the tick alone")  # fmt: skip
+    assert seen["telemetry"].fault == "overspeed"
 
 
 def test_a_pen_without_overspeed_limit_is_noticed(pens: Pens) -> None:

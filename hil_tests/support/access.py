@@ -13,7 +13,7 @@ from needlepen.access import Key, Role, answer, role_key
 from needlepen.cartridges.emulated import emulated_cartridge
 from needlepen.emulator.factory_image import unique_id as serial_id
 from needlepen.emulator.pen import EmulatedPen
-from needlepen.errors import InfrastructureError
+from needlepen.errors import NotInTime
 from needlepen.firmware_modules import firmware_module
 from needlepen.link.client import Reply, frames, kinds, messages
 from needlepen.records.making import public_key
@@ -77,7 +77,7 @@ def ask(pen: EmulatedPen, name: str) -> Reply:
     link._replies.pop(sequence, None)
     pen.chip.console.write(frames.encode(kind, sequence, body))
     if not pen.run_until(lambda: link.reply(sequence) is not None, 1e9):
-        raise InfrastructureError(f"no answer to {name}")
+        raise NotInTime(f"no answer to {name}")
     reply = link.reply(sequence)
     assert reply is not None
     return reply

@@ -18,7 +18,7 @@ from needlepen.emulator.axis_parameters import AxisParameters
 from needlepen.emulator.factory import factory_calibration
 from needlepen.emulator.factory_image import unique_id as serial_id
 from needlepen.emulator.pen import EmulatedPen
-from needlepen.errors import InfrastructureError
+from needlepen.errors import InfrastructureError, NotInTime
 from needlepen.link.client import Reply, kinds, messages
 from needlepen.link.operations import Operations
 from needlepen.link.values import Identity, Status, Telemetry
@@ -41,14 +41,20 @@ class InProcess(Operations):
         self.identity = Identity.of(pen.command(messages.HELLO, kinds.PROTOCOL_VERSION))
 
     def request(self, kind: int, *values: Any, timeout_s: float | None = None) -> Reply:
-        reply = self.pen.request(kind, *values)
+        try:
+            reply = self.pen.request(kind, *values)
+        except NotInTime as error:  # a program on a port cannot know why a pen is silent
+            raise InfrastructureError(str(error)) from error
         if reply.refused == kinds.NOT_GREETED:
             self._connect()
             raise InfrastructureError("the pen was reset")
         return reply
 
     def command(self, kind: int, *values: Any, timeout_s: float | None = None) -> dict[str, Any]:
-        return self.pen.command(kind, *values)
+        try:
+            return self.pen.command(kind, *values)
+        except NotInTime as error:
+            raise InfrastructureError(str(error)) from error
 
     @property
     def status(self) -> Status | None:

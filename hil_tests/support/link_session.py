@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from needlepen.errors import InfrastructureError
+from needlepen.errors import NotInTime
 from needlepen.link.client import messages
 from needlepen.link.values import Status, Telemetry
 from support.targets.protocols import Link
@@ -23,7 +23,7 @@ def now(link: Link, period_ms: int = 20) -> tuple[Telemetry, Status]:
         frame = next(frames)
         if link.status is not None:
             return frame, link.status
-    raise InfrastructureError("the pen sends telemetry and no status; reset it, and try again")
+    raise NotInTime("the pen sends telemetry and no status; reset it, and try again")
 
 
 def frames_of(link: Link, period_ms: int, count: int) -> list[Telemetry]:
@@ -38,12 +38,12 @@ def frames_of(link: Link, period_ms: int, count: int) -> list[Telemetry]:
 
 
 def until(link: Link, state: str, frames: int = 500) -> Telemetry:
-    """The first frame in a state; raises InfrastructureError that names what is reported instead."""
+    """The first frame in a state; raises NotInTime that names what is reported instead."""
     link.subscribe(20)
     for _, frame in zip(range(frames), link.telemetry(), strict=False):
         if frame.state == state:
             return frame
-    raise InfrastructureError(f"the pen did not come to {state!r}: {link.latest}")
+    raise NotInTime(f"the pen did not come to {state!r}: {link.latest}")
 
 
 @contextlib.contextmanager

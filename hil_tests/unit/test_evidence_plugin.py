@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from support.nights import mostly_nightly
 
 from needlepen.cli.report import report as report_command
 from needlepen.evidence_report.ledger import Ledger
+from needlepen.evidence_report.model import MANIFEST
 
 pytest_plugins = ["pytester"]
 HERE = Path(__file__).resolve().parents[1]
@@ -235,7 +237,10 @@ def test_a_product_failure_beside_infrastructure_trouble_exits_with_1(
 ) -> None:
     more = """
 import pytest
-from needlepen.errors import InfrastructureError, ProductFailure
+from needlepen.errors import InfrastructureError, NotInTime, ProductFailure
+
+def test_pen_that_never_gets_ready():
+    raise NotInTime("the pen did not reach 'armed'")
 
 def test_judged():
     try:
@@ -249,6 +254,7 @@ def test_misses_before_the_port_goes(measure):
 """
     assert run({"test_more": more}).ret == 1
     assert verdicts(pytester.path) == {
+        "test_pen_that_never_gets_ready": "fail",
         "test_judged": "fail",
         "test_misses_before_the_port_goes": "infrastructure",
     }
@@ -508,6 +514,10 @@ def test_the_folder_is_whole_self_contained_and_its_checksums_hold(
     named = {p.get("name"): p.get("value") for p in properties}
     assert named["SR-12.brake_ms"] == "pass: 2 ms, limit ≤ 10 ms; release <b>" and named["board"] == "bench-7"
 
+    told = json.loads((folder / MANIFEST).read_text())["files"]
+    assert {name: entry["sha256"] for name, entry in told.items()} == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in told
+    }
     check = CliRunner().invoke(report_command, ["verify", str(folder)], standalone_mode=False)
     assert check.return_value == 0, check.output
     attached["trace.vcd"].write_text("$edited")

@@ -16,6 +16,8 @@ from support.forks import ChildFailedError, each_in_fork, in_fork
 from support.measuring import Measure, worst_of_each, write
 from support.trace import Trace
 
+from needlepen.errors import InfrastructureError, NotInTime, infrastructure_behind
+
 
 # ---------------------------------------------------------------------- forks
 def test_a_copy_changes_nothing_here() -> None:
@@ -44,6 +46,18 @@ def test_a_copy_that_dies_or_hangs_is_a_failure() -> None:
         in_fork(lambda: os._exit(3))
     with pytest.raises(ChildFailedError, match="no result after"):
         in_fork(lambda: time.sleep(30), timeout_s=0.2)
+
+
+def test_only_a_crash_of_a_copy_is_infrastructure_trouble_and_a_silent_pen_is_not() -> None:
+    def silent() -> None:
+        raise NotInTime("the pen did not reach 'armed'")
+
+    with pytest.raises(ChildFailedError) as failed:
+        in_fork(silent)
+    assert infrastructure_behind(failed.value) is None
+    with pytest.raises(ChildFailedError) as crashed:
+        in_fork(lambda: os._exit(3))
+    assert isinstance(infrastructure_behind(crashed.value), InfrastructureError)
 
 
 def test_a_result_that_cannot_travel_is_a_failure() -> None:

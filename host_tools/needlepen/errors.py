@@ -21,6 +21,13 @@ class ProductFailure(NeedlepenError):
     exit_code = 1
 
 
+class NotInTime(ProductFailure):
+    """What runs on an emulated chip did not do something within a device time that is ample for it.
+
+    A slow host cannot cause it, since device time waits for the host. Troubles of the emulator itself are other errors.
+    """
+
+
 class InfrastructureError(NeedlepenError):
     """Something around the product failed: a port, the emulator, a download (exit code 2)."""
 

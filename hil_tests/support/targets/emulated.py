@@ -16,7 +16,7 @@ from typing import Any
 from needlepen.emulator import serial_handler
 from needlepen.emulator.bench import emulator_version
 from needlepen.emulator.pen import EmulatedPen
-from needlepen.errors import InfrastructureError
+from needlepen.errors import InfrastructureError, NotInTime
 from needlepen.link.pen import Pen
 from needlepen.link.transport import Transport
 from support.bench import rate, record_pin, strokes
@@ -90,7 +90,7 @@ class EmulatedTarget:
         """Whether the firmware answers; if it does not, the next test has a new pen all the same."""
         try:
             self._linked().counters()
-        except InfrastructureError:
+        except (InfrastructureError, NotInTime):
             self._throw_away()
         return True
 

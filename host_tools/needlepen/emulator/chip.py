@@ -17,7 +17,7 @@ import numpy as np
 from needlepen.build import uf2
 from needlepen.emulator import boot_rom, engine as engines
 from needlepen.emulator.faults import Fault
-from needlepen.errors import InfrastructureError, UsageError
+from needlepen.errors import NotInTime, UsageError
 
 if TYPE_CHECKING:
     from needlepen.emulator.clocks_block import ClocksBlock
@@ -132,9 +132,9 @@ class Chip:
     def require(
         self, condition: Callable[[], bool], what: str, timeout_ns: float, slice_ns: float = 100_000
     ) -> None:
-        """`run_until`, but raises InfrastructureError that names device time, program counter and `what`."""
+        """`run_until`, but raises NotInTime that names device time, program counter and `what`."""
         if not self.run_until(condition, timeout_ns, slice_ns):
-            raise InfrastructureError(
+            raise NotInTime(
                 f"Waited {timeout_ns / 1e9:.3f} s of device time for {what}, in vain; the firmware may hang "
                 f"({self.situation})."
             )

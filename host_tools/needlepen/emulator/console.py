@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from needlepen.emulator.usb_host import CdcHost
-from needlepen.errors import InfrastructureError
+from needlepen.errors import NotInTime
 
 if TYPE_CHECKING:
     from needlepen.emulator.chip import Chip
@@ -78,20 +78,20 @@ class Console:
     def wait_for(self, ending: bytes, timeout_ns: float) -> bytes:
         """Run the chip until `ending` has been received and take everything up to its end.
 
-        Raises InfrastructureError with what did arrive when timeout_ns of device time pass without it.
+        Raises NotInTime with what did arrive when timeout_ns of device time pass without it.
         """
         if not self._chip.run_until(lambda: ending in self._received, timeout_ns, _SLICE_NS):
-            raise InfrastructureError(
+            raise NotInTime(
                 f"The emulated board did not send {ending!r} within {timeout_ns / 1e6:.0f} ms of device time "
                 f"({self._chip.situation}); it sent {bytes(self._received[-200:])!r}."
             )
         return self.read(self._received.index(ending) + len(ending))
 
     def wait_connected(self, timeout_ns: float = 5e9) -> None:
-        """Run the chip until its serial port is open. Raises InfrastructureError after timeout_ns of device
+        """Run the chip until its serial port is open. Raises NotInTime after timeout_ns of device
         time."""
         if not self._chip.run_until(lambda: self.is_connected, timeout_ns, 100_000):
-            raise InfrastructureError(
+            raise NotInTime(
                 f"The emulated board did not appear on USB within {timeout_ns / 1e9:.1f} s of device time; "
                 "its image may not be MicroPython for RP2040."
             )

@@ -20,7 +20,7 @@ from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.physics import PenPhysics
 from needlepen.emulator.plant import Plant
 from needlepen.emulator.power import Power
-from needlepen.errors import InfrastructureError, Refused
+from needlepen.errors import NotInTime, Refused
 from needlepen.link import LinkClient, Telemetry
 from needlepen.link.client import Reply, kinds, messages
 
@@ -246,11 +246,11 @@ class EmulatedPen:
     def request(self, kind: int, *values: Any) -> Reply:
         """Send a request and wait for its answer in device time.
 
-        Raises InfrastructureError if none comes within 1 s.
+        Raises NotInTime if none comes within 1 s.
         """
         sequence = self.link.request(kind, *values)
         if not self.chip.run_until(lambda: self.link.reply(sequence) is not None, REPLY_TIMEOUT_NS):
-            raise InfrastructureError(
+            raise NotInTime(
                 f"The pen did not answer request {messages.MESSAGES[kind][0]!r} within "
                 f"{REPLY_TIMEOUT_NS / 1e6:.0f} ms of device time (now {self.now_ns / 1e9:.3f} s, "
                 f"CPU {self.chip.cpu_state}); the firmware may hang or not be a needlepen build."
@@ -270,9 +270,7 @@ class EmulatedPen:
         """Wait for the USB port, identify the pen and subscribe to telemetry. Returns the identity."""
         self.chip.console.wait_connected()
         if not self.chip.run_until(lambda: self._answers(), READY_TIMEOUT_NS, 10e6):
-            raise InfrastructureError(
-                "The emulated pen's firmware did not answer; does its image hold needlepen?"
-            )
+            raise NotInTime("The emulated pen's firmware did not answer; does its image hold needlepen?")
         identity = self.command(messages.HELLO, kinds.PROTOCOL_VERSION)
         self.command(messages.SUBSCRIBE, TELEMETRY_PERIOD_MS, TELEMETRY_LEASE_MS)
         return identity
@@ -280,7 +278,7 @@ class EmulatedPen:
     def _answers(self) -> bool:
         try:
             return self.request(messages.HELLO, kinds.PROTOCOL_VERSION).refused is None
-        except InfrastructureError:
+        except NotInTime:
             return False
 
     @property
@@ -291,7 +289,7 @@ class EmulatedPen:
     def wait_state(self, state: str, timeout_ns: float = READY_TIMEOUT_NS) -> Telemetry:
         """Run until telemetry reports a session state; connects again after a reset of the chip.
 
-        Raises InfrastructureError that names what telemetry reports instead.
+        Raises NotInTime that names what telemetry reports instead.
         """
         if self.telemetry is None:
             self.connect()
@@ -300,7 +298,7 @@ class EmulatedPen:
             return self.telemetry is not None and self.telemetry.state == state
 
         if not self.chip.run_until(reached, timeout_ns):
-            raise InfrastructureError(
+            raise NotInTime(
                 f"The pen did not reach state {state!r} within {timeout_ns / 1e9:.1f} s of device time; "
                 f"last telemetry: {self.telemetry}."
             )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from needlepen.emulator.forks import Forks
 from needlepen.emulator.injection import ENTRIES, Fault
-from needlepen.errors import InfrastructureError
+from needlepen.errors import NotInTime
 from needlepen.link.client import messages
 from needlepen.safety.outcome import Outcome, classify
 from needlepen.safety.witness import Witness
@@ -54,11 +54,11 @@ class Bed:
             self.pen.run_for(min(left_ns, SLICE_NS))
 
     def until(self, holds: Callable[[], bool], what: str, timeout_ms: float = 4_000.0) -> None:
-        """Wait until something holds. Raises InfrastructureError if it does not come true."""
+        """Wait until something holds. Raises NotInTime if it does not come true."""
         end_ns = self.pen.now_ns + timeout_ms * _MS
         while not holds():
             if self.pen.now_ns >= end_ns:
-                raise InfrastructureError(f"matrix: no pen could be brought to {what}: {self.pen.telemetry}")
+                raise NotInTime(f"matrix: no pen could be brought to {what}: {self.pen.telemetry}")
             self.wait(5.0)
 
     def reports(self, *states: str) -> bool:
@@ -240,7 +240,7 @@ def _operate(bed: Bed, state: str) -> Iterator[float]:
     elif state == "stopping":
         yield 250.0
     elif state == "safe":
-        with contextlib.suppress(InfrastructureError):  # a pen that hangs does not answer
+        with contextlib.suppress(NotInTime):  # a pen that hangs does not answer
             bed.host.request(messages.ACKNOWLEDGE)
         yield 1_300.0
     pen.press()

@@ -8,7 +8,7 @@ from typing import Any
 
 from needlepen import supervision
 from needlepen.emulator.injection import cartridge
-from needlepen.errors import InfrastructureError, Refused
+from needlepen.errors import NotInTime, Refused
 from needlepen.evidence import Measurement
 from needlepen.link.client import messages
 from needlepen.scenario import actions, apply_faults, fault_actions
@@ -24,7 +24,7 @@ _SLOW_CAUSE = ((50e3, 60e6),)
 
 
 def apply(action: ActionBase, s: Situation) -> Measurement | None:
-    """Do it now. Returns the evidence of an action that has an outcome. Raises InfrastructureError if the pen does
+    """Do it now. Returns the evidence of an action that has an outcome. Raises NotInTime if the pen does
     not answer, Refused for what the pen rejects."""
     return APPLY[type(action)](action, s)
 
@@ -58,10 +58,10 @@ def _set_rate(a: actions.SetRate, s: Situation) -> None:
 
 
 def _ask(s: Situation, expect: str, kind: int, *values: int) -> str | None:
-    """The pen's refusal, or None. Raises InfrastructureError for a silent pen, unless that is expected, too."""
+    """The pen's refusal, or None. Raises NotInTime for a silent pen, unless that is expected, too."""
     try:
         return s.host.request(kind, *values).refused
-    except InfrastructureError as error:
+    except NotInTime as error:
         if expect != "either":
             raise
         return str(error)

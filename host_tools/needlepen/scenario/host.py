@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from needlepen.emulator.pen import TELEMETRY_LEASE_MS, TELEMETRY_PERIOD_MS, EmulatedPen
-from needlepen.errors import InfrastructureError
+from needlepen.errors import NotInTime
 from needlepen.link.client import Reply, kinds, messages
 
 RETRY_NS = 300e6
@@ -63,7 +63,7 @@ class Host:
     def request(self, kind: int, *values: Any) -> Reply:
         """Send a request and wait in device time for its answer.
 
-        Raises InfrastructureError if the pen is not connected in 5 s or does not answer in 1 s.
+        Raises NotInTime if the pen is not connected in 5 s or does not answer in 1 s.
         """
 
         def connected() -> bool:
@@ -71,7 +71,7 @@ class Host:
             return self.is_up
 
         if not self._pen.run_until(connected, CONNECT_TIMEOUT_NS, 2e6):
-            raise InfrastructureError(
+            raise NotInTime(
                 f"the pen does not talk to the host (CPU {self._pen.chip.cpu_state}), so it cannot be asked to "
                 f"{messages.MESSAGES[kind][0]}; let it run before this step"
             )

@@ -18,7 +18,8 @@ import numpy as np
 from needlepen import requirements
 from needlepen.emulator.bench import Bench, emulator_version
 from needlepen.emulator.injection import Fault
-from needlepen.errors import InfrastructureError, Refused
+from needlepen.emulator.pen import REPLY_TIMEOUT_NS
+from needlepen.errors import NotInTime, Refused
 from needlepen.evidence import Event, Measurement, RunRecord, Series
 from needlepen.scenario import actions, apply, apply_faults, observe, standard
 from needlepen.scenario.checking import Assert
@@ -90,8 +91,12 @@ class Runner:
             record.complete = True
         except _Stopped as stop:
             record.stopped_because = str(stop)
-        except (InfrastructureError, Refused) as error:
+        except Refused as error:
             record.stopped_because = str(error).rstrip(".")
+        except NotInTime as error:
+            record.stopped_because = str(error).rstrip(".")
+            if self.situation.pen.power.on:  # else the scenario asks a pen that cannot answer
+                self._keep(self._silence(self.scenario.steps[self._done]))
         for step in self.scenario.steps[self._done :]:
             if isinstance(step.action, Assert):
                 record.measurements.append(step.action.unmeasured())
@@ -192,6 +197,13 @@ class Runner:
             found = observe.observe(check.quantity, s)
         elapsed_s = (s.pen.now_ns - began_ns) / 1e9 if check.holds(found) else None
         self._keep(check.measurement(found, s.pen.now_ns / 1e9, elapsed_s))
+
+    def _silence(self, step: Step) -> Measurement:
+        """A pen that has power and does not answer has failed."""
+        return Measurement(
+            "answer in time", math.inf, "ms", REPLY_TIMEOUT_NS / 1e6, "<=", "",
+            note=f"step {step.number} asked for it", time_s=self.situation.pen.now_ns / 1e9,
+        )  # fmt: skip
 
     def _keep(self, measurement: Measurement) -> None:
         self.record.measurements.append(measurement)
