@@ -9,7 +9,7 @@ NEEDLEPEN := $(BIN)/needlepen
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime engine demo test nightly mutation coverage bench clean
+.PHONY: help setup runtime engine demo test smoke nightly mutation coverage bench clean
 .SILENT:
 
 help: ## list the targets
@@ -38,6 +38,9 @@ test: runtime engine ## lint, format, types, then every test
 	$(BIN)/mypy
 	sh host_tools/check_firmware_types.sh $(VENV)
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+
+smoke: runtime engine ## of each requirement what tells most, in less than 90 s; on a board: ARGS="--target serial:ID"
+	$(BIN)/pytest -m smoke $(if $(findstring --target,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
 
 nightly: runtime engine ## the long runs: 500 random campaigns, the matrix in full
 	$(BIN)/pytest hil_tests -m nightly $(ARGS)
