@@ -19,6 +19,7 @@ def test_every_requirement_has_a_test_in_it() -> None:
 
 def test_all_that_it_names_was_found_where_the_file_was_read(pytestconfig: pytest.Config) -> None:
     assert pytestconfig.stash[smoke.MISSING] == []
+    assert [file for file in smoke.smoke_set().files if not (smoke.ROOT / file).is_file()] == []
 
 
 def test_a_name_that_there_is_not_is_found() -> None:
