@@ -19,6 +19,9 @@ EVIDENCE, JUNIT, PAGE, MANIFEST, ATTACHMENTS = (
 )
 """What lies in an evidence folder."""
 
+BUILD, BUILD_DIGITS = "application hash", 12
+"""The fact of a board by which builds of emulated and of real pens compare: as a pen says it, in so many digits."""
+
 
 @dataclass(frozen=True)
 class Board:
@@ -31,6 +34,12 @@ class Board:
     runtime_sha256: str = ""
     emulator_version: str = ""
     facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Where it is, as `--target` names it, with its identity where that is another."""
+        found = self.facts.get("target", self.identity)
+        return found if found == self.identity or self.identity in found else f"{found} ({self.identity})"
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,8 @@ class Taken:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test on one board. `reason`: why it was skipped or failed, one line; "" for a pass."""
+    """One test on one board. `reason`: why it was skipped or failed, one line; "" for a pass. `requirements`: IDs that
+    it names, if it needs a target; a test that was skipped has not measured anything, but has them."""
 
     test: str
     board: str
@@ -66,19 +76,21 @@ class TestResult:
     reason: str = ""
     started: str = ""
     duration_s: float = 0.0
+    requirements: tuple[str, ...] = ()
 
     __test__ = False  # pytest: not a test
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file in the evidence folder."""
+    """A file in the evidence folder. `board`: the identity of the one that it is about."""
 
     name: str
     file: str
     test: str
     sha256: str
     bytes: int
+    board: str = ""
 
 
 @dataclass
