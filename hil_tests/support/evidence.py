@@ -22,6 +22,7 @@ from needlepen.errors import NeedlepenError
 from needlepen.evidence_report import folder as folders
 from needlepen.evidence_report.model import JUNIT, Board, Evidence
 from support.boards import EMULATED, board_name, name_board
+from support.overhead import overhead_of
 
 if TYPE_CHECKING:
     from support.suite import Suite
@@ -194,6 +195,7 @@ class _Keeper:
             tests=suite.results.tests,
             taken=suite.results.taken,
             troubles=suite.troubles,
+            harness=overhead_of(self._config).told(),
         )
 
 

@@ -28,7 +28,8 @@ WAIT_S = 30.0
 OWN = Path(__file__).resolve().parents[3] / ".venv-labgrid" / "bin"
 _MONITOR_S, _TRIES = 4.0, 5
 _PORT = "NetworkSerialPort"
-_SCHEMES = {"raw": "socket", "rfc2217": "rfc2217"}
+_FORMS = {"raw": "socket://{host}:{port}", "rfc2217": "rfc2217://{host}:{port}?ign_set_control"}
+"""How pyserial opens each protocol. Not every server answers to flow control: that is not waited for."""
 _TAKEN = ("already acquired", "is reserved", "not owner", "acquired by a different user")
 
 
@@ -89,13 +90,12 @@ class Place:
         said = yaml.safe_load(self._run("env"))
         resources = said["targets"][self.name]["resources"]
         ports = [arguments for entry in resources for cls, arguments in entry.items() if cls == _PORT]
-        if len(ports) != 1 or ports[0].get("protocol", "rfc2217") not in _SCHEMES:
+        if len(ports) != 1 or ports[0].get("protocol", "rfc2217") not in _FORMS:
             raise UsageError(
-                f"Place {self.name} has {len(ports)} {_PORT}s with a protocol of {' or '.join(_SCHEMES)}, not one: "
+                f"Place {self.name} has {len(ports)} {_PORT}s with a protocol of {' or '.join(_FORMS)}, not one: "
                 "match the port of one pen (`labgrid-client add-match`)."
             )
-        scheme = _SCHEMES[ports[0].get("protocol", "rfc2217")]
-        return f"{scheme}://{ports[0]['host']}:{ports[0]['port']}"
+        return _FORMS[ports[0].get("protocol", "rfc2217")].format(**ports[0])
 
     def release(self) -> None:
         """Give it back, if it is still ours."""
