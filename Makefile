@@ -35,7 +35,7 @@ labgrid: $(LABGRID)/ready ## labgrid in an environment of its own, for places of
 $(LABGRID)/ready: $(READY)
 	echo 'Installing labgrid into $(LABGRID) ...'
 	$(BIN)/python -m venv --clear --without-pip $(LABGRID) && $(BIN)/python -m pip --python $(LABGRID)/bin/python \
-	    install -qq --disable-pip-version-check 'labgrid>=25' && touch $@ || \
+	    install -qq --disable-pip-version-check --retries 1 'labgrid>=25' && touch $@ || \
 	{ rm -rf $(LABGRID); echo 'labgrid could not be installed: tests of shared benches will be skipped.' >&2; }
 
 demo: runtime engine ## treat, touch skin, survive faults, and leave a report

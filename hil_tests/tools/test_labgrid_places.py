@@ -259,6 +259,7 @@ def test_a_place_that_is_taken_away_is_noticed(bench: Bench) -> None:
 def test_a_session_whose_place_is_kicked_says_so_once(bench: Bench, cable_end: Cable) -> None:
     done = _session_with(cable_end, lambda: bench.client("-p", PLACE, "release", "--kick", user="bob"))
     _assert_lost_once("place kicked", done)
+    assert bench.owner() == ""
 
 
 @pytest.mark.nightly

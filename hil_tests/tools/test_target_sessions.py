@@ -131,6 +131,7 @@ def test_a_board_that_is_lost_is_one_error_and_the_rest_is_skipped(victim: Emula
     assert re.search(r"Lost: Pen e660000000000022 at tcp:[\d.:]+ was lost: ", done.stdout), done.stdout
     told = re.findall(r"SKIPPED \[(\d+)\] .*board e660000000000022 was lost: ", done.stdout)
     assert sum(map(int, told)) == found["skipped"], "each says why"
+    assert locks.holder("e660000000000022") is None, "nothing is left held"
 
 
 # ---------------------------------------------------------------------- plan
