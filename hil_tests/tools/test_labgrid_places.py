@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from support.line import Cable, Emulation, unchanged
-from support.sessions import QUICK, TESTS, counts, session
+from support.sessions import QUICK, RUN_S, TESTS, counts, session
 from support.targets.places import Place, command
 from support.troubles import assert_told
 
@@ -23,7 +23,8 @@ from needlepen.emulator.server import TcpPort
 from needlepen.errors import InfrastructureError, Refused, UsageError
 
 PLACE = "pen-rack-1"
-WAIT_S = 30.0
+WAIT_S = 60.0
+SESSION_S = RUN_S + 3 * WAIT_S
 BEFORE_LOSS_BYTES = 6_000
 
 
@@ -153,7 +154,7 @@ def _port(cable: Cable) -> int:
 
 
 # ---------------------------------------------------------------------- a place
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(SESSION_S)
 def test_a_session_acquires_a_place_and_gives_it_back(bench: Bench) -> None:
     done = session(QUICK, "--target", f"labgrid:{PLACE}")
     assert done.returncode == 0 and counts(done.stdout) == {"passed": 4}, done.stdout + done.stderr
@@ -161,7 +162,7 @@ def test_a_session_acquires_a_place_and_gives_it_back(bench: Bench) -> None:
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(SESSION_S)
 def test_a_place_that_somebody_has_is_refused(bench: Bench) -> None:
     bench.client("-p", PLACE, "acquire", user="bob")
     done = session(QUICK, "--target", f"labgrid:{PLACE}")
@@ -196,7 +197,7 @@ def test_a_place_without_a_port_is_refused(bench: Bench) -> None:
 
 # ---------------------------------------------------------------------- reserved
 @pytest.mark.nightly
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(SESSION_S)
 def test_what_was_reserved_is_tested_by_whoever_has_reserved_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +220,7 @@ def test_a_reservation_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch
 
 # ---------------------------------------------------------------------- RFC 2217
 @pytest.mark.nightly
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(SESSION_S)
 def test_a_place_whose_port_speaks_rfc_2217_is_tested_too(left: Emulation, tmp_path: Path) -> None:
     """The port of the emulated pen, served by ser2net as an exporter serves those of real ones."""
     ser2net = shutil.which("ser2net")
@@ -255,7 +256,7 @@ def test_a_place_that_is_taken_away_is_noticed(bench: Bench) -> None:
     place.release()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(SESSION_S)
 def test_a_session_whose_place_is_kicked_says_so_once(bench: Bench, cable_end: Cable) -> None:
     done = _session_with(cable_end, lambda: bench.client("-p", PLACE, "release", "--kick", user="bob"))
     _assert_lost_once("place kicked", done)
@@ -263,7 +264,7 @@ def test_a_session_whose_place_is_kicked_says_so_once(bench: Bench, cable_end: C
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(2 * SESSION_S)
 def test_a_session_whose_coordinator_is_restarted_says_so_once_and_the_next_one_runs(
     bench: Bench, cable_end: Cable
 ) -> None:
