@@ -49,7 +49,7 @@ test: runtime engine labgrid ## lint, format, types, then every test
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 smoke: runtime engine ## of each requirement what tells most, in less than 90 s; on a board: ARGS="--target serial:ID"
-	$(BIN)/pytest -m smoke $(if $(findstring --target,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+	$(BIN)/pytest hil_tests -m smoke $(if $(findstring --target,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
 
 nightly: runtime engine labgrid ## the long runs: 500 random campaigns, the matrix in full
 	$(BIN)/pytest hil_tests -m nightly $(ARGS)
