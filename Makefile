@@ -4,12 +4,13 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+LABGRID := .venv-labgrid
 NEEDLEPEN := $(BIN)/needlepen
 # Further options for the target's command, for example: make test ARGS="-k uf2", make demo ARGS=my_scenario.toml
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtime engine demo test nightly mutation coverage bench clean
+.PHONY: help setup runtime engine labgrid demo test smoke nightly mutation coverage bench clean
 .SILENT:
 
 help: ## list the targets
@@ -29,17 +30,28 @@ engine: setup ## the compiled emulator engine, where there is a C compiler
 	then $(NEEDLEPEN) engine; \
 	else echo 'No C compiler with Python headers (Debian: gcc, python3-dev): the emulator runs, but more slowly.'; fi
 
+labgrid: $(LABGRID)/ready ## labgrid in an environment of its own, for places of shared benches; it has its own pyserial
+
+$(LABGRID)/ready: $(READY)
+	echo 'Installing labgrid into $(LABGRID) ...'
+	$(BIN)/python -m venv --clear --without-pip $(LABGRID) && $(BIN)/python -m pip --python $(LABGRID)/bin/python \
+	    install -qq --disable-pip-version-check --retries 1 'labgrid>=25' && touch $@ || \
+	{ rm -rf $(LABGRID); echo 'labgrid could not be installed: tests of shared benches will be skipped.' >&2; }
+
 demo: runtime engine ## treat, touch skin, survive faults, and leave a report
 	$(NEEDLEPEN) run $(ARGS)
 
-test: runtime engine ## lint, format, types, then every test
+test: runtime engine labgrid ## lint, format, types, then every test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	sh host_tools/check_firmware_types.sh $(VENV)
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-nightly: runtime engine ## the long runs: 500 random campaigns, the matrix in full
+smoke: runtime engine ## of each requirement what tells most, in less than 90 s; on a board: ARGS="--target serial:ID"
+	$(BIN)/pytest hil_tests -m smoke $(if $(findstring --target,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+
+nightly: runtime engine labgrid ## the long runs: 500 random campaigns, the matrix in full
 	$(BIN)/pytest hil_tests -m nightly $(ARGS)
 
 mutation: runtime ## would the tests notice if the safety code were wrong? (hil_tests/mutation; for the night)
@@ -56,5 +68,5 @@ bench: runtime engine ## how fast the emulator is and what the firmware costs
 	$(NEEDLEPEN) benchmark $(ARGS)
 
 clean: ## remove what was made here (the runtime and the engine stay in the user's cache)
-	rm -rf $(VENV) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LABGRID) build dist reports .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find firmware host_tools hil_tests -name __pycache__ -prune -exec rm -rf {} +

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from needlepen.evidence_report.model import Board
+from needlepen.evidence_report.model import BUILD, BUILD_DIGITS, Board
 
 EMULATED = "emulated"
 
@@ -43,11 +43,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_needlepen_board(config: pytest.Config) -> Board:
     """Without a target: pens that are emulated in this process, with the firmware and the runtime that ship."""
+    from needlepen.build.firmware_uf2 import application_hash
     from needlepen.emulator.bench import emulator_version, prepare
 
     bench = prepare()
     runtime = bench.runtime
-    facts = {"board file": bench.board.name, "runtime from": runtime.origin.partition(":")[0]}
+    facts = {
+        "board file": bench.board.name,
+        "runtime from": runtime.origin.partition(":")[0],
+        BUILD: application_hash(bench.application)[:BUILD_DIGITS],
+    }
     return Board(EMULATED, bench.application.content_sha256, runtime.version, runtime.sha256,
                  emulator_version(), facts)  # fmt: skip
 

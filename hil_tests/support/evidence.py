@@ -21,7 +21,8 @@ import pytest
 from needlepen.errors import NeedlepenError
 from needlepen.evidence_report import folder as folders
 from needlepen.evidence_report.model import JUNIT, Board, Evidence
-from support.boards import board_name, name_board
+from support.boards import EMULATED, board_name, name_board
+from support.overhead import overhead_of
 
 if TYPE_CHECKING:
     from support.suite import Suite
@@ -31,7 +32,7 @@ _STAGING = pytest.StashKey[folders.Staging]()
 _STAGING_OF_WORKER = "needlepen_evidence"
 _BOARD_OF_WORKER = "needlepen_board"
 _LEFT_BY_TESTS = ("reports/matrix", "reports/campaign")
-"""Where tests of safety leave files; those of this run are attached."""
+"""Where tests of safety, which make emulated pens, leave files; those of this run are attached."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -92,7 +93,7 @@ def attach(request: pytest.FixtureRequest) -> Attach:
 
     def keep(path: Path, name: str | None = None) -> None:
         if staging is not None:
-            staging.attach(Path(path), name or Path(path).name, request.node.nodeid)
+            staging.attach(Path(path), name or Path(path).name, request.node.nodeid, board_name(config))
 
     return keep
 
@@ -176,7 +177,7 @@ class _Keeper:
             folder = self._config.rootpath / place
             for path in sorted(folder.glob("*")) if folder.is_dir() else ():
                 if path.is_file() and path.stat().st_mtime >= self._begun_s - 1.0:
-                    self._staging.attach(path, f"{folder.name}-{path.name}", "")
+                    self._staging.attach(path, f"{folder.name}-{path.name}", "", EMULATED)
 
     def _gathered(self, suite: Suite, status: int) -> Evidence:
         assert suite.balance is not None
@@ -194,6 +195,7 @@ class _Keeper:
             tests=suite.results.tests,
             taken=suite.results.taken,
             troubles=suite.troubles,
+            harness=overhead_of(self._config).told(),
         )
 
 

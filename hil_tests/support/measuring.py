@@ -26,8 +26,9 @@ from needlepen.evidence_report.verdicts import of_measurement
 from needlepen.files import write_whole
 from needlepen.scenario.quantities import UNITS, unit_suffix
 from support import seeds
+from support.stopwatch import WATCH, Stopwatch
 
-pytest_plugins = ["support.boards", "support.verdicts", "support.suite"]
+pytest_plugins = ["support.overhead", "support.boards", "support.verdicts", "support.suite"]
 
 _MEASURE = pytest.StashKey["Measure"]()
 
@@ -52,8 +53,9 @@ FIGURES: Mapping[tuple[str, str], tuple[float, str]] = {
 class Measure:
     """The fixture `measure`."""
 
-    def __init__(self, taken: list[Measurement]) -> None:
+    def __init__(self, taken: list[Measurement], watch: Stopwatch | None = None) -> None:
         self._taken = taken
+        self._watch = watch or Stopwatch()
         self._contexts: list[tuple[tuple[int, ...], str]] = []
         self._told = 0
 
@@ -117,12 +119,13 @@ class Measure:
         note: str,
         cases: tuple[tuple[str, float], ...] = (),
     ) -> Measurement:
-        value = None if value is None else float(value)  # numpy's numbers do not travel between processes
-        unit = UNITS[unit_suffix(limit)] if unit_suffix(limit) else ""
-        m = Measurement(f"{limit}: {what}", value, unit, bound, relation, requirement, note, cases=cases)
-        self._taken.append(m)
-        self._contexts.append((seeds.asked_for(), datetime.now(UTC).isoformat(timespec="milliseconds")))
-        print(line(m))
+        with self._watch.running():
+            value = None if value is None else float(value)  # numpy's numbers do not travel between processes
+            unit = UNITS[unit_suffix(limit)] if unit_suffix(limit) else ""
+            m = Measurement(f"{limit}: {what}", value, unit, bound, relation, requirement, note, cases=cases)
+            self._taken.append(m)
+            self._contexts.append((seeds.asked_for(), datetime.now(UTC).isoformat(timespec="milliseconds")))
+            print(line(m))
         return m
 
     def missed(self) -> list[str]:
@@ -147,7 +150,7 @@ def line(m: Measurement) -> str:
 @pytest.fixture
 def measure(request: pytest.FixtureRequest) -> Measure:
     """Records and judges measurements; see the module."""
-    made = Measure([])
+    made = Measure([], request.config.stash[WATCH])
     request.node.stash[_MEASURE] = made
     return made
 

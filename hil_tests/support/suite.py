@@ -29,6 +29,8 @@ ALONE = "main"
 _FROM_WORKER = "needlepen"
 _BEGUN = "needlepen_begun"
 """Folder with a file for each test that any worker has begun."""
+NAMES = "requirements"
+"""The user property of a report with the requirements that a test of a target names."""
 SHOWN_TESTS = 50
 """So many names of tests does the terminal show of one problem; the evidence has all."""
 
@@ -182,7 +184,8 @@ class Suite(Here):
         started = (
             datetime.fromtimestamp(started_s, UTC).isoformat(timespec="milliseconds") if started_s else ""
         )
-        result = self.results.end(worker, board, report.nodeid, started)
+        named = next((value for name, value in report.user_properties if name == NAMES), ())
+        result = self.results.end(worker, board, report.nodeid, started, named)
         self.ledger.reported(worker, board, report.nodeid)
         report.user_properties += [
             *[("verdict", result.verdict), ("board", board), ("worker", worker)],

@@ -12,6 +12,7 @@ import pytest
 from support.line import Cable, Emulation
 from support.nights import mostly_nightly
 from support.sessions import QUICK, RUN_S, TESTS, counts, session
+from support.troubles import assert_told
 
 from needlepen.devices import locks
 from needlepen.emulator.server import TcpPort
@@ -70,16 +71,15 @@ def test_a_pen_that_somebody_uses_is_refused_with_who_and_until_when(left: Emula
     with locks.held(LEFT_ID, "measuring drift", 600.0):
         done = session(QUICK, "--target", f"serial:{LEFT_ID}")
     said = done.stdout + done.stderr
-    assert done.returncode == 3 and f"measuring drift (process {os.getpid()} of " in said, said
-    assert ", until 2" in said and "end that program first" in said
+    assert_told("two users of a port", said, done.returncode)
+    assert f"measuring drift (process {os.getpid()} of " in said and ", until 2" in said, said
 
 
 @pytest.mark.nightly
 def test_another_build_is_refused_with_what_to_do(emulate: Callable[..., Emulation]) -> None:
     made = emulate("produced", "--seed", str(0x21), "--kind", "production")
     done = session(QUICK, "--target", f"tcp:127.0.0.1:{made.tcp_port}")
-    said = done.stdout + done.stderr
-    assert done.returncode == 3 and "runs the production build" in said and "needlepen flash" in said, said
+    assert_told("wrong firmware", done.stdout + done.stderr, done.returncode)
 
 
 def test_a_target_that_means_nothing_is_one_line_and_exit_4() -> None:
@@ -125,11 +125,13 @@ def test_a_board_that_is_lost_is_one_error_and_the_rest_is_skipped(victim: Emula
         enough.set()
         loser.join()
     found = counts(done.stdout)
-    assert done.returncode == 2 and found["infrastructure"] == 1 and "failed" not in found, done.stdout
+    assert_told({"pulled": "port pulled", "killed": "emulator killed"}[how], done.stdout, done.returncode)
+    assert found["infrastructure"] == 1 and "failed" not in found, done.stdout
     assert found["skipped"] >= 4 and found.get("passed", 0) <= 3, done.stdout
     assert re.search(r"Lost: Pen e660000000000022 at tcp:[\d.:]+ was lost: ", done.stdout), done.stdout
     told = re.findall(r"SKIPPED \[(\d+)\] .*board e660000000000022 was lost: ", done.stdout)
     assert sum(map(int, told)) == found["skipped"], "each says why"
+    assert locks.holder("e660000000000022") is None, "nothing is left held"
 
 
 # ---------------------------------------------------------------------- plan

@@ -308,22 +308,6 @@ def _outcome(test: str, outcome: Any, *names: str) -> Outcome:
     return Outcome(test, names, outcome)
 
 
-def test_a_requirement_that_was_skipped_on_every_target_is_found() -> None:
-    here = [
-        _outcome("a", "passed", "SR-01"),
-        _outcome("b", "skipped", "SR-02"),
-        _outcome("c", "skipped", "SR-03"),
-    ]
-    there = [
-        _outcome("a", "skipped", "SR-01"),
-        _outcome("b", "failed", "SR-02"),
-        _outcome("c", "skipped", "SR-03"),
-    ]
-    assert shown.skipped_everywhere({"emulated": here, "serial:x": there}) == ["SR-03"]
-    assert shown.skipped_everywhere({"emulated": here}) == ["SR-02", "SR-03"]
-    assert shown.skipped_everywhere({}) == []
-
-
 def test_a_requirement_is_shown_by_a_test_that_passed_alone() -> None:
     found = [
         _outcome("a", "passed", "SR-01"),

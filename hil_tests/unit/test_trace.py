@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from support.measuring import Measure, write
+from support.smoke import names_of, smoke_set
 
 from needlepen.cli.trace import trace as command
 from needlepen.errors import UsageError
@@ -21,6 +22,7 @@ from needlepen.trace import Project, Trace, gaps, read
 from needlepen.trace.calls import facts
 from needlepen.trace.gaps import KINDS
 from needlepen.trace.ids import ids, leading_ids
+from needlepen.trace.model import SHOWING
 from needlepen.trace.results import verdict
 from needlepen.trace.rows import rows
 from needlepen.trace.upwards import steps
@@ -65,6 +67,13 @@ def test_each_section_of_a_file_is_about_its_own_requirement(project: Trace) -> 
     claimed = [{link.requirement for link in project.links if link.test == test} for test in project.tests
                if test.startswith(file)]  # fmt: skip
     assert {"SR-02"} in claimed and {"SR-04"} in claimed and not any({"SR-03", "SR-04"} <= c for c in claimed)
+
+
+def test_each_test_of_the_smoke_set_shows_the_requirement_that_it_stands_for(project: Trace) -> None:
+    for name, entries in smoke_set().requirements.items():
+        showing = {link.test for link in project.links_of(name) if link.how in SHOWING}
+        found = {entry for test in showing for entry in names_of(test.removeprefix("hil_tests/"))}
+        assert not {entry.partition("[")[0] for entry in entries} - found, name
 
 
 def test_marks_are_known(project: Trace) -> None:

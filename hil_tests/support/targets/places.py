@@ -1,8 +1,9 @@
 """A place of a shared bench: labgrid's coordinator lends it, and its exporter says where the pen's port is.
 
 Everything goes by the command `labgrid-client`, so that labgrid may live in an environment of its own: it brings its
-own edition of pyserial. NEEDLEPEN_LABGRID is the folder of its commands where they are not on the PATH; which
-coordinator, and who asks, labgrid takes from its own LG_COORDINATOR, LG_USERNAME and LG_HOSTNAME.
+own edition of pyserial. NEEDLEPEN_LABGRID is the folder of its commands where they are neither on the PATH nor where
+`make labgrid` puts them; which coordinator, and who asks, labgrid takes from its own LG_COORDINATOR, LG_USERNAME,
+LG_HOSTNAME and LG_TOKEN.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
@@ -23,9 +25,11 @@ from support.targets.protocols import Lost
 from support.targets.specification import Specification
 
 WAIT_S = 30.0
+OWN = Path(__file__).resolve().parents[3] / ".venv-labgrid" / "bin"
 _MONITOR_S, _TRIES = 4.0, 5
 _PORT = "NetworkSerialPort"
-_SCHEMES = {"raw": "socket", "rfc2217": "rfc2217"}
+_FORMS = {"raw": "socket://{host}:{port}", "rfc2217": "rfc2217://{host}:{port}?ign_set_control"}
+"""How pyserial opens each protocol. Not every server answers to flow control: that is not waited for."""
 _TAKEN = ("already acquired", "is reserved", "not owner", "acquired by a different user")
 
 
@@ -34,24 +38,31 @@ def open_place(specification: Specification) -> PlaceTarget:
     return PlaceTarget(specification)
 
 
+def command(name: str) -> str | None:
+    """Where a command of labgrid is; None if it is not installed."""
+    places = (os.environ.get("NEEDLEPEN_LABGRID", os.devnull), os.environ.get("PATH"), str(OWN))
+    return next(filter(None, (shutil.which(name, path=place) for place in places)), None)
+
+
 def client() -> str:
-    """The command of labgrid. Raises UsageError if there is none."""
-    found = shutil.which("labgrid-client", path=os.environ.get("NEEDLEPEN_LABGRID")) or shutil.which(
-        "labgrid-client"
-    )
+    """The command that everybody uses. Raises UsageError if there is none."""
+    found = command("labgrid-client")
     if found is None:
         raise UsageError(
-            "labgrid is not installed: put it into an environment of its own (`python -m venv ~/labgrid`, then "
-            "`~/labgrid/bin/pip install labgrid`), and set NEEDLEPEN_LABGRID to ~/labgrid/bin."
+            "labgrid is not installed: `make labgrid` puts it into .venv-labgrid; where it is elsewhere, set "
+            "NEEDLEPEN_LABGRID to the folder of its commands."
         )
     return found
 
 
 class Place:
-    """One place, acquired until `release`. `taken`: why it is ours no longer, as soon as the coordinator says so."""
+    """One place, acquired until `release`. `taken`: why it is ours no longer, as soon as the coordinator says so.
+
+    `name`: of the place, or "+" for the one that the reservation LG_TOKEN has got, or "+TOKEN".
+    """
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name = _reserved(name) if name.startswith("+") else name
         self.taken: str | None = None
         self._acquired = threading.Event()
         self._ended = False
@@ -79,13 +90,12 @@ class Place:
         said = yaml.safe_load(self._run("env"))
         resources = said["targets"][self.name]["resources"]
         ports = [arguments for entry in resources for cls, arguments in entry.items() if cls == _PORT]
-        if len(ports) != 1 or ports[0].get("protocol", "rfc2217") not in _SCHEMES:
+        if len(ports) != 1 or ports[0].get("protocol", "rfc2217") not in _FORMS:
             raise UsageError(
-                f"Place {self.name} has {len(ports)} {_PORT}s with a protocol of {' or '.join(_SCHEMES)}, not one: "
+                f"Place {self.name} has {len(ports)} {_PORT}s with a protocol of {' or '.join(_FORMS)}, not one: "
                 "match the port of one pen (`labgrid-client add-match`)."
             )
-        scheme = _SCHEMES[ports[0].get("protocol", "rfc2217")]
-        return f"{scheme}://{ports[0]['host']}:{ports[0]['port']}"
+        return _FORMS[ports[0].get("protocol", "rfc2217")].format(**ports[0])
 
     def release(self) -> None:
         """Give it back, if it is still ours."""
@@ -115,22 +125,7 @@ class Place:
         )
 
     def _run(self, command: str) -> str:
-        line = [client(), "-p", self.name, command]
-        try:
-            done = subprocess.run(
-                line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT_S, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise InfrastructureError(
-                f"Place {self.name}: `{' '.join(line[1:])}` says nothing within {WAIT_S:.0f} s; see LG_COORDINATOR."
-            ) from None
-        if done.returncode == 0:
-            return done.stdout
-        said = " ".join((done.stderr or done.stdout).split())
-        error = Refused if any(text in said for text in _TAKEN) else InfrastructureError
-        raise error(
-            f"Place {self.name}: {said} (`labgrid-client -p {self.name} {command}`); see `labgrid-client who`."
-        )
+        return _ask(self.name, command)
 
     # ------------------------------------------------------------------ what the coordinator says meanwhile
     def _watch(self) -> None:
@@ -164,6 +159,37 @@ class Place:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._monitor.wait(WAIT_S)
         self._thread.join(WAIT_S)
+
+
+def _ask(place: str, command: str) -> str:
+    """What `labgrid-client` answers about a place. Raises Refused, InfrastructureError."""
+    line = [client(), "-p", place, command]
+    try:
+        done = subprocess.run(
+            line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise InfrastructureError(
+            f"Place {place}: `{' '.join(line[1:])}` says nothing within {WAIT_S:.0f} s; see LG_COORDINATOR."
+        ) from None
+    if done.returncode == 0:
+        return done.stdout
+    said = " ".join((done.stderr or done.stdout).split())
+    error = Refused if any(text in said for text in _TAKEN) else InfrastructureError
+    raise error(f"Place {place}: {said} (`labgrid-client -p {place} {command}`); see `labgrid-client who`.")
+
+
+def _reserved(token: str) -> str:
+    """The name of the place that a reservation has got. Raises UsageError if there is no reservation to look for."""
+    if token == "+" and not os.environ.get("LG_TOKEN"):
+        raise UsageError(
+            'labgrid:+ means what LG_TOKEN has reserved, and there is none: `eval "$(labgrid-client reserve --wait '
+            '--shell NAME=VALUE)"` first, or name the place.'
+        )
+    found = re.search(r"^Place '(.+)':", _ask(token, "show"), re.MULTILINE)
+    if found is None:
+        raise InfrastructureError(f"Place {token}: `labgrid-client -p {token} show` names no place.")
+    return found[1]
 
 
 class PlaceTarget:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
-from needlepen.evidence_report.model import Board
+from needlepen.evidence_report.model import BUILD, BUILD_DIGITS, Board
 from support.boards import name_board
 from support.targets import session as sessions, specification
 from support.targets.opening import look_whether_lost, open_target, taken_away
@@ -114,8 +114,9 @@ def pytest_needlepen_board(config: pytest.Config) -> Board | None:
     facts = {
         "target": found.target,
         "board file": found.board,
-        "build": found.build,
+        "kind of build": found.build,
         "version": found.version,
+        BUILD: found.application_hash[:BUILD_DIGITS],
     }
     return Board(found.unique_id, found.application_hash, found.runtime, "", found.emulator, facts)
 

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from needlepen import requirements
+from support.suite import NAMES
 from support.targets import session_plan, shown, sources
 from support.targets.protocols import CAPABILITIES, IN_PROCESS
 from support.targets.specification import Specification
 
-NAMES = "requirements"
-"""The user property of a report with the requirements that a test of a target names."""
 _DURATIONS = "needlepen/durations"
 
 

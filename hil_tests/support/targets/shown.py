@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,7 @@ def shown(outcomes: Iterable[Outcome]) -> set[str]:
 
 
 def skipped(outcomes: Iterable[Outcome]) -> list[str]:
-    """Requirements that have tests, of which every one was skipped."""
+    """Requirements that have tests, of which every one was skipped. Of several runs: `needlepen report combine`."""
     planned: set[str] = set()
     ran: set[str] = set()
     for found in outcomes:
@@ -32,14 +32,6 @@ def skipped(outcomes: Iterable[Outcome]) -> list[str]:
         if found.outcome != "skipped":
             ran.update(found.requirements)
     return sorted(planned - ran)
-
-
-def skipped_everywhere(runs: Mapping[str, Iterable[Outcome]]) -> list[str]:
-    """Requirements that have tests and were skipped on every target; `runs`: the outcomes by target.
-
-    Such a requirement fails the run: a capability that no bench has must not look like a pass.
-    """
-    return skipped(found for outcomes in runs.values() for found in outcomes)
 
 
 def not_shown(wanted: Iterable[str], outcomes: Iterable[Outcome]) -> list[str]:

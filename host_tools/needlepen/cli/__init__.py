@@ -19,7 +19,7 @@ COMMANDS = {
     "faults": "List what can be broken on the emulated pen, and how.",
     "campaign": "Random runs with random faults: is any of them unsafe?",
     "matrix": "Every fault in every state: what comes of it?",
-    "report": "Evidence of test runs: what moved between two; is one as it was written?",
+    "report": "Evidence of test runs: compare two, judge several together, verify one.",
     "devices": "List pens and boards: who they are, where, and who uses them.",
     "emulate": "Keep an emulated pen alive on a pseudo-terminal and on TCP.",
     "runtime": "Provide the MicroPython runtime: cached, downloaded or built.",

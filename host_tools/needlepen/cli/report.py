@@ -1,4 +1,4 @@
-"""`needlepen report`: evidence of test runs, compared and verified."""
+"""`needlepen report`: evidence of test runs, compared, combined and verified."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result
     epilog="Examples:  needlepen report compare reports/old reports/new  |  needlepen report verify reports/new"
 )
 def report() -> None:
-    """Evidence of test runs: what moved between two, and whether one is as it was written.
+    """Evidence of test runs: what moved between two, several as one judgement, whether one is as it was written.
 
     `pytest hil_tests --evidence FOLDER` writes it.
     """
@@ -46,6 +46,36 @@ def compare(before: Path, after: Path, moved_pct: float | None, as_json: bool) -
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
     else:
         Console(highlight=False).print(terminal.comparison(found))
+    return found.exit_code
+
+
+@report.command(
+    epilog="Examples:  needlepen report combine reports/emulated reports/pen-7  |  "
+    "needlepen report combine reports/* --html reports/all.html"
+)
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write it as one page.")
+@AS_JSON
+def combine(runs: tuple[Path, ...], html: Path | None, as_json: bool) -> int:
+    """Judge RUNS on several targets together: each requirement on each target.
+
+    Each is an evidence folder. Exit code: 1 if a test failed or a requirement was skipped on every target or has no
+    test in any run, else 2 if there was infrastructure trouble, 0 otherwise.
+    """
+    from rich.console import Console
+
+    from needlepen.evidence_report import combine as combining, terminal
+
+    found = combining.combine([combining.load(path) for path in dict.fromkeys(runs)])
+    if html:
+        from needlepen.evidence_report.combined_page import render
+        from needlepen.files import write_whole
+
+        write_whole(html, render(found))
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
+    else:
+        Console(highlight=False).print(terminal.combination(found))
     return found.exit_code
 
 

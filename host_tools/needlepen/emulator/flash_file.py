@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 from needlepen.emulator.chip import FLASH_SIZE, Chip
-from needlepen.errors import UsageError
+from needlepen.errors import InfrastructureError, UsageError
 
 SETTLED_NS = 1e9
 """Device time without a change after which the content is written."""
@@ -39,7 +40,10 @@ class FlashFile:
         chip.on_flash_write(lambda *_: self._alarm.schedule(SETTLED_NS))
 
     def save(self) -> None:
-        """Write the content if it has changed: a new file, then renamed. Raises UsageError if that is impossible."""
+        """Write the content if it has changed: a new file, then renamed.
+
+        Raises InfrastructureError if that is impossible, a full disk for example; the old file is then untouched.
+        """
         content = self._chip.flash
         if content == self._stored:
             return
@@ -49,8 +53,10 @@ class FlashFile:
             temporary.write_bytes(content)
             temporary.replace(self.path)
         except OSError as error:
-            raise UsageError(
-                f"{self.path}: cannot be written ({error.strerror}); the content of the flash is lost when this ends: "
-                "give another --flash file."
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise InfrastructureError(
+                f"{self.path}: cannot be written ({error.strerror}), so that what the pen has stored since is lost: "
+                "make room, or give another --flash file."
             ) from None
         self._stored = content

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from needlepen.errors import UsageError
-from needlepen.evidence_report.model import EVIDENCE, FORMAT
+from needlepen.evidence_report import reading
 from needlepen.evidence_report.verdicts import PASSED
 
 MOVED_PCT = 5.0
@@ -152,22 +150,9 @@ def load(path: Path) -> Run:
 
     Raises UsageError if it is none of them.
     """
-    file = path / EVIDENCE if path.is_dir() else path
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"{file}: cannot be read ({reason}); give a folder of `pytest --evidence`, or its {EVIDENCE}"
-        ) from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise UsageError(f"{file}: is no evidence of format {FORMAT}; make it again with `pytest --evidence`")
-    try:
+    data = reading.read(path)
+    with reading.whole(path):
         return _run(str(path), data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(
-            f"{file}: is no whole evidence ({type(error).__name__}: {error}); make it again with `pytest --evidence`"
-        ) from None
 
 
 def _run(source: str, data: dict[str, Any]) -> Run:

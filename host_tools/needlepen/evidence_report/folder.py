@@ -38,14 +38,16 @@ class Staging:
     path: Path
     place: Path
 
-    def attach(self, source: Path, name: str, test: str) -> None:
-        """Keep a copy of a file. Raises InfrastructureError if it cannot be read or kept."""
+    def attach(self, source: Path, name: str, test: str, board: str = "") -> None:
+        """Keep a copy of a file, which is about a board. Raises InfrastructureError if it cannot be read or kept."""
         ending = "".join(re.findall(r"[\w.+-]", name))[-60:]
         copy = self.path / ATTACHMENTS / f"{secrets.token_hex(4)}-{ending}"
         try:
             copy.parent.mkdir(exist_ok=True)
             shutil.copyfile(source, copy)
-            copy.with_name(copy.name + _ABOUT).write_text(json.dumps({"name": name, "test": test}))
+            copy.with_name(copy.name + _ABOUT).write_text(
+                json.dumps({"name": name, "test": test, "board": board})
+            )
         except OSError as error:
             raise InfrastructureError(
                 f"{source}: cannot be attached ({error.strerror or error}); evidence would be missing"
@@ -84,7 +86,8 @@ class Staging:
             told = json.loads(about.read_text())
             about.unlink()
             relative = f"{ATTACHMENTS}/{file.name}"
-            yield Attachment(told["name"], relative, told["test"], sha256(file), file.stat().st_size)
+            size = file.stat().st_size
+            yield Attachment(told["name"], relative, told["test"], sha256(file), size, told["board"])
 
     def _write_manifest(self) -> None:
         files = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from needlepen.evidence import Measurement
 from needlepen.evidence_report import verdicts
@@ -19,6 +19,9 @@ EVIDENCE, JUNIT, PAGE, MANIFEST, ATTACHMENTS = (
 )
 """What lies in an evidence folder."""
 
+BUILD, BUILD_DIGITS = "application hash", 12
+"""The fact of a board by which builds of emulated and of real pens compare: as a pen says it, in so many digits."""
+
 
 @dataclass(frozen=True)
 class Board:
@@ -31,6 +34,12 @@ class Board:
     runtime_sha256: str = ""
     emulator_version: str = ""
     facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Where it is, as `--target` names it, with its identity where that is another."""
+        found = self.facts.get("target", self.identity)
+        return found if found == self.identity or self.identity in found else f"{found} ({self.identity})"
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,8 @@ class Taken:
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test on one board. `reason`: why it was skipped or failed, one line; "" for a pass."""
+    """One test on one board. `reason`: why it was skipped or failed, one line; "" for a pass. `requirements`: IDs that
+    it names, if it needs a target; a test that was skipped has not measured anything, but has them."""
 
     test: str
     board: str
@@ -66,19 +76,49 @@ class TestResult:
     reason: str = ""
     started: str = ""
     duration_s: float = 0.0
+    requirements: tuple[str, ...] = ()
 
     __test__ = False  # pytest: not a test
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file in the evidence folder."""
+    """A file in the evidence folder. `board`: the identity of the one that it is about."""
 
     name: str
     file: str
     test: str
     sha256: str
     bytes: int
+    board: str = ""
+
+
+@dataclass(frozen=True)
+class Harness:
+    """What the suite's own machinery took of a run: `spent_s` of the `run_s` of all processes that ran tests."""
+
+    spent_s: float
+    run_s: float
+
+    LIMIT_PCT: ClassVar[float] = 5.0
+
+    @property
+    def share_pct(self) -> float:
+        """Of the run, in percent. A run of a few quick tests is mostly start and end: there it says nothing."""
+        return 100 * self.spent_s / self.run_s if self.run_s else 0.0
+
+    def __str__(self) -> str:
+        took = f"{self.spent_s:.1f} of {self.run_s:.1f} s"
+        return f"{self.share_pct:.2f} % of the run ({took}), limit {self.LIMIT_PCT:g} %"
+
+    def as_dict(self) -> dict[str, float]:
+        """The JSON form."""
+        return {
+            "harness_share_pct": round(self.share_pct, 4),
+            "limit_pct": self.LIMIT_PCT,
+            "spent_s": round(self.spent_s, 4),
+            "run_s": round(self.run_s, 4),
+        }
 
 
 @dataclass
@@ -98,6 +138,8 @@ class Evidence:
     troubles: list[str] = field(default_factory=list)
     """Infrastructure trouble that belongs to no test."""
     attachments: list[Attachment] = field(default_factory=list)
+    harness: Harness | None = None
+    """Until this was written."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -129,6 +171,7 @@ class Evidence:
             "troubles": self.troubles,
             "boards": [asdict(board) for board in self.boards],
             "environment": self.environment,
+            "harness": self.harness.as_dict() if self.harness else None,
             "tests": [asdict(test) for test in self.tests],
             "measurements": [_row(taken, boards.get(taken.board)) for taken in self.taken],
             "attachments": [asdict(attachment) for attachment in self.attachments],

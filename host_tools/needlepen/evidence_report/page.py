@@ -43,6 +43,8 @@ def render(evidence: Evidence, folder: Path, files: Mapping[str, str]) -> str:
     """The page as text. `folder` holds the attachments; `files`: SHA-256 of what lies beside them, by name."""
     groups = _groups(evidence)
     spread = distributions.of(evidence.taken)
+    targets = {board.identity: board.target for board in evidence.boards}
+    tables = matrix_table.of(evidence.attachments, folder)
     return (
         pages.environment()
         .get_template("suite.html.j2")
@@ -59,7 +61,7 @@ def render(evidence: Evidence, folder: Path, files: Mapping[str, str]) -> str:
             hazards=[group for group in groups if group.hazard],
             spread=spread,
             figure=pages.embedded(distributions.figure(spread)) if spread else None,
-            matrices=matrix_table.of(evidence.attachments, folder),
+            matrices=[m.on(targets.get(m.target, m.target)) for m in tables],
             telling=[test for test in evidence.tests if test.verdict not in verdicts.PASSED],
             by_file=_by_file(evidence.tests),
             files=files,

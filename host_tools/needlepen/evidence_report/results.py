@@ -39,12 +39,14 @@ class Results:
         self._open.setdefault((worker, test), []).append(phase)
         self.taken += phase.taken
 
-    def end(self, worker: str, board: str, test: str, started: str = "") -> TestResult:
-        """The test is at its end."""
+    def end(
+        self, worker: str, board: str, test: str, started: str = "", requirements: Iterable[str] = ()
+    ) -> TestResult:
+        """The test is at its end. `requirements`: IDs that it names."""
         phases = self._open.pop((worker, test), [])
         verdict, reason = verdict_of(phases)
         duration_s = round(sum(phase.duration_s for phase in phases), 6)
-        result = TestResult(test, board, worker, verdict, reason, started, duration_s)
+        result = TestResult(test, board, worker, verdict, reason, started, duration_s, tuple(requirements))
         self.tests.append(result)
         if verdict == "known failure":
             self.taken = [_known(t) if (t.test, t.board) == (test, board) else t for t in self.taken]

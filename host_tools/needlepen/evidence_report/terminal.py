@@ -1,4 +1,4 @@
-"""The comparison of two runs as a person reads it."""
+"""The comparison of two runs, and the judgement of several, as a person reads it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from needlepen.evidence_report.combine import Combination
 from needlepen.evidence_report.compare import Comparison, VerdictChange
 from needlepen.evidence_report.verdicts import PASSED
 
@@ -74,3 +75,21 @@ def _last_line(found: Comparison) -> Text:
     )
     word = ("WORSE", "bold red") if lost else ("NOT WORSE", "bold green")
     return Text.assemble(word, f"  {told}")
+
+
+# ---------------------------------------------------------------------- several runs together
+def combination(found: Combination) -> Group:
+    """Requirement by target, what is wrong, and one line that sums it up; print it with a rich console."""
+    table = _table("requirements by target", "", "", *found.targets)
+    for row in found.rows:
+        cells = [_verdict(row.cells[target].verdict or "-") for target in found.targets]
+        table.add_row(row.id, escape(row.title), *cells)
+    lines = [Text(f"{row.id}: {row.remark}", style="red") for row in found.not_shown]
+    lines += [Text(f"failed: {test}", style="red") for test in found.failed]
+    lines += [Text(trouble, style="yellow") for trouble in found.troubles]
+    shown = len(found.rows) - len(found.not_shown)
+    told = f"{shown} of {len(found.rows)} requirements shown on {len(found.targets)} targets, {len(found.runs)} runs"
+    style = "bold green" if found.verdict == "pass" else _STYLES.get(found.verdict, "bold red")
+    return Group(
+        Padding(table, (0, 0, 1, 0)), *lines, Text.assemble((found.verdict.upper(), style), f"  {told}")
+    )

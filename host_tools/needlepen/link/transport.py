@@ -1,4 +1,5 @@
-"""Bytes to and from a port by pyserial: a serial port, a pseudo-terminal, `socket://HOST:PORT`, an emulated pen.
+"""Bytes to and from a port by pyserial: a serial port, a pseudo-terminal, `socket://` or `rfc2217://HOST:PORT`, an
+emulated pen.
 
 Reading waits with `select` where the port has a file descriptor, so that nothing polls; an emulated pen in the same
 process (`needlepen-emu://NAME`) lets device time pass instead, and its clock is the one that counts.
@@ -18,6 +19,7 @@ from needlepen.errors import InfrastructureError
 
 WRITE_TIMEOUT_S = 1.0
 _CHUNK = 4096
+_SLICE_S = 0.02
 
 
 class Unplugged(InfrastructureError):
@@ -35,7 +37,11 @@ class Transport:
         self.url = url
         self._what = what
         is_device = "://" not in url
+        self._is_rfc2217 = url.startswith("rfc2217://")
         options: dict[str, Any] = {"timeout": 0, "write_timeout": WRITE_TIMEOUT_S}
+        if self._is_rfc2217:
+            # Pyserial has no time-out of writing there, and negotiates every change of that of reading.
+            options = {"timeout": _SLICE_S}
         if is_device and os.name == "posix":
             options["exclusive"] = True  # a second program that opens it would eat half of the bytes
         try:
@@ -68,8 +74,13 @@ class Transport:
             raise Unplugged(f"{self.url} has gone ({error}); plug the {self._what} in again.") from None
 
     def _read_waiting(self, timeout_s: float) -> bytes:
-        self._port.timeout = max(0.0, timeout_s)
-        first = bytes(self._port.read(1))
+        if self._is_rfc2217:
+            first, end_s = bytes(self._port.read(1)), time.monotonic() + timeout_s
+            while not first and time.monotonic() < end_s:
+                first = bytes(self._port.read(1))
+        else:
+            self._port.timeout = max(0.0, timeout_s)
+            first = bytes(self._port.read(1))
         return first + bytes(self._port.read(self._port.in_waiting)) if first else b""
 
     def write(self, data: bytes) -> None:
