@@ -77,8 +77,8 @@ class Rig:
 
     # the axis
     def abort(self) -> None:
+        """At rest there is nothing to end, and what was known stays."""
         self.aborted += 1
-        self.homed = False
 
     def go(self, until_home: bool = False) -> Generator[None, None, None]:
         yield
@@ -175,9 +175,11 @@ def test_after_sleep_the_rotor_is_brought_to_a_place_that_pulls_it_from_anywhere
         list(homing._to_rest(rig.schedule, rig, rig.half) or ())
         patterns = [profile.COILS.index(word & 15) for word in rig.schedule.words[: rig.schedule.count]]
         assert patterns == [6, 5, 4] and not rig.asleep and rig.schedule.half_at(3) == 4
-    rig.asleep = True
-    homing._to_rest(rig.schedule, rig, 5)
-    assert rig.schedule.half_at(0) == 8 and rig.schedule.end_half == 4 and rig.schedule.count == 4
+    for half, words in ((5, 4), (6, 3)):
+        rig.asleep = True
+        homing._to_rest(rig.schedule, rig, half)
+        found = (rig.schedule.half_at(0), rig.schedule.end_half, rig.schedule.count)
+        assert found == (half + 3, half & ~1, words)
 
 
 @pytest.mark.parametrize(("half", "words"), [(4, 0), (5, 1)])

@@ -103,14 +103,17 @@ def test_the_integral_takes_1_6_v_per_hz_and_second(error_mhz: int) -> None:
     assert state[p.INTEGRAL_Q10] == 5_000 + error_mhz * 1_678 // 1_024
 
 
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_integral_is_limited_to_1_2_v(sign: int) -> None:
-    for before, then in (
-        (INTEGRAL_MOST - 1, INTEGRAL_MOST),
-        (INTEGRAL_MOST - 2_000, INTEGRAL_MOST - 2_000 + 1_638),
-    ):
-        state = regulated(100_000, 100_000 - sign * 1_000, INTEGRAL_Q10=sign * before)
-        assert abs(abs(state[p.INTEGRAL_Q10]) - then) <= (sign < 0 and then < INTEGRAL_MOST)
+@pytest.mark.parametrize(
+    ("before", "error_mhz", "then"),
+    [
+        (INTEGRAL_MOST - 1, 1_000, INTEGRAL_MOST),
+        (INTEGRAL_MOST - 2_000, 1_000, INTEGRAL_MOST - 362),
+        (1 - INTEGRAL_MOST, -1_000, -INTEGRAL_MOST),
+        (2_000 - INTEGRAL_MOST, -1_000, 361 - INTEGRAL_MOST),
+    ],
+)
+def test_the_integral_is_limited_to_1_2_v(before: int, error_mhz: int, then: int) -> None:
+    assert regulated(100_000, 100_000 - error_mhz, INTEGRAL_Q10=before)[p.INTEGRAL_Q10] == then
 
 
 def test_the_integral_stands_still_during_a_ramp() -> None:
@@ -166,8 +169,9 @@ def test_a_limited_voltage_lets_the_integral_go_back_only() -> None:
     assert back[p.VOLTAGE_MV] == 1_000 and back[p.INTEGRAL_Q10] == -1_000 * 1_678 // 1_024
     slower = regulated(100_000, 150_000)
     assert slower[p.INTEGRAL_Q10] == 0, "at the lower limit, where it would go further down"
-    up = regulated(100_000, 99_000, INTEGRAL_Q10=-INTEGRAL_MOST, CURRENT_LIMIT_MA=100)
-    assert up[p.INTEGRAL_Q10] == -INTEGRAL_MOST + 1_638, "at the lower limit, where it goes up again"
+    for error_mhz, by in ((1_000, 1_638), (1, 1)):
+        up = regulated(100_000, 100_000 - error_mhz, INTEGRAL_Q10=-INTEGRAL_MOST, CURRENT_LIMIT_MA=100)
+        assert up[p.INTEGRAL_Q10] == by - INTEGRAL_MOST, "at the lower limit, where it goes up again"
 
 
 def test_at_the_lower_limit_itself_the_integral_is_free() -> None:
@@ -286,6 +290,7 @@ def test_the_bias_is_limited_to_25_hz(emf_mhz: int, bias_mhz: int) -> None:
         (2, 2_500, 13_000, 0),
         (2, 500, 100, 0),
         (2, 501, 100, 250_000_000 // 501),
+        (2, 1_681, 100, 148_720),  # 250,000,000 / 1,681 is 148,720.999
     ],
 )
 def test_a_braked_motor_has_the_rate_of_its_longest_quarter_until_the_stall_time(

@@ -14,6 +14,8 @@ from needlepen.build.code_set import CodeSet
 from needlepen.firmware_modules import firmware_module
 
 E = firmware_module("pen.events")
+N = firmware_module("pen.store.numbers")
+envelope = firmware_module("pen.store.envelope")
 UNIQUE_ID = bytes(range(8))
 COUNTERS = ["/data/release.a", "/data/release.b"]
 NONE = loader.NONE
@@ -90,6 +92,9 @@ def test_a_program_on_trial_is_confirmed_and_the_one_before_stays_beside_it() ->
     log = settled(files, new.name, loader.TRIAL)
     assert files.record == (new.name, old.name, loader.OLD)
     assert log.events == [(E.PROGRAM_CONFIRMED, _short(new.name), 1)]
+    for copy in COUNTERS:
+        reason, _, payload = envelope.parse(files.read(copy), N.KIND_RELEASE, N.RELEASE_FORMAT, UNIQUE_ID)
+        assert (reason, payload) == (N.OK, struct.pack("<I", 1))
     assert sorted(files.changes[:2]) == COUNTERS, "first the counter: a cut could leave it behind for ever"
     assert files.changes[2:] == [loader.RECORD, "settled"], "nothing is removed"
 

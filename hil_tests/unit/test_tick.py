@@ -6,6 +6,7 @@ SR-02 to SR-14 to their last microsecond; what the real chip does with it is mea
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -173,14 +174,15 @@ def test_the_longest_tick_is_kept(tick: Tick, before_us: int, cost_us: int) -> N
 # ---------------------------------------------------------------------- converter
 def test_current_cell_and_depth_are_those_of_their_last_eight_codes(tick: Tick) -> None:
     """Each code has a weight of its own, so that none counts twice and none is left out."""
+    sums = {0: 2_048, 1: 1_024, 2: 0, 3: 3_072}
     for k in range(8):
-        for channel in (0, 1, 3):
-            tick.chip.codes(channel, [2_048 if k == j else 0 for j in range(8)])
+        for channel, code in sums.items():
+            tick.chip.codes(channel, [code if k == j else 0 for j in range(8)])
         tick.put(DRIVE=0, I2_SUM=5).go()
-        ma = 2_048 * board.ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 // 8 // 65_536
+        ma = sums[0] * board.ADC_MOTOR_CURRENT_MA_PER_LSB_Q16 // 8 // 65_536
         assert (tick.get("CURRENT_MA"), tick.get("I2_SUM")) == (ma, 5 + ma * ma // 1_024)
-        assert tick.get("CELL_MV") == 256 * board.ADC_BATTERY_MV_PER_LSB_Q16 // 65_536
-        assert tick.get("DEPTH_SUM") == 2_048
+        assert tick.get("CELL_MV") == sums[3] // 8 * board.ADC_BATTERY_MV_PER_LSB_Q16 // 65_536
+        assert tick.get("DEPTH_SUM") == sums[1]
 
 
 def test_means_of_full_scale(tick: Tick) -> None:
@@ -404,3 +406,11 @@ def test_the_table_of_registers_knows_no_other(tick: Tick) -> None:
     """A test of the test: an address that the tick has no business with is an error."""
     with pytest.raises(KeyError):
         Pointer(tick.chip, 0x4000_0000, 4)[0]
+
+
+def test_before_anything_is_set_the_tick_has_nothing_but_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The motor is not driven, and no reason is given, before the main loop says anything."""
+    monkeypatch.setattr(sys.modules["pen"], "control", control)  # put back what the import replaces
+    monkeypatch.delitem(sys.modules, "pen.control")
+    anew = firmware_module("pen.control")
+    assert anew is not control and list(anew.state) == [0] * p.SIZE
