@@ -15,6 +15,7 @@ from mutation import mutants as mutants_module, report, review
 from mutation.baseline import REPOSITORY
 from mutation.mutants import Mutant, mutants, staged
 from mutation.operators import edits
+from mutation.processes import in_copy
 from mutation.report import Result
 from mutation.scope import LIMITS, REQUIREMENT_TESTS
 from mutation.verdicts import Outcome
@@ -197,6 +198,15 @@ def test_a_harness_that_breaks_is_no_kill_and_a_mutant_that_hangs_is_one(
     ending: str, verdict: str, tmp_path: Path
 ) -> None:
     assert _verdicts(ending, tmp_path)[LATCH] == verdict
+
+
+def test_a_copy_of_a_copy_makes_do_with_the_cpu_time_that_is_left() -> None:
+    """So a run inside of a run: while the tests of this file are recorded."""
+
+    def inner(tell: Any) -> int:
+        return int(in_copy(lambda tell: 5, 36_000, print))
+
+    assert in_copy(inner, 100, print) == 5
 
 
 # ---------------------------------------------------------------------- the reviewed list
