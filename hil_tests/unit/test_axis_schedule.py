@@ -56,7 +56,10 @@ def test_half_steps_take_each_place_and_rest_there(start: int, half: int, places
 
 def test_legs_follow_each_other_and_a_new_schedule_begins_without_them() -> None:
     schedule = _made(0, ("to", 4), ("creep", 2), ("to", 6))
-    places, us = [1, 3, 4, 3, 2, 3, 5, 6], [SAFE_US, SAFE_US, REST_US, REST_US, REST_US, SAFE_US, SAFE_US, REST_US]
+    places, us = (
+        [1, 3, 4, 3, 2, 3, 5, 6],
+        [SAFE_US, SAFE_US, REST_US, REST_US, REST_US, SAFE_US, SAFE_US, REST_US],
+    )
     assert _words(schedule) == _shown(places, us)
     assert schedule.duration_us() == sum(us)
     schedule.begin(40)
@@ -84,7 +87,9 @@ def test_a_ramp_has_the_times_of_a_constant_acceleration(start_hz: int, top_hz: 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 16, 33, 34, 35, 100])
 def test_a_fast_leg_accelerates_from_its_start_and_slows_down_to_its_end_alike(steps: int) -> None:
-    times = list(profile.ramp(board.DEPTH_START_RATE_HZ, board.DEPTH_STEP_RATE_HZ, board.DEPTH_ACCELERATION_HZ_S))
+    times = list(
+        profile.ramp(board.DEPTH_START_RATE_HZ, board.DEPTH_STEP_RATE_HZ, board.DEPTH_ACCELERATION_HZ_S)
+    )
     assert list(profile.FAST) == times and len(times) == 16
     us = [stays for _, stays in _words(_made(0, ("to", 2 * steps), times=profile.FAST))]
     assert us[:-2] == [times[min(k, steps - 2 - k, 15)] for k in range(steps - 1)]
