@@ -16,6 +16,7 @@ from needlepen.build.limits_module import constants
 from needlepen.build.staging import sources
 from needlepen.errors import UsageError
 
+_WORD = re.compile(rb"\b[A-Z][A-Z0-9_]+\b")
 _NUMBER = re.compile(r"^([A-Z][A-Z0-9_]*) = (?:const\()?-?\d+\b", re.MULTILINE)
 
 
@@ -60,14 +61,17 @@ def staged() -> dict[str, bytes]:
 
 
 def mutants(module: str, files: dict[str, bytes]) -> list[Mutant]:
-    """Every mutant of a firmware module; of `pen.limits`, one step up and down of each limit."""
+    """Every mutant of a firmware module; of `pen.limits`, one step up and down of each limit that the firmware uses.
+
+    The other limits are demands on what is measured: the firmware is the same whatever they are.
+    """
     name = file_of(module)
     if name not in files:
         raise UsageError(
             f"{module}: the firmware has no such module; python -m mutation list names those tested"
         )
     text = files[name].decode()
-    return _limit_mutants(text) if module == LIMITS else _source_mutants(module, text, _numbers(files))
+    return _limit_mutants(text, files) if module == LIMITS else _source_mutants(module, text, _numbers(files))
 
 
 def _numbers(files: dict[str, bytes]) -> set[str]:
@@ -101,11 +105,14 @@ def _source_mutants(module: str, text: str, numbers: set[str]) -> list[Mutant]:
     return made
 
 
-def _limit_mutants(text: str) -> list[Mutant]:
+def _limit_mutants(text: str, files: dict[str, bytes]) -> list[Mutant]:
     """The ID holds the name of the limit and which way it goes, so that another value needs no new review."""
     made = []
     lines = text.splitlines()
+    words = {word for name, data in files.items() if name != file_of(LIMITS) for word in _WORD.findall(data)}
     for name, value in constants(requirements.load()).items():
+        if name.encode() not in words:
+            continue
         number = next(n for n, line in enumerate(lines) if line.startswith(f"{name} ="))
         for way, new in (("up", _stepped(value, 1)), ("down", _stepped(value, -1))):
             changed = [*lines[:number], f"{name} = {new!r}", *lines[number + 1 :], ""]

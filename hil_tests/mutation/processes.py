@@ -51,8 +51,7 @@ def _work(work: Callable[[Callable[[Any], None]], Any], writer: int, cpu_s: floa
     code = 1
     try:
         os.setpgid(0, 0)
-        soft = int(cpu_s) + 1
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 5))
+        resource.setrlimit(resource.RLIMIT_CPU, _cpu_limits(cpu_s))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
 
@@ -66,6 +65,15 @@ def _work(work: Callable[[Callable[[Any], None]], Any], writer: int, cpu_s: floa
             _write(writer, ("broke", traceback.format_exc()[-2000:]))
     finally:
         os._exit(code)
+
+
+def _cpu_limits(cpu_s: float) -> tuple[int, int]:
+    """Soft and hard limit; a copy of a copy cannot have more than that one's, and asking for it would fail."""
+    soft, hard = int(cpu_s) + 1, int(cpu_s) + 6
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    if most == resource.RLIM_INFINITY:
+        return soft, hard
+    return min(soft, most), min(hard, most)
 
 
 def _write(fd: int, what: Any) -> None:

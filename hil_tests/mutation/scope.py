@@ -2,7 +2,8 @@
 
 In scope is what decides whether the motor may turn, how deep the needles go, whether a cartridge counts, who may
 change something, and what is kept of it. Listed are the modules that CPython can run: what touches registers (drive,
-cutoff, axis, proofs, self-tests) is measured on the emulated pen and by the seeded defects of the requirement tests.
+cutoff, axis, proofs, self-tests) is measured on the emulated pen and by the seeded defects of the requirement tests;
+the control tick is judged here too, with a table in the place of its registers (unit/test_tick.py).
 Left out on purpose: cpu_expected, places, numbers, kinds (tables of constants), player, reports, about (what is shown),
 link (its own fuzz tests), reduced views for hosts.
 """

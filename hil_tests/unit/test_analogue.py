@@ -51,6 +51,29 @@ def test_the_correction_rises_without_a_step_back() -> None:
     assert codes[0] == 0 and 16 * 4094 < codes[-1] < 16 * 4096
 
 
+@pytest.mark.parametrize(
+    ("off_q4", "part"), [(-48, 0), (-47, 2), (-1, 97), (0, 100), (1, 102), (47, 197), (48, 200), (49, 200)]
+)
+def test_the_correction_of_each_jump_sets_in_over_3_lsb_on_both_sides(off_q4: int, part: int) -> None:
+    """Each jump is 12.5 LSB (200 Q4) wide, and the four of them stretch the scale by as much."""
+    for jumps, code in enumerate(JUMP_CODES):
+        mean = 16 * code + off_q4
+        assert analogue.corrected_q4(mean) == (mean + 200 * jumps + part) * 65_536 // (65_536 + 4 * 200)
+
+
+def test_between_the_jumps_the_correction_is_exact() -> None:
+    for mean in range(16 * 3584 + 48, 65_536):
+        assert analogue.corrected_q4(mean) == (mean + 800) * 65_536 // 66_336
+
+
+def test_a_mean_lies_half_an_lsb_above_its_codes() -> None:
+    assert [analogue.mean_q4(100, 1), analogue.mean_q4(201, 2), analogue.mean_q4(301, 3)] == [
+        1608,
+        1616,
+        1613,
+    ]
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_cell_voltage_is_right_to_10_mv_and_nose_to_a_quarter_kelvin(seed: int) -> None:
     adc = AdcModel(PARAMETERS, seed)
@@ -70,6 +93,13 @@ def test_gather_takes_the_codes_of_one_input() -> None:
     for channel in range(4):
         analogue.gather(ring, channel, found)
         assert list(found) == [800 * channel + 28, 100 * channel, 100 * channel + 7]
+
+
+@pytest.mark.parametrize("code", [0, 4095])
+def test_gather_takes_codes_at_both_ends_of_the_scale(code: int) -> None:
+    found = array.array("i", [7, 7, 7])
+    analogue.gather(array.array("H", 32 * [code]), 2, found)
+    assert list(found) == [8 * code, code, code]
 
 
 def test_valid_ranges_of_the_board_are_those_of_the_quantities() -> None:
@@ -94,6 +124,10 @@ def test_a_sensor_is_broken_after_its_time_and_not_before(bad_ms: int, broken: b
     for _ in range(bad_ms // 10):
         check.judge(0, 0, 10)
     assert check.broken is broken
+    check = analogue.Plausibility(100, 200, 50, 500)
+    assert not check.broken and not check.doubtful
+    check.judge(0, 0, bad_ms + 9 * (bad_ms < 500))
+    assert check.broken is broken and check.doubtful is not broken
 
 
 @pytest.mark.parametrize(("good_of_10", "broken"), [(9, False), (7, True)])

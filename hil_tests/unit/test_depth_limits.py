@@ -153,6 +153,11 @@ def test_the_nearest_full_step_is_chosen(um: int) -> None:
     assert steps >= 0
 
 
+@pytest.mark.parametrize(("off_um", "steps"), [(12, 2), (13, 3), (-12, 2), (-13, 1)])
+def test_a_travel_between_two_steps_takes_the_nearer_one(off_um: int, steps: int) -> None:
+    assert _map(((0, -off_um), (2_500, 2_500 - off_um))).steps(2 * board.DEPTH_STEP_UM) == steps
+
+
 def test_below_home_there_is_no_step() -> None:
     made = _map(((0, 400), (1_000, 1_400), (2_100, 2_500)))
     assert (

@@ -93,6 +93,14 @@ def test_a_record_with_any_bit_turned_over_or_any_byte_missing_is_none(record: s
             assert parse(bytes(bent)) != sound, f"byte {place}, bit {bit}"
 
 
+@pytest.mark.parametrize(
+    ("length", "sound"), [(0, False), (1, True), (FLASH.filesystem_offset, True), (-1, False)]
+)
+def test_a_reference_is_of_a_runtime_that_fits_before_the_file_system(length: int, sound: bool) -> None:
+    assert records.parse_reference(records.reference_text(length, 7)) == ((length, 7) if sound else None)
+    assert records.parse_reference(records.reference_text(FLASH.filesystem_offset + 1, 7)) is None
+
+
 def test_the_runtime_reference_is_length_and_crc_of_what_lies_in_the_flash(runtime: Path) -> None:
     length, crc = records.parse_reference(integrity.reference(runtime, FLASH))
     flash = bytearray(b"\xff" * FLASH.filesystem_offset)

@@ -15,6 +15,7 @@ from mutation import mutants as mutants_module, report, review
 from mutation.baseline import REPOSITORY
 from mutation.mutants import Mutant, mutants, staged
 from mutation.operators import edits
+from mutation.processes import in_copy
 from mutation.report import Result
 from mutation.scope import LIMITS, REQUIREMENT_TESTS
 from mutation.verdicts import Outcome
@@ -110,16 +111,22 @@ def test_a_mutant_keeps_its_id_when_lines_move_and_loses_it_when_its_line_change
     assert len(lost) == 2 and all(":module:" in identity for identity in lost)
 
 
-def test_every_limit_of_the_requirements_goes_one_step_up_and_down() -> None:
+def test_every_limit_that_the_firmware_uses_goes_one_step_up_and_down() -> None:
     made = mutants(LIMITS, staged())
-    from needlepen import requirements
-
-    count = sum(len(requirement.limits) for requirement in requirements.load().values())
-    assert len(made) == 2 * count > 100
     says = {m.id: m.says for m in made}
+    assert len(says) == len(made) > 60
     assert says["pen.limits:SR11_RELEASE_MS:up"] == "200 -> 201"
-    assert says["pen.limits:SR09_CURRENT_A:down"] == "2.5 -> 2.4"
+    assert says["pen.limits:SR20_STOP_V:down"] == "3.2 -> 3.1"
     assert says["pen.limits:SR02_ERROR_MM:up"].startswith("0.")
+
+
+def test_a_limit_that_only_tests_compare_with_has_no_mutant() -> None:
+    """The comparator of SR-09 is hardware, and the peak of SR-06 is what comes of it all."""
+    files = staged()
+    names = {m.function for m in mutants(LIMITS, files)}
+    assert not names & {"SR09_CURRENT_A", "SR06_PEAK_HZ"} and {"SR06_THRESHOLD_HZ", "SR25_LOCK_S"} <= names
+    more = files | {"pen/more.py": b"from pen.limits import SR09_CURRENT_A\n"}
+    assert {m.function for m in mutants(LIMITS, more)} - names == {"SR09_CURRENT_A"}
 
 
 # ---------------------------------------------------------------------- what counts as a kill
@@ -191,6 +198,15 @@ def test_a_harness_that_breaks_is_no_kill_and_a_mutant_that_hangs_is_one(
     ending: str, verdict: str, tmp_path: Path
 ) -> None:
     assert _verdicts(ending, tmp_path)[LATCH] == verdict
+
+
+def test_a_copy_of_a_copy_makes_do_with_the_cpu_time_that_is_left() -> None:
+    """So a run inside of a run: while the tests of this file are recorded."""
+
+    def inner(tell: Any) -> int:
+        return int(in_copy(lambda tell: 5, 36_000, print))
+
+    assert in_copy(inner, 100, print) == 5
 
 
 # ---------------------------------------------------------------------- the reviewed list

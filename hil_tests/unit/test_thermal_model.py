@@ -158,3 +158,45 @@ def test_ripple_agrees_with_the_sum_over_a_period(duty: float) -> None:
     for motor_a in (-0.2, 0.0, 0.1, 0.5, 2.0):
         seen_a = np.maximum(last - mean_a + motor_a, 0.0).mean()
         assert ripple.seen_a(motor_a, duty, 3.7) == pytest.approx(seen_a, abs=3e-3)
+
+
+# ---------------------------------------------------------------------- the model to the number
+def test_friction_heats_the_housing_by_its_work_of_each_stroke() -> None:
+    winding = thermal.Winding()
+    winding.step(0.5, 0.0, 100.0, None)
+    friction_j = 2 * np.pi * board_constants.MOTOR_FRICTION_A * board_constants.MOTOR_KT_NM_A
+    capacity = board_constants.HOUSING_TAU_S / board_constants.HOUSING_RTH_K_W
+    assert winding.housing_k == pytest.approx(0.5 * 100 * friction_j / capacity, rel=1e-9)
+    assert winding.winding_k == -winding.housing_k
+
+
+def test_a_late_pass_counts_as_2_s_at_most() -> None:
+    late, whole = thermal.Winding(), thermal.Winding()
+    late.step(60.0, 1.0, 0.0, None)
+    whole.step(2.0, 1.0, 0.0, None)
+    assert late.winding_k == whole.winding_k > 1.0
+
+
+@pytest.mark.parametrize(("winding_k", "housing_k", "heat"), [(300.0, 10.01, 0xFF0B), (10.01, 300.0, 0x0BFF)])
+def test_each_half_of_the_heat_stays_in_its_eight_bits(winding_k: float, housing_k: float, heat: int) -> None:
+    winding = thermal.Winding()
+    winding.winding_k, winding.housing_k = winding_k, housing_k
+    assert winding.heat == heat
+
+
+def test_the_surroundings_follow_the_nose_in_10_s() -> None:
+    winding = thermal.Winding()
+    winding.step(0.25, 0.0, 0.0, 20.0)
+    assert winding.ambient_c == 20.0
+    winding.step(0.25, 0.0, 0.0, 30.0)
+    assert winding.ambient_c == pytest.approx(20.0 + 10.0 / 10.0 * 0.25)
+    winding.step(0.25, 0.0, 0.0, None)
+    assert winding.ambient_c == pytest.approx(20.25), "a motor that runs tells nothing about them"
+
+
+def test_the_heat_of_the_housing_reaches_the_nose_slowly_and_is_not_taken_for_the_surroundings() -> None:
+    winding = thermal.Winding()
+    winding.housing_k = 40.0
+    winding.step(0.5, 0.0, 0.0, 20.0)
+    nose_k = board_constants.NOSE_SHARE * winding.housing_k / board_constants.NOSE_TAU_S * 0.5
+    assert 0 < nose_k < 1 and winding.ambient_c == pytest.approx(20.0 - nose_k)
