@@ -65,7 +65,8 @@ def _calibrated(pen: EmulatedPen, seed: int, folder: Path, anew: bool = False) -
         except InfrastructureError as error:  # as the command does: the same step again, nothing is lost
             lost += 1
             print(f"at {pen.now_ns / S:.1f} s: {error}")
-            assert lost <= LOST_TRIES, error
+            if lost > LOST_TRIES:
+                raise
     return procedure.result, (pen.now_ns - begun_ns) / S
 
 
@@ -152,7 +153,7 @@ def test_a_pen_that_has_changed_too_much_for_its_record_is_calibrated_anew(
     pens: Pens, tmp_path: Path, measure: Measure
 ) -> None:
     """Its hall sensor is another one: with the old record it takes deep settings for a runaway."""
-    seed, worn = 11, {"hall_gain": 0.08, "hall_gain_spread": 0.0}
+    seed, worn = 11, {"hall_gain": 0.095, "hall_gain_spread": 0.0}  # with 0.08 the old record would still do
 
     def run(pen: EmulatedPen, anew: bool) -> Any:
         try:
