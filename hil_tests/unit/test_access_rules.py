@@ -421,11 +421,21 @@ def test_without_a_stored_record_there_is_no_prompt(pen: Pen) -> None:
 
 
 def test_each_request_is_answered_by_its_function() -> None:
-    assert unlocking.ANSWERS == {
+    assert {
         kinds.GET_CHALLENGE: unlocking.challenge,
         kinds.UNLOCK: unlocking.unlock,
         kinds.LOCK: unlocking.lock,
         kinds.PROVISION: unlocking.provision,
         kinds.OPEN_REPL: unlocking.open_repl,
-    }
+    } == unlocking.ANSWERS
     assert messages.MESSAGES[kinds.CHALLENGE][1] == "<B16sB", "the nonce has 16 bytes"
+
+
+def test_in_a_development_build_too_a_role_is_given_up_and_lost_by_a_wrong_answer(pen: Pen) -> None:
+    pen.access._most = ENGINEER
+    pen.access.drop(True)
+    unlocking.lock(pen, 9, {})
+    assert pen._result() is None and pen.access.role == 0
+    pen.access.drop(True)
+    pen.wrong()
+    assert pen.access.role == 0
