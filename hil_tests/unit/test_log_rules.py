@@ -86,7 +86,13 @@ def test_the_last_event_tells_boot_time_and_whether_the_motor_could_run(state: i
 
 def test_segments_are_files_of_six_digits_and_no_number_comes_twice() -> None:
     held = {segment(2): raws(1, 3), segment(3): raws(4, 3), JOURNAL: b""}
-    held |= {"/log/000009.bad": b"x", "/log/0000041": b"y", "/log/readme": b"z", "/log/readmes": b"z"}
+    held |= {
+        "/log/12345x": b"x",
+        "/log/000009.bad": b"x",
+        "/log/0000041": b"y",
+        "/log/readme": b"z",
+        "/log/readmes": b"z",
+    }
     log, files, aside = loaded(held)
     assert log._segments == [2, 3] and aside == [] and log.last_sequence == 7
     log._segment_used = 120
@@ -129,11 +135,11 @@ def test_events_of_the_journal_that_no_segment_holds_go_on() -> None:
 
 def test_a_damaged_segment_is_stored_anew_before_it_is_set_aside() -> None:
     damaged = flipped(raws(1, 5), 40)
-    log, files, aside = loaded({segment(7): damaged, JOURNAL: b""})
+    log, files, aside = loaded({segment(3): b"", segment(7): damaged, JOURNAL: b""})
     assert aside == [(7, 4, 1)]
     assert files.calls[1:] == [("write", segment(8)), ("rename", segment(7))]
     assert files.held["/log/000007.bad"] == damaged and numbers(files.held[segment(8)]) == [1, 3, 4, 5]
-    assert log._segments == [8] and log._segment_used == 4 and log.last_sequence == 6
+    assert log._segments == [3, 8] and log._segment_used == 4 and log.last_sequence == 6
     written(log, 1)
     log.settle()
     assert numbers(files.held[segment(8)])[-1] == 7
@@ -409,3 +415,35 @@ def test_the_journal_alone_is_read_too() -> None:
     written(log, 3)
     assert numbers(log.read(2, 5)) == [2, 3]
     assert log._segment_of(2) == 0
+
+
+def test_the_number_of_an_event_has_four_bytes() -> None:
+    assert logs.sequence_of(b"\x81\x92\xa3\xb4rest") == 0xB4A3_9281
+
+
+@pytest.mark.parametrize(
+    ("first", "number"),
+    [(0, 1), (1, 1), (120, 1), (121, 2), (240, 2), (241, 3), (360, 3), (361, 4), (999, 4)],
+)
+def test_the_segment_that_holds_a_number_is_found(first: int, number: int) -> None:
+    assert _long()[0]._segment_of(first) == number
+
+
+def test_reading_goes_on_in_the_journal_alone() -> None:
+    log, files, _ = loaded({segment(1): raws(1, 9), JOURNAL: raws(10, 6)})
+    assert numbers(log.read(10, 2)) == [10, 11]
+    asked: list[str] = []
+    read = files.read
+    files.read = lambda path, size=-1: (asked.append(path), read(path, size))[1]  # type: ignore[method-assign]
+    assert numbers(log.read(12, 2)) == [12, 13] and asked == [JOURNAL]
+
+
+def test_a_journal_that_was_replaced_is_read_from_its_beginning() -> None:
+    """The reading had ended in it, since the segment's copy of the event is damaged."""
+    log, files, _ = loaded({})
+    written(log, 9)
+    log.settle()
+    files.held[segment(1)] = flipped(files.held[segment(1)], 8 * 32 + 9)
+    assert numbers(log.read(9, 1)) == [9]
+    written(log, 3)
+    assert numbers(log.read(10, 5)) == [10, 11, 12]
