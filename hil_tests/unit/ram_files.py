@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 
+class OpenFile:
+    """A file that is written; what it holds is there when it is closed."""
+
+    def __init__(self, files: RamFiles, path: str) -> None:
+        self._files, self._path, self._data = files, path, b""
+
+    def write(self, data: bytes) -> None:
+        self._files._do("write part", self._path)
+        self._data += bytes(data)
+
+    def close(self) -> None:
+        self._files._do("close", self._path)
+        self._files.held[self._path] = self._data
+
+
 class RamFiles:
     """As pen.store.device.Device. `held`: contents by path; `refused`: calls that raise OSError; `calls`: every change.
 
@@ -31,6 +46,10 @@ class RamFiles:
     def write(self, path: str, data: bytes) -> None:
         self._do("write", path)
         self.held[path] = bytes(data)
+
+    def create(self, path: str) -> OpenFile:
+        self._do("create", path)
+        return OpenFile(self, path)
 
     def append(self, path: str, data: bytes) -> None:
         self._do("append", path)

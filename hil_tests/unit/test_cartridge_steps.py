@@ -222,6 +222,15 @@ def test_a_contact_that_opens_meanwhile_settles_anew(pen: Pen) -> None:
     assert pen.part._phase == 2
 
 
+def test_a_reading_ends_when_it_is_taken_out(pen: Pen) -> None:
+    pen.seated().poll()
+    assert pen.calls() and pen.part._job is not None
+    pen.unseat()
+    pen.contact = 0
+    pen.seated()
+    assert pen.poll() == READING and pen.calls() == READ_ALL, "from the beginning"
+
+
 def test_a_pass_does_slices_for_2_ms_and_rests_when_there_is_nothing_to_do(pen: Pen) -> None:
     pen.seated()
     pen.chip.slices = [1_999, 1, 700, 1_300, 2_000, 5]
@@ -411,8 +420,7 @@ def test_an_error_of_the_verification_is_looked_at_at_once(pen: Pen) -> None:
 def test_a_new_day_is_put_into_the_mark(pen: Pen) -> None:
     pen.accepted()
     pen.clock_s = 9_000 * DAY_S
-    pen.poll(2_000)
-    assert pen.part.blockers == READING
+    assert pen.poll(2_000) == READING and pen.chip.calls == READ_ALL, "at once"
     pen.until(lambda: pen.part.accepted)
     assert pen.calls() == ACCEPTED and pen.chip.scratchpad == layout.mark_row(9_000, PEN_ID)
 
@@ -441,6 +449,14 @@ def test_the_first_press_marks_and_later_ones_touch_nothing(pen: Pen) -> None:
     pen.part._started = pen.part._in_run = False
     assert pen.part.mark_used() is None and not pen.calls()
     assert pen.part._started and pen.part._in_run
+
+
+def test_a_press_ends_the_look_at_the_scratchpad(pen: Pen) -> None:
+    pen.accepted()
+    pen.chip.slices = [5_000, 5_000]
+    pen.poll(2_000)
+    assert pen.part.busy and pen.part._job is not None
+    assert pen.part.mark_used() is None and pen.part._job is None and not pen.part.busy
 
 
 def test_without_a_seated_and_accepted_cartridge_there_is_no_mark(pen: Pen) -> None:

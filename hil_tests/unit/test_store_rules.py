@@ -2,96 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-import struct
-from datetime import date
-from typing import Any
-
 import pytest
 from ram_files import RamFiles
+from ram_store import (
+    KEYS,
+    booted,
+    calibration,
+    calibrations,
+    counted,
+    events,
+    n,
+    news,
+    packed,
+    quiet,
+    sound,
+    stores,
+)
 from support.flash import UNIQUE_ID
 
 from needlepen.firmware_modules import firmware_module
-from needlepen.records import making
 
-stores = firmware_module("pen.store.store")
-calibrations = firmware_module("pen.store.calibration")
-calibration_records = firmware_module("pen.calibration_records")
-counters = firmware_module("pen.store.counters")
-envelope = firmware_module("pen.store.envelope")
-event = firmware_module("pen.store.event")
-reason_texts = firmware_module("pen.store.reason_texts")
 settings = firmware_module("pen.store.settings")
-n = firmware_module("pen.store.numbers")
 E = firmware_module("pen.events")
 S = firmware_module("pen.states")
 faults = firmware_module("pen.faults")
 
-KEYS = making.development_keys(UNIQUE_ID)
-SIGNING = making.technician_key(KEYS.pen)
-DAY = date(2026, 1, 15)
-DAY_NUMBER = (DAY - date(2000, 1, 1)).days
 DAY_S = 86_400
 JOURNAL = "/log/journal"
 KINDS = (n.KIND_KEYS, n.KIND_SETTINGS, n.KIND_COUNTERS, n.KIND_CALIBRATION, n.KIND_CHECK)
-
-
-def packed(kind: int, version: int, payload: bytes, sequence: int = 1) -> bytes:
-    data: bytes = envelope.pack(kind, version, sequence, UNIQUE_ID, payload)
-    return data
-
-
-def calibration(run_s: int = 0, status: int = calibrations.ACCEPTED) -> bytes:
-    """A record made by the host."""
-    made = making.calibration([(0, 20), (2500, 2450)], day=DAY, run_s=run_s)
-    return making.calibration_record(dataclasses.replace(made, status=status), SIGNING, UNIQUE_ID)
-
-
-def counted(**values: Any) -> bytes:
-    made = counters.Counters(**{"boots": 4, "hours_unknown": False, **values})
-    return packed(n.KIND_COUNTERS, n.COUNTERS_FORMAT, made.pack())
-
-
-def check(day: int, worst_um: int, passed: int) -> bytes:
-    return packed(n.KIND_CHECK, n.CHECK_FORMAT, struct.pack("<HhB", day, worst_um, passed))
-
-
-def sound(**more: bytes) -> RamFiles:
-    """The records of a pen from the bench. `more`: kind to the first copy of its record."""
-    held = {
-        "keys": packed(n.KIND_KEYS, n.KEYS_FORMAT, KEYS.pack()),
-        "counters": counted(),
-        "calibration": calibration(),
-        **more,
-    }
-    return RamFiles(**{f"/data/{kind}.a": data for kind, data in held.items()})
-
-
-def booted(files: RamFiles | None = None, development: bool = True) -> Any:
-    """A store that has booted."""
-    made = stores.Store(sound() if files is None else files, UNIQUE_ID, development)
-    made.boot(1)
-    return made
-
-
-def quiet(pen: Any) -> Any:
-    """After passes at rest, with nothing left to store; 10 s later."""
-    for _ in range(100):
-        pen.poll(pen._now_ms + 100, False)
-    assert not pen.busy
-    pen._files.calls.clear()
-    return pen
-
-
-def events(pen: Any) -> list[tuple[int, ...]]:
-    """(code, values) of all events, stored or waiting."""
-    stored = pen.log.read(0, 1_000) + pen.log._queue
-    return [(found[4], *found[6:]) for found in (event.unpack(UNIQUE_ID, raw) for raw in stored)]
-
-
-def news(pen: Any) -> list[tuple[int, ...]]:
-    """Of the events that wait."""
-    return [(found[4], *found[6:]) for found in (event.unpack(UNIQUE_ID, raw) for raw in pen.log._queue)]
 
 
 # ---------------------------------------------------------------------- at the start
@@ -231,6 +169,8 @@ def test_ticks_that_wrap_keep_the_uptime_going() -> None:
     pen.boot(1, (1 << 30) - 100)
     pen.poll(150, True)
     assert pen.log.uptime_ms == (1 << 30) + 150 and pen._now_ms == 150
+    pen.poll((1 << 30) - 1, True)
+    assert pen.log.uptime_ms == (1 << 31) - 1, "up to 12 days between two passes"
 
 
 # ---------------------------------------------------------------------- settings
@@ -262,6 +202,15 @@ def test_a_change_is_stored_a_second_after_the_last_one() -> None:
     assert booted(pen._files).settings.rate_hz == 125
 
 
+def test_a_change_right_at_the_start_is_stored_too() -> None:
+    pen = booted()
+    assert pen.log.uptime_ms == 0
+    for _ in range(3):
+        pen.poll(0, False)
+    assert not pen.busy and pen.change(rate_hz=120) is None
+    assert pen._settings_ms == 0 and pen.busy
+
+
 def test_settings_that_cannot_be_stored_are_told_and_not_tried_for_ever() -> None:
     pen = quiet(booted())
     pen.change(rate_hz=120)
@@ -272,19 +221,23 @@ def test_settings_that_cannot_be_stored_are_told_and_not_tried_for_ever() -> Non
     assert pen.warnings & S.WARN_SETTINGS_DEFAULTED, "no copy is sound"
 
 
-def test_a_refused_copy_that_is_set_aside_is_told() -> None:
+def test_each_refused_copy_that_is_set_aside_is_told() -> None:
     pen = quiet(booted(sound(settings=b"x" * 40)))
-    pen.change(rate_hz=120)
-    for _ in range(2):
+    told = (E.RECORD_SET_ASIDE, n.KIND_SETTINGS, 1, 0)
+    for count, rate_hz in enumerate((120, 125)):
+        pen.change(rate_hz=rate_hz)
+        assert pen.flush() is None
         pen.poll(pen._now_ms + 1_000, False)
-    told = [one for one in events(pen) if one[0] == E.RECORD_SET_ASIDE]
-    assert told in ([], [(E.RECORD_SET_ASIDE, n.KIND_SETTINGS, 1, 0)])
-    pen.change(rate_hz=125)
-    for _ in range(3):
-        pen.poll(pen._now_ms + 1_000, False)
-    assert [one for one in events(pen) if one[0] == E.RECORD_SET_ASIDE] == [
-        (E.RECORD_SET_ASIDE, n.KIND_SETTINGS, 1, 0)
-    ]
+        assert events(pen).count(told) == count
+    pen._files.refused = {"write"}
+    pen.change(rate_hz=130)
+    pen.flush()
+    pen.poll(pen._now_ms + 1_000, False)
+    pen._files.refused = set()
+    pen.change(rate_hz=135)
+    pen.flush()
+    pen.poll(pen._now_ms + 1_000, False)
+    assert events(pen).count(told) == 2 and booted(pen._files).settings.rate_hz == 135
 
 
 # ---------------------------------------------------------------------- counters
@@ -435,99 +388,3 @@ def test_events_that_were_lost_are_a_warning_until_the_gap_is_stored() -> None:
     assert pen.warnings & S.WARN_LOG_GAP
     quiet(pen)
     assert not pen.warnings & S.WARN_LOG_GAP
-
-
-# ---------------------------------------------------------------------- calibration and daily check
-def test_a_new_calibration_counts_when_both_copies_are_written() -> None:
-    pen = quiet(booted(sound(counters=counted(run_s=900, hours_unknown=True))))
-    assert pen.blockers == S.BLOCK_CALIBRATION_EXPIRED
-    assert calibration_records.accept(pen, calibration(run_s=800)) is None
-    assert {path for call, path in pen._files.calls if call == "write"} == {
-        "/data/calibration.a",
-        "/data/calibration.b",
-    }
-    assert (pen.counters.run_s, pen.counters.hours_unknown, pen._counters_changed) == (900, False, True)
-    assert pen.blockers == 0
-    assert news(pen) == [(E.CALIBRATION_CHANGED, DAY_NUMBER, 2, 0)]
-    assert calibration_records.accept(pen, calibration(run_s=1_000)) is None and pen.counters.run_s == 1_000
-    assert pen.calibration.run_s == 1_000
-
-
-def test_a_withdrawal_takes_the_calibration_away() -> None:
-    pen = quiet(booted())
-    assert calibration_records.accept(pen, calibration(run_s=5, status=calibrations.WITHDRAWN)) is None
-    assert pen.calibration is None and pen.blockers == S.BLOCK_CALIBRATION_REFUSED
-    assert news(pen) == [(E.CALIBRATION_WITHDRAWN, DAY_NUMBER, 0, 0)]
-    assert not pen._counters_changed and pen.counters.run_s == 0
-
-
-def test_a_calibration_that_is_not_stored_changes_nothing() -> None:
-    pen = quiet(booted())
-    before = pen.calibration
-    pen._files.may_write = False
-    assert calibration_records.accept(pen, calibration(run_s=5)) == "the motor may turn: nothing is written"
-    assert calibration_records.accept(pen, b"") == reason_texts.text(n.EMPTY)
-    pen._files.may_write = True
-    pen._files.refused = {"write"}
-    assert calibration_records.accept(pen, calibration(run_s=5)) == "could not be written"
-    assert pen.calibration is before and (E.CALIBRATION_CHANGED, DAY_NUMBER, 2, 0) not in news(pen)
-
-
-def test_a_calibration_that_does_not_come_back_is_refused_with_the_reason(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pen = quiet(booted())
-    monkeypatch.setattr(pen, "_save", lambda *what: n.OK)
-    pen._files.held["/data/calibration.a"] = pen._files.held["/data/calibration.b"] = b"x" * 40
-    refused = calibration_records.accept(pen, calibration(run_s=5))
-    assert refused == reason_texts.text(n.NOT_A_RECORD) and not news(pen)
-
-
-def test_what_the_host_made_is_judged_without_being_stored() -> None:
-    pen = quiet(booted())
-    reason, record, payload = calibration_records.judge(pen, calibration(run_s=5))
-    assert (reason, record.run_s) == (n.OK, 5) and payload == calibration(run_s=5)[20:-4]
-    assert calibration_records.judge(pen, b"") == (n.EMPTY, None, None) and not pen._files.calls
-
-
-def test_a_daily_check_is_kept_and_its_age_is_a_warning() -> None:
-    pen = quiet(booted())
-    assert pen.set_time(DAY_NUMBER * DAY_S) is None
-    for day, refusal in (
-        (DAY_NUMBER + 2, "the day of the check lies ahead"),
-        (DAY_NUMBER + 1, None),
-        (DAY_NUMBER, None),
-    ):
-        assert calibration_records.note_check(pen, day, -35, 1) == refusal
-        assert pen.check == (None if refusal else (day, -35, 1))
-    assert news(pen)[1:] == [(E.CHECK_NOTED, DAY_NUMBER + 1, -35, 1), (E.CHECK_NOTED, DAY_NUMBER, -35, 1)]
-    assert not pen.warnings & S.WARN_CHECK_DUE and n.KIND_CHECK not in pen._pairs
-    assert booted(pen._files).check == (DAY_NUMBER, -35, 1)
-    pen.set_time((DAY_NUMBER + 1) * DAY_S)
-    assert not pen.warnings & S.WARN_CHECK_DUE
-    pen.set_time((DAY_NUMBER + 2) * DAY_S)
-    assert pen.warnings == S.WARN_CHECK_DUE
-    assert calibration_records.note_check(pen, DAY_NUMBER + 2, 90, 0) is None
-    assert pen.warnings == S.WARN_CHECK_DUE, "it failed"
-
-
-def test_without_a_date_any_day_of_a_check_is_taken_and_none_is_due() -> None:
-    pen = quiet(booted(sound(check=check(9, 5, 0))))
-    assert pen.check == (9, 5, 0) and pen.warnings == S.WARN_CLOCK_UNKNOWN
-    assert calibration_records.note_check(pen, 60_000, 1, 1) is None and pen.check == (60_000, 1, 1)
-
-
-def test_a_check_that_is_not_stored_is_not_kept() -> None:
-    pen = quiet(booted())
-    pen._files.may_write = False
-    assert calibration_records.note_check(pen, 9, 1, 1) == "the motor may turn: nothing is written"
-    pen._files.may_write, pen._files.refused = True, {"write"}
-    assert calibration_records.note_check(pen, 9, 1, 1) == "could not be written"
-    assert pen.check is None and n.KIND_CHECK not in pen._pairs
-    assert news(pen) == [(E.RECORD_NOT_STORED, n.KIND_CHECK, n.WRITE_FAILED, 0)]
-
-
-def test_a_new_check_replaces_the_older_copy() -> None:
-    pen = quiet(booted(sound(check=check(9, 5, 1))))
-    assert calibration_records.note_check(pen, 10, 1, 1) is None
-    assert pen._files.calls == [("write", "/data/check.b")]
