@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+import zlib
 from datetime import date
 from typing import Any
 
@@ -161,7 +162,7 @@ def test_a_stored_calibration_keeps_what_the_pen_needs() -> None:
     assert calibrations.unpack(_payload(), bytes(32), UNIQUE_ID) == (n.NOT_AUTHENTIC, None)
 
 
-@pytest.mark.parametrize("length", [0, 91, 122, 123, 130, 132])
+@pytest.mark.parametrize("length", [0, 60, 90, 91, 122, 123, 130, 132])
 def test_a_payload_of_another_length_is_refused(length: int) -> None:
     payload = _payload()
     assert len(payload) == 91 + 2 * 4 + 32
@@ -259,6 +260,13 @@ def test_an_event_keeps_numbers_with_and_without_sign() -> None:
     )
     assert event.unpack(UNIQUE_ID, small)[6:] == (-0x8000_0000, -1, 0)
     assert event.unpack(UNIQUE_ID, small)[:6] == (0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF_FFFF, 0xFFFF, 255, 255)
+
+
+def test_the_check_sum_of_an_event_is_the_crc_32_of_id_and_event() -> None:
+    found = [event.pack(UNIQUE_ID, number, 2, 3, 4, 5, 6, (7, 8, 9)) for number in range(8)]
+    sums = [int.from_bytes(raw[28:], "little") for raw in found]
+    assert sums == [zlib.crc32(UNIQUE_ID + raw[:28]) for raw in found]
+    assert {one & 1 for one in sums} == {0, 1}
 
 
 def test_an_event_is_not_taken_for_one_of_another_pen() -> None:

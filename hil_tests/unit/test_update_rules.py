@@ -360,6 +360,10 @@ def test_a_transfer_that_ends_early_closes_its_file() -> None:
     files.calls.clear()
     one.close()
     assert not files.calls
+    one.take(FILES[0][:3])
+    files.refused = {"close"}
+    one.close()
+    assert one._file is None and one._filled == 0, "what there is of it is removed later"
 
 
 # ---------------------------------------------------------------------- the switch
