@@ -70,7 +70,11 @@ def production(held: dict[str, bytes], development: bool = False) -> Any:
             [(0, n.NEWER_FORMAT)],
         ),
     ],
-)
+    ids=[
+        "none", "empty", "both empty", "0", "3", "3 and 4", "5", "6", "no byte", "two bytes", "garbage",
+        "garbage and empty", "garbage and 2", "newer",
+    ],
+)  # fmt: skip
 def test_a_count_that_cannot_be_read_is_the_most_and_a_missing_one_is_0(
     a: bytes | None, b: bytes | None, count: int, refused: list[tuple[int, int]]
 ) -> None:
@@ -122,7 +126,11 @@ PUBLISHED_RECORD = keys_record(PUBLISHED.pen, PUBLISHED.cartridge, PUBLISHED.rel
         (keys_record(b"future", version=n.KEYS_FORMAT + 1), False, ONCE),
         (keys_record(*REAL[:2], bytes(32)), False, ONCE),
     ],
-)
+    ids=[
+        "none", "none, development", "empty", "older format", "published", "published, development", "real",
+        "real, development", "garbage", "garbage, development", "newer format", "one is missing",
+    ],
+)  # fmt: skip
 def test_keys_are_given_once(held: bytes | None, development: bool, refusal: str | None) -> None:
     pen = production({} if held is None else {"/data/keys.a": held}, development)
     assert records.take_keys(pen, *OTHERS) == refusal

@@ -47,7 +47,11 @@ def test_each_kind_has_the_name_of_its_files() -> None:
         (WRITTEN[:-1] + bytes((WRITTEN[-1] ^ 1,)), n.DAMAGED),
         (envelope.pack(3, 2, 1, UNIQUE_ID[::-1], b"payload"), n.FOREIGN),
     ],
-)
+    ids=[
+        "none", "empty", "1 byte", "17 bytes", "23 bytes", "24 bytes", "one too few", "one too many", "garbage",
+        "another payload", "another check sum", "another pen's",
+    ],
+)  # fmt: skip
 def test_other_bytes_are_refused_with_their_reason(data: bytes | None, reason: int) -> None:
     assert judged(data) == reason
 
