@@ -175,3 +175,9 @@ def test_keys_that_are_not_stored_do_not_count() -> None:
     pen._files.may_write, pen._files.refused = True, {"write"}
     assert records.take_keys(pen, *REAL) == "could not be written"
     assert pen.keys is None and (E.KEYS_STORED, 0, 0, 0) not in news(pen)
+
+
+def test_keys_whose_first_writing_was_cut_off_twice_can_be_given() -> None:
+    pen = production({"/data/keys.a": b"", "/data/keys.b": b""})
+    assert pen._pairs[n.KIND_KEYS].reason == n.EMPTY
+    assert records.take_keys(pen, *REAL) is None and pen.keys.pen == REAL[0]

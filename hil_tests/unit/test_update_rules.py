@@ -119,6 +119,7 @@ def test_at_first_nothing_is_staged() -> None:
         "_list": b"", "_placed_list": bytearray(), "_line": 0, "_number": -1, "_file": None, "_head": b"",
         "_filled": 0, "_crc": 0,
     }  # fmt: skip
+    assert one._digest.digest() == hashlib.sha256().digest()
     assert one.lacking == bytes(32) and len(one._places) == 256 and not any(one._places)
     assert one.commit() == "files are missing" and update.NOWHERE == NOWHERE
 
@@ -206,6 +207,11 @@ def test_all_files_are_lacking_on_a_pen_without_them() -> None:
     assert lacking(one) == [0, 1, 2, 3] and one.wanted == sum(map(len, FILES)) and one.received == 0
     assert list(one._places[:4]) == [NOWHERE] * 4
     assert flash.looked == [("check", path_of(data)) for data in FILES]
+
+
+def test_after_the_last_line_there_are_no_words() -> None:
+    lines = iter([[b"a"]])
+    assert [update._following(lines) for _ in range(3)] == [[b"a"], [], []]
 
 
 def test_a_file_that_is_there_is_not_lacking_and_its_place_is_looked_for() -> None:
@@ -379,6 +385,9 @@ def test_the_switch_writes_the_list_with_its_places_and_then_the_record() -> Non
     placed = [line(FILES[0], b"pen/m0.mpy", 0x1000), *LINES[1:]]
     assert files.held[f"/sets/{one.name}"] == list_of(placed) and loader.is_sound(list_of(placed))
     assert files.held["/boot"] == loader.pack(RUNNING, one.name, "new")
+    assert one._placed_list[len(list_of(placed)) :] == b"rest of the buffer", (
+        "nothing else in the buffer changes"
+    )
 
 
 def test_a_switch_without_missing_files_needs_none_to_come() -> None:
