@@ -149,10 +149,7 @@ def _shared() -> bytes:
     ):
         for path in sorted((REPOSITORY / folder).rglob(pattern)):
             digest.update(path.as_posix().encode() + path.read_bytes())
-    for path in (
-        HIL_TESTS / "conftest.py",
-        HIL_TESTS / "unit" / "conftest.py",
-        HIL_TESTS / "unit" / "steps.py",
-    ):
+    beside = [path for path in (HIL_TESTS / "unit").glob("*.py") if not path.name.startswith("test_")]
+    for path in (HIL_TESTS / "conftest.py", *sorted(beside)):
         digest.update(path.read_bytes())
     return digest.digest()

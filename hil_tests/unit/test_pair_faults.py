@@ -86,6 +86,11 @@ def test_a_new_pen_has_no_copy_and_writes_both_in_turn() -> None:
     assert [envelope.parse(files.held[x], KIND, VERSION, UNIQUE_ID)[1] for x in (B, A)] == [3, 2]
 
 
+def test_an_empty_copy_is_overwritten_and_not_kept() -> None:
+    p, files, _ = loaded(b"", record(b"new", 2))
+    assert p.save(b"newest") == n.OK and p.set_aside == 0 and set(files.held) == {A, B}
+
+
 @pytest.mark.parametrize("what", ["write", "read"])
 def test_a_write_that_fails_is_told_and_leaves_the_newer_copy(what: str) -> None:
     p, files, _ = loaded(record(b"old", 1), record(b"new", 2))
