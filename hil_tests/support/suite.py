@@ -31,6 +31,8 @@ _BEGUN = "needlepen_begun"
 """Folder with a file for each test that any worker has begun."""
 NAMES = "requirements"
 """The user property of a report with the requirements that a test of a target names."""
+CLAIMS = "claims"
+"""The same of a test that needs no target: what it is about. A board has nothing to do with it."""
 SHOWN_TESTS = 50
 """So many names of tests does the terminal show of one problem; the evidence has all."""
 
@@ -184,7 +186,7 @@ class Suite(Here):
         started = (
             datetime.fromtimestamp(started_s, UTC).isoformat(timespec="milliseconds") if started_s else ""
         )
-        named = next((value for name, value in report.user_properties if name == NAMES), ())
+        named = next((value for name, value in report.user_properties if name in (NAMES, CLAIMS)), ())
         result = self.results.end(worker, board, report.nodeid, started, named)
         self.ledger.reported(worker, board, report.nodeid)
         report.user_properties += [

@@ -235,15 +235,21 @@ def test_combining_something_else_is_one_line(tmp_path: Path, content: str | Non
 
 
 # ---------------------------------------------------------------------- what a run keeps for it
-SKIPPING = '''
+SKIPPING = '''"""CR-01, SR-09: what a test is about that needs no target. SR-10 is not."""
 import pytest
 
 @pytest.fixture
 def plant():
     pytest.skip("nobody presses the trigger")
 
-def test_it(plant):
+def test_at_the_shaft(plant):
     """SR-12, at the shaft."""
+
+def test_pure():
+    pass
+
+def test_of_its_own():
+    """SR-08: of its own."""
 '''
 
 
@@ -251,7 +257,12 @@ def test_a_test_that_was_skipped_keeps_the_requirements_that_it_names(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_suites.runner(pytester, monkeypatch, "support.targets.plugin")({"test_skipping": SKIPPING})
-    (test,) = small_suites.evidence(pytester.path)["tests"]
-    assert (test["verdict"], test["requirements"]) == ("skipped", ["SR-12"])
+    tests = small_suites.evidence(pytester.path)["tests"]
+    assert [(test["verdict"], test["requirements"]) for test in tests] == [
+        ("skipped", ["SR-12"]),
+        ("pass", ["CR-01", "SR-09"]),
+        ("pass", ["SR-08"]),
+    ]
     found = judged(pytester.path / "out")
     assert found.exit_code == 1 and row(found, "SR-12").verdict == "skipped"
+    assert row(found, "CR-01").verdict == "pass"

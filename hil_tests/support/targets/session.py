@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from needlepen import requirements
-from support.suite import NAMES
+from needlepen.trace.ids import ids, leading_ids
+from support.suite import CLAIMS, NAMES
 from support.targets import session_plan, shown, sources
 from support.targets.protocols import CAPABILITIES, IN_PROCESS
 from support.targets.specification import Specification
@@ -34,6 +36,8 @@ class Session:
         for item in items:
             if needs(item):
                 item.user_properties.append((NAMES, _requirements(item)))
+            elif claimed := _claimed(item):
+                item.user_properties.append((CLAIMS, claimed))
 
     # ------------------------------------------------------------------ plan
     @pytest.hookimpl(tryfirst=True)
@@ -101,6 +105,14 @@ def _cached(config: pytest.Config) -> dict[str, dict[str, float]]:
 
 def _requirements(item: pytest.Item) -> list[str]:
     return sources.of(item.path).requirements(_function(item))
+
+
+def _claimed(item: pytest.Item) -> list[str]:
+    """What a test that needs no target is about: the IDs that its docstring begins with, else those that the first
+    sentence of its file names."""
+    own = getattr(getattr(item, "function", None), "__doc__", None) or ""
+    about = getattr(getattr(item, "module", None), "__doc__", None) or ""
+    return list(leading_ids(own) or ids(re.split(r"\.\s|\n\s*\n", about)[0]))
 
 
 def _function(item: pytest.Item) -> str:

@@ -67,7 +67,7 @@ class Taken:
 @dataclass(frozen=True)
 class TestResult:
     """One test on one board. `reason`: why it was skipped or failed, one line; "" for a pass. `requirements`: IDs that
-    it names, if it needs a target; a test that was skipped has not measured anything, but has them."""
+    it names or is about; a test that was skipped has not measured anything, but has them."""
 
     test: str
     board: str

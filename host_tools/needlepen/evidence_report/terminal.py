@@ -84,12 +84,17 @@ def combination(found: Combination) -> Group:
     for row in found.rows:
         cells = [_verdict(row.cells[target].verdict or "-") for target in found.targets]
         table.add_row(row.id, escape(row.title), *cells)
-    lines = [Text(f"{row.id}: {row.remark}", style="red") for row in found.not_shown]
-    lines += [Text(f"failed: {test}", style="red") for test in found.failed]
-    lines += [Text(trouble, style="yellow") for trouble in found.troubles]
+    lines = [_line(f"{row.id}: {row.remark}", "red") for row in found.not_shown]
+    lines += [_line(f"failed: {test}", "red") for test in found.failed]
+    lines += [_line(trouble, "yellow") for trouble in found.troubles]
     shown = len(found.rows) - len(found.not_shown)
-    told = f"{shown} of {len(found.rows)} requirements shown on {len(found.targets)} targets, {len(found.runs)} runs"
+    told = f"{shown} of {len(found.rows)} requirements shown; runs: {len(found.runs)}, targets: {len(found.targets)}"
     style = "bold green" if found.verdict == "pass" else _STYLES.get(found.verdict, "bold red")
     return Group(
         Padding(table, (0, 0, 1, 0)), *lines, Text.assemble((found.verdict.upper(), style), f"  {told}")
     )
+
+
+def _line(text: str, style: str) -> Text:
+    """One line that is not broken, so that it can be searched for."""
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
