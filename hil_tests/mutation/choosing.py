@@ -80,12 +80,18 @@ class Chooser:
         if mutant.function and mutant.operator != "limit":  # a default value: who calls it
             return self._running(mutant.file, _body_lines(self._trees[mutant.file], mutant.line))
         names = {mutant.function} if mutant.operator == "limit" else _defined(self._trees[mutant.file], span)
-        users = _users(self._trees, mutant.file, names)
+        users, made = _users(self._trees, mutant.file, names)
         tests = {test for file, lines in users.items() for test in self._running(file, lines)}
-        for file, text in self._texts.items():
-            if any(name in text for name in names) and mutant.operator != "limit":
-                tests.update(self._tests_of[file])
-        return tests or (set() if mutant.operator == "limit" else self._any(mutant.file))
+        if (
+            mutant.operator == "limit"
+        ):  # a test that names it takes the real one; a constant made of it is the pen's
+            return tests or self._naming({f".{name}" for name in made - names})
+        return tests | self._naming(names) or self._any(mutant.file)
+
+    def _naming(self, names: set[str]) -> set[str]:
+        """The tests of files whose text holds one of these."""
+        files = [file for file, text in self._texts.items() if any(name in text for name in names)]
+        return {test for file in files for test in self._tests_of[file]}
 
     def _any(self, file: str) -> set[str]:
         return {test for tests in self._by_line.get(file, {}).values() for test in tests}
@@ -122,8 +128,8 @@ def _defined(tree: ast.Module, span: set[int]) -> set[str]:
     return names
 
 
-def _users(trees: Mapping[str, ast.Module], file: str, names: set[str]) -> Lines:
-    """Lines of the functions that use these names of a file, also through constants made of them."""
+def _users(trees: Mapping[str, ast.Module], file: str, names: set[str]) -> tuple[Lines, set[str]]:
+    """Lines of the functions that use these names, also through constants made of them; and all of those names."""
     found: Lines = {}
     open_names = [(file, name) for name in names]
     seen = set(open_names)
@@ -137,7 +143,7 @@ def _users(trees: Mapping[str, ast.Module], file: str, names: set[str]) -> Lines
                     if (other, further) not in seen:
                         seen.add((other, further))
                         open_names.append((other, further))
-    return found
+    return found, {name for _, name in seen}
 
 
 def _imports(tree: ast.Module, owner: str, name: str) -> bool:

@@ -112,7 +112,14 @@ def test_valid_ranges_of_the_board_are_those_of_the_quantities() -> None:
 
 @pytest.mark.parametrize(
     ("least", "most", "good"),
-    [(100, 120, True), (99, 110, False), (180, 201, False), (100, 151, False), (100, 150, True)],
+    [
+        (100, 120, True),
+        (99, 110, False),
+        (180, 201, False),
+        (100, 151, False),
+        (100, 150, True),
+        (150, 200, True),
+    ],
 )
 def test_codes_are_plausible_inside_range_and_spread(least: int, most: int, good: bool) -> None:
     assert analogue.Plausibility(100, 200, 50, 500).judge(least, most, 10) is good
@@ -151,6 +158,7 @@ def test_a_sensor_recovers_after_two_good_seconds() -> None:
 
 
 def test_a_threshold_has_two_levels() -> None:
+    assert not analogue.Threshold(410, 405).judge(409), "it begins below"
     level = analogue.Threshold(410, 405)
     assert [level.judge(v) for v in (400, 409, 410, 405, 404, 409)] == [
         False,

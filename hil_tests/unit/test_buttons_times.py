@@ -10,9 +10,8 @@ import pytest
 from needlepen.firmware_modules import firmware_module
 
 buttons = firmware_module("pen.buttons")
-NONE, UP, DOWN, ACKNOWLEDGE = (
-    getattr(buttons, f"EVENT_{name}") for name in ("NONE", "UP", "DOWN", "ACKNOWLEDGE")
-)
+NONE, ACKNOWLEDGE = buttons.EVENT_NONE, buttons.EVENT_ACKNOWLEDGE
+UP, DOWN = buttons.EVENT_UP, buttons.EVENT_DOWN
 PRESSED_MS = 115  # when a press at 100 ms is taken as one
 
 
