@@ -108,6 +108,20 @@ def test_a_table_holds_16_multiples() -> None:
         expected = added(expected, ed25519._BASE)
 
 
+def test_a_step_of_a_table_is_up_to_eight_additions(monkeypatch: pytest.MonkeyPatch) -> None:
+    done, add = [0], ed25519._add
+
+    def counted(*points: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        done[-1] += 1
+        result: tuple[int, int, int, int] = add(*points)
+        return result
+
+    monkeypatch.setattr(ed25519, "_add", counted)
+    for _ in ed25519._table((0, 1, 1, 0)):
+        done.append(0)
+    assert done == [6, 8, 0]
+
+
 # ---------------------------------------------------------------------- SHA-512
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 110, 111, 112, 119, 120, 127, 128, 129, 239, 240, 256])
 def test_each_length_is_padded_as_the_standard_says(length: int) -> None:
