@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from support.bench import Pens
 
-pytest_plugins = ["support.measuring", "support.targets.plugin", "support.smoke"]
+pytest_plugins = ["covering.plugin", "support.measuring", "support.targets.plugin", "support.smoke"]
 
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores already

@@ -11,8 +11,7 @@ import click
 from mutation.baseline import HIL_TESTS, REPOSITORY
 from support import starting
 
-from covering import exceptions, measuring
-from covering.exceptions import Gap
+from covering import exceptions, gate, measuring
 from covering.measuring import Covered
 from needlepen.files import write_whole
 
@@ -40,7 +39,7 @@ def main(tests: tuple[str, ...], out: Path, as_json: bool) -> None:
         covered, stale = measuring.read(Path(folder) / "coverage.json", measuring.MODULES, allowed)
     result = {"modules": [_entry(module) for module in covered], "stale": stale, "tests": int(code)}
     write_whole(out / "coverage.json", json.dumps(result, indent=1) + "\n")
-    text = _text(covered, stale)
+    text = gate.text(covered, stale)
     write_whole(out / "coverage.txt", text + "\n")
     click.echo(json.dumps(result) if as_json else text)
     if code:
@@ -58,21 +57,6 @@ def _entry(module: Covered) -> dict[str, object]:
         "gaps": [str(gap) for gap in module.gaps],
         "allowed": [str(gap) for gap in module.allowed],
     }
-
-
-def _text(covered: list[Covered], stale: list[str]) -> str:
-    head = f"{'module':28}{'lines':>7}{'branches':>9}{'on CPython':>12}{'excepted':>9}{'missing':>8}"
-    rows = [head, "-" * len(head)]
-    for module in covered:
-        run: list[Gap] = [*module.gaps, *module.allowed]
-        rows.append(
-            f"{module.module:28}{module.lines:7}{module.branches:9}{module.pct(run):10.1f} %"
-            f"{len(module.allowed):9}{len(module.gaps):8}"
-        )
-    rows += dict.fromkeys(
-        str(gap) for module in covered for gap in module.gaps
-    )  # a module without a test once
-    return "\n".join([*rows, *(f"list of exceptions: {text}" for text in stale)])
 
 
 def start() -> None:

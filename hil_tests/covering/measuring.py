@@ -15,10 +15,11 @@ from mutation.baseline import REPOSITORY
 from mutation.mutants import file_of
 from mutation.scope import LIMITS, REQUIREMENT_TESTS
 
+from covering import tracing
 from covering.exceptions import Allowed, Gap
 from needlepen.errors import InfrastructureError
 
-FIRMWARE = REPOSITORY / "firmware"
+FIRMWARE = tracing.FIRMWARE
 MODULES = tuple(module for module in REQUIREMENT_TESTS if module != LIMITS)
 """The safety modules that CPython can run: those of the mutation tests."""
 
@@ -42,14 +43,12 @@ class Covered:
 
 def run_tests(files: Sequence[Path], report: Path) -> int:
     """Run pytest in this process under coverage.py, write its JSON report; returns pytest's exit code."""
-    traced = coverage.Coverage(
-        data_file=None, branch=True, include=[str(FIRMWARE / "*")], config_file=False, messages=False
-    )
+    traced = tracing.tracer()
     traced.start()
     code = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *(str(file) for file in files)])
     traced.stop()
     try:
-        traced.json_report(outfile=str(report), ignore_errors=True)  # generated modules are no files
+        tracing.write_report(traced, report)
     except coverage.exceptions.NoDataError:
         raise InfrastructureError(
             "no test ran a line of the firmware; is it imported from another folder?"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from covering import exceptions, measuring
 from covering.exceptions import Allowed, Gap
-from mutation.baseline import REPOSITORY
+from mutation.baseline import HIL_TESTS, REPOSITORY
 
 from needlepen.errors import UsageError
 
@@ -91,3 +94,34 @@ def test_the_list_names_functions_that_exist() -> None:
 
 def test_a_gap_says_where_it_is() -> None:
     assert str(Gap("pen.x", "", 3, "a = 1")) == "pen.x:3 in the module: line not run: a = 1"
+
+
+# ---------------------------------------------------------------------- in an ordinary run
+_SUITE = {
+    "unit/test_one.py": "def test_one():\n    assert True\n",
+    "requirements/test_two.py": "def test_two():\n    assert True\n",
+}
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_ordinary_run_fails_for_what_it_has_not_run(workers: str, tmp_path: Path) -> None:
+    """A suite of two tests that run nothing of the firmware, with the gate, alone and with workers."""
+    for name, text in _SUITE.items():
+        path = tmp_path / "hil_tests" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = hil_tests\n")
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["covering.plugin"]\n')
+    environment = os.environ | {
+        "NEEDLEPEN_COVERAGE": str(tmp_path / "found"),
+        "PYTHONPATH": os.pathsep.join([str(HIL_TESTS), *sys.path]),
+    }
+    environment.pop("PYTEST_XDIST_WORKER", None)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", workers]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "2 passed" in done.stdout, done.stdout + done.stderr
+    assert "coverage of the safety modules" in done.stdout and "the module was never imported" in done.stdout
+    narrowed = subprocess.run(
+        [*command, "-k", "one"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert narrowed.returncode == 0 and "coverage of" not in narrowed.stdout, narrowed.stdout
