@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import pytest
+from generators import ended
 
 from needlepen import requirements
 from needlepen.emulator.ds2431 import make_rom
@@ -165,16 +165,6 @@ class Bus:
         return self.answer.pop(0)
 
 
-def _run(steps: Generator[Any, None, Any]) -> tuple[Any, list[Any]]:
-    """The value of a generator, and what it yielded."""
-    yielded = []
-    while True:
-        try:
-            yielded.append(next(steps))
-        except StopIteration as end:
-            return end.value, yielded
-
-
 def _inverted(data: bytes) -> bytes:
     return bytes((crc.crc16(data, len(data), 0) ^ 0xFFFF).to_bytes(2, "little"))
 
@@ -187,7 +177,7 @@ PREPARED = _inverted(_SENT) + _HELD[1:] + _inverted(_HELD)
 
 def test_the_id_is_read_and_matched() -> None:
     bus = Bus(ROM)
-    rom, yielded = _run(chips.Ds2431(bus).identify())
+    rom, yielded = ended(chips.Ds2431(bus).identify())
     assert rom == ROM and isinstance(rom, bytes) and not bus.answer
     assert bus.sent == ["reset", 0x33, "reset", 0x55, *ROM]
     assert yielded == [None] * (2 + 8 + 1 + 1 + 9), "a slice after each reset and each byte"
@@ -198,17 +188,17 @@ def test_an_id_of_another_family_or_with_a_wrong_check_sum_is_refused() -> None:
     for rom in (other + bytes((crc.crc8(other),)), ROM[:7] + bytes((ROM[7] ^ 1,))):
         bus = Bus(rom)
         with pytest.raises(chips.ChipError, match="no DS2431"):
-            _run(chips.Ds2431(bus).identify())
+            ended(chips.Ds2431(bus).identify())
         assert bus.sent == ["reset", 0x33]
 
 
 def test_no_command_goes_to_a_bus_without_a_chip() -> None:
     for command in (
-        lambda chip: _run(chip.identify()),
-        lambda chip: _run(chip.read(0, 1)),
-        lambda chip: _run(chip.prepare(ROW_ADDRESS, ROW)),
-        lambda chip: _run(chip.verify(ROW_ADDRESS, ROW)),
-        lambda chip: _run(chip.write(ROW_ADDRESS, ROW)),
+        lambda chip: ended(chip.identify()),
+        lambda chip: ended(chip.read(0, 1)),
+        lambda chip: ended(chip.prepare(ROW_ADDRESS, ROW)),
+        lambda chip: ended(chip.verify(ROW_ADDRESS, ROW)),
+        lambda chip: ended(chip.write(ROW_ADDRESS, ROW)),
         lambda chip: chip.copy_now(ROW_ADDRESS, ROW),
     ):
         bus = Bus(bytes(99), present=False)
@@ -219,7 +209,7 @@ def test_no_command_goes_to_a_bus_without_a_chip() -> None:
 
 def test_memory_is_read_from_its_address_on() -> None:
     bus = Bus(b"abc")
-    data, yielded = _run(chips.Ds2431(bus).read(0x48, 3))
+    data, yielded = ended(chips.Ds2431(bus).read(0x48, 3))
     assert data == b"abc" and isinstance(data, bytes)
     assert bus.sent == ["reset", 0xA5, 0xF0, 0x48, 0] and yielded == [None] * (1 + 4 + 3)
     assert chips.MEMORY_BYTES == 0x88 and chips.ROW_BYTES == 8
@@ -227,7 +217,7 @@ def test_memory_is_read_from_its_address_on() -> None:
 
 def test_a_row_is_sent_and_read_back_from_the_scratchpad() -> None:
     bus = Bus(PREPARED)
-    _, yielded = _run(chips.Ds2431(bus).prepare(ROW_ADDRESS, ROW))
+    _, yielded = ended(chips.Ds2431(bus).prepare(ROW_ADDRESS, ROW))
     assert bus.sent == ["reset", 0xA5, *_SENT, "reset", 0xA5, 0xAA] and not bus.answer
     assert yielded == [None] * (1 + 1 + len(_SENT) + 2 + 1 + 1 + 2 + 11 + 2 + 1)
 
@@ -238,7 +228,7 @@ def test_any_other_byte_from_the_scratchpad_is_noticed(place: int) -> None:
     answer[place] ^= 0x10
     step = "scratchpad write" if place < 2 else "scratchpad read"
     with pytest.raises(chips.ChipError, match=f"^check sum of {step}$"):
-        _run(chips.Ds2431(Bus(bytes(answer))).prepare(ROW_ADDRESS, ROW))
+        ended(chips.Ds2431(Bus(bytes(answer))).prepare(ROW_ADDRESS, ROW))
 
 
 @pytest.mark.parametrize(
@@ -247,7 +237,7 @@ def test_any_other_byte_from_the_scratchpad_is_noticed(place: int) -> None:
 def test_a_scratchpad_that_holds_something_else_is_noticed(held: bytes) -> None:
     """Another address, copied already, another row: all with a right check sum."""
     with pytest.raises(chips.ChipError, match="does not take this row"):
-        _run(chips.Ds2431(Bus(held[1:] + _inverted(held))).verify(ROW_ADDRESS, ROW))
+        ended(chips.Ds2431(Bus(held[1:] + _inverted(held))).verify(ROW_ADDRESS, ROW))
 
 
 class Clock:
@@ -293,19 +283,19 @@ def test_a_copy_that_is_not_done_or_reads_back_otherwise_is_noticed(monkeypatch:
         with pytest.raises(chips.ChipError, match="reads back otherwise"):
             chips.Ds2431(Bus(b"\xaa" + read)).copy_now(ROW_ADDRESS, ROW)
         with pytest.raises(chips.ChipError, match="reads back otherwise"):
-            _run(chips.Ds2431(Bus(PREPARED + b"\xaa" + read)).write(ROW_ADDRESS, ROW))
+            ended(chips.Ds2431(Bus(PREPARED + b"\xaa" + read)).write(ROW_ADDRESS, ROW))
 
 
 def test_a_write_in_slices_rests_while_the_chip_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, bus = Clock(), Bus(PREPARED + b"\x55" + ROW)
     monkeypatch.setattr(chips, "time", clock)
-    _, yielded = _run(chips.Ds2431(bus).write(ROW_ADDRESS, ROW))
+    _, yielded = ended(chips.Ds2431(bus).write(ROW_ADDRESS, ROW))
     prepared = ["reset", 0xA5, *_SENT, "reset", 0xA5, 0xAA]
     assert bus.sent == [*prepared, *_COPY, *_READ] and not bus.answer
     assert yielded.count(True) == 10_050 // 50 - 1, "nothing to do for 10.05 ms"
     assert yielded.count(None) == len(yielded) - yielded.count(True) == 33 + 6 + 1 + 5 + 8
     with pytest.raises(chips.ChipError, match="copy not done"):
-        _run(chips.Ds2431(Bus(PREPARED + b"\0" + ROW)).write(ROW_ADDRESS, ROW))
+        ended(chips.Ds2431(Bus(PREPARED + b"\0" + ROW)).write(ROW_ADDRESS, ROW))
 
 
 def test_a_check_sum_goes_on_from_another_one() -> None:

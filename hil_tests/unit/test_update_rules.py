@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from generators import ended
 from ram_files import RamFiles
 
 from needlepen.firmware_modules import firmware_module
@@ -75,13 +76,8 @@ class Flash:
 
 def run(steps: Generator[None, None, Any]) -> tuple[Any, int]:
     """The value of a generator, and in how many steps it came."""
-    count = 0
-    while True:
-        try:
-            next(steps)
-            count += 1
-        except StopIteration as end:
-            return end.value, count
+    value, yielded = ended(steps)
+    return value, len(yielded)
 
 
 def staging() -> tuple[Any, RamFiles, Flash]:
