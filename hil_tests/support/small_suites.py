@@ -30,13 +30,18 @@ def runner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *plugins:
 
     def execute(files: dict[str, str], *options: str) -> pytest.RunResult:
         pytester.makepyfile(**{"conftest": BOARD, **files})
-        common = (*loaded, "-p", "no:cacheprovider", "--evidence", "out")
+        # hypothesis takes longer to import than most of these suites run
+        common = (*loaded, "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--evidence", "out")
         return pytester.runpytest_subprocess(*common, *options, timeout=60)
 
     return execute
 
 
 def evidence(where: Path) -> dict[str, Any]:
-    """The evidence that such a suite has left."""
-    found: dict[str, Any] = json.loads((where / "out" / "evidence.json").read_text())
+    """The evidence that such a suite has left; anything that is no JSON in the strict sense is an error."""
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is not JSON")
+
+    found: dict[str, Any] = json.loads((where / "out" / "evidence.json").read_text(), parse_constant=refuse)
     return found

@@ -30,18 +30,23 @@ def firmware(tmp_path: Path) -> Path:
     return Path(shutil.copytree(paths.firmware_dir(), tmp_path / "firmware"))
 
 
-def test_deploy_sends_what_differs_and_update_brings_a_bundle(
-    emulate: Callable[..., Emulation], place: Path, firmware: Path, tmp_path: Path
-) -> None:
-    pen = emulate("updated", "--seed", "7")
-    device = ("--device", str(pen.link))
+def _one_line_changed(place: Path, firmware: Path, device: tuple[str, ...]) -> str:
+    """Deploy what the pen has already, then a firmware with one line more; returns the program that runs then."""
     code, told, errors = _run(place, "deploy", *device)
     assert (code, told["changed"], told["modules"]) == (0, False, []), errors
     with (firmware / "pen/thermal.py").open("a") as file:
         file.write("\nONE_LINE = 1\n")
     code, told, errors = _run(place, "deploy", "--firmware", str(firmware), *device)
     assert code == 0 and told["modules"] == ["pen/build_info.mpy", "pen/thermal.mpy"], errors
-    running = told["program"]
+    return str(told["program"])
+
+
+def test_deploy_sends_what_differs_and_update_brings_a_bundle(
+    emulate: Callable[..., Emulation], place: Path, firmware: Path, tmp_path: Path
+) -> None:
+    pen = emulate("updated", "--seed", "7")
+    device = ("--device", str(pen.link))
+    running = _one_line_changed(place, firmware, device)
     bundle = tmp_path / "a.npb"
     assert _run(place, "bundle", "make", str(bundle), "--kind", "development", "--unsigned")[0] == 0
     code, told, errors = _run(place, "update", str(bundle), *device)
@@ -54,14 +59,7 @@ def test_deploy_sends_what_differs_takes_back_what_fails_and_update_brings_a_bun
 ) -> None:
     pen = emulate("deployed", "--seed", "5")
     device = ("--device", str(pen.link))
-    code, told, errors = _run(place, "deploy", *device)
-    assert (code, told["changed"], told["modules"]) == (0, False, []), errors
-
-    with (firmware / "pen/thermal.py").open("a") as file:
-        file.write("\nONE_LINE = 1\n")
-    code, told, errors = _run(place, "deploy", "--firmware", str(firmware), *device)
-    assert code == 0 and told["modules"] == ["pen/build_info.mpy", "pen/thermal.mpy"], errors
-    running = told["program"]
+    running = _one_line_changed(place, firmware, device)
     code, told, errors = _run(place, "deploy", "--firmware", str(firmware), *device)
     assert (code, told["changed"], told["program"]) == (0, False, running), errors
 

@@ -12,61 +12,23 @@ import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from support.nights import mostly_nightly
+from support.small_suites import BOARD, Run, evidence, runner
 
 from needlepen.cli.report import report as report_command
 from needlepen.evidence_report.ledger import Ledger
 from needlepen.evidence_report.model import MANIFEST
 
 pytest_plugins = ["pytester"]
-HERE = Path(__file__).resolve().parents[1]
-HOME = str(Path.home())  # pytester gives its suites another one: without runtime and compiled engine
-BOARD = """
-import pytest
-from needlepen.evidence_report.model import Board
-
-def pytest_needlepen_board(config):
-    return Board("bench-7", "f" * 64, "1.25.0", "a" * 64, "none")
-"""
-
-Run = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """run({name: source}, *options): a suite of these files in a process of its own, with the suite's plugins."""
-    monkeypatch.setenv("HOME", HOME)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
-
-    def execute(files: dict[str, str], *options: str) -> pytest.RunResult:
-        pytester.makepyfile(**{"conftest": BOARD, **files})
-        # hypothesis takes longer to import than most of these suites run
-        common = (
-            "-p",
-            "support.measuring",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:hypothesispytest",
-            "--evidence",
-            "out",
-        )
-        return pytester.runpytest_subprocess(*common, *options, timeout=60)
-
-    return execute
-
-
-def evidence(where: Path) -> dict[str, Any]:
-    """The evidence of a run; anything that is no JSON in the strict sense is an error."""
-
-    def refuse(text: str) -> None:
-        raise AssertionError(f"{text} is not JSON")
-
-    return json.loads((where / "out" / "evidence.json").read_text(), parse_constant=refuse)
+    return runner(pytester, monkeypatch)
 
 
 def verdicts(where: Path) -> dict[str, str]:
