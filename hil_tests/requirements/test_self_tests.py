@@ -522,7 +522,7 @@ def test_a_part_that_breaks_at_rest_is_found_within_60_s(
     tested: PartsPen, runtime: Path, measure: Measure, name: str
 ) -> None:
     def broken(pen: PartsPen) -> tuple[float, int]:
-        pen.spare_address = _unused_memory(pen, 4)[3]
+        pen.spare_address = _unused_memory(pen)[3]
         pen.spare_flash = max(segment.end for segment in uf2.read(runtime)) - 1
         return _later(pen, ("rest", name))
 
@@ -536,7 +536,7 @@ def test_a_part_that_breaks_while_the_motor_runs_is_found_within_60_s(
     running: PartsPen, runtime: Path, measure: Measure, name: str
 ) -> None:
     def broken(pen: PartsPen) -> tuple[float, int]:
-        pen.spare_address = _unused_memory(pen, 4)[3]
+        pen.spare_address = _unused_memory(pen)[3]
         pen.spare_flash = max(segment.end for segment in uf2.read(runtime)) - 1
         return _later(pen, ("awake", name))
 
