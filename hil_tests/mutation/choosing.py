@@ -82,11 +82,11 @@ class Chooser:
         names = {mutant.function} if mutant.operator == "limit" else _defined(self._trees[mutant.file], span)
         users, made = _users(self._trees, mutant.file, names)
         tests = {test for file, lines in users.items() for test in self._running(file, lines)}
-        if (
-            mutant.operator == "limit"
-        ):  # a test that names it takes the real one; a constant made of it is the pen's
-            return tests or self._naming({f".{name}" for name in made - names})
-        return tests | self._naming(names) or self._any(mutant.file)
+        if mutant.operator != "limit":  # a test that names a limit takes the real one
+            tests |= self._naming(names)
+        if not tests:  # no function here uses it: what is made of it, by its name
+            tests = self._naming({f".{name}" for name in made - names})
+        return tests or (set() if mutant.operator == "limit" else self._any(mutant.file))
 
     def _naming(self, names: set[str]) -> set[str]:
         """The tests of files whose text holds one of these."""
