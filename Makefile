@@ -61,7 +61,7 @@ mutation: runtime ## would the tests notice if the safety code were wrong? (hil_
 seeded: runtime engine ## does the suite find the mistakes that were put in on purpose? (hil_tests/seeded; for the night)
 	PYTHONPATH=hil_tests $(BIN)/python -m seeded run $(ARGS)
 
-coverage: runtime ## every line and branch of the pure safety modules is run by the fast tests
+coverage: runtime engine ## every line and branch of the pure safety modules; ARGS=--emulated: the others on the emulated pen
 	PYTHONPATH=hil_tests $(BIN)/python -m covering $(ARGS)
 
 bench: runtime engine ## how fast the emulator is and what the firmware costs

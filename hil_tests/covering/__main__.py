@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from mutation.baseline import HIL_TESTS, REPOSITORY
@@ -15,6 +16,9 @@ from covering import exceptions, gate, measuring
 from covering.measuring import Covered
 from needlepen.files import write_whole
 
+if TYPE_CHECKING:
+    from covering.emulated import Found
+
 _STARTED_IN = Path.cwd()
 OUT = REPOSITORY / "reports" / "coverage"
 
@@ -23,8 +27,15 @@ OUT = REPOSITORY / "reports" / "coverage"
 @click.argument("tests", nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default="reports/coverage")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def main(tests: tuple[str, ...], out: Path, as_json: bool) -> None:
+@click.option(
+    "--emulated",
+    is_flag=True,
+    help="Then the modules that only the chip can run, by scenarios; some minutes.",
+)
+def main(tests: tuple[str, ...], out: Path, as_json: bool, emulated: bool) -> None:
     """Run the fast tests (or TESTS, files of hil_tests/unit) and demand every line and branch of the safety modules.
+
+    With --emulated also what scenarios reach of the modules that touch hardware; shown, not demanded.
 
     Exit codes: 0 all covered or on the list of exceptions, 1 not, 2 tests fail, 4 usage.
     """
@@ -40,12 +51,43 @@ def main(tests: tuple[str, ...], out: Path, as_json: bool) -> None:
     result = {"modules": [_entry(module) for module in covered], "stale": stale, "tests": int(code)}
     write_whole(out / "coverage.json", json.dumps(result, indent=1) + "\n")
     text = gate.text(covered, stale)
+    if emulated:
+        reached = _on_the_emulated_pen()
+        result["emulated"] = [
+            {"module": each.module, "probes": each.probes, "missing": [str(probe) for probe in each.missing]}
+            for each in reached
+        ]
+        write_whole(out / "coverage.json", json.dumps(result, indent=1) + "\n")
+        text += "\n\n" + _emulated_text(reached)
     write_whole(out / "coverage.txt", text + "\n")
     click.echo(json.dumps(result) if as_json else text)
     if code:
         click.echo("coverage: tests failed; what they did not run says nothing", err=True)
         sys.exit(2)
     sys.exit(1 if stale or any(module.gaps for module in covered) else 0)
+
+
+def _on_the_emulated_pen() -> list[Found]:
+    from rich.console import Console
+
+    from covering import emulated
+
+    with Console(stderr=True).status("coverage on the emulated pen") as shown:
+        return [
+            found
+            for group in emulated.GROUPS
+            for found in emulated.measure(
+                group,
+                emulated.scenarios(),
+                lambda name, group=group: shown.update(f"{group[0]} and others: {name}"),
+            )
+        ]
+
+
+def _emulated_text(found: list[Found]) -> str:
+    from covering import emulated
+
+    return emulated.text(found)
 
 
 def _entry(module: Covered) -> dict[str, object]:
