@@ -17,6 +17,7 @@ from needlepen.emulator.bench import Bench
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.scenario import Scenario, load, names
 from needlepen.scenario.loader import parse
+from needlepen.scenario.writing import write
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("pen.sequence", "pen.drive", "pen.app", "pen.black_box"),
@@ -27,6 +28,25 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 )
 """The modules that only the chip can run, as many at once as there is room for probes."""
 CAMPAIGN_SEEDS = range(1, 9)
+FAULTS: tuple[tuple[str, str, bool], ...] = (
+    ("depth_position", "stuck", False),
+    ("depth_position", "wrong", True),
+    ("depth_stepper", "off", False),
+    ("depth_stepper", "slow", False),
+    ("screw", "wrong", False),
+    ("home", "open", False),
+    ("home", "short", False),
+    ("motor_current", "short", True),
+    ("gate_watchdog", "open", True),
+    ("supply_en", "stuck", False),
+    ("trip_n", "short", False),
+    ("ram", "stuck", False),
+    ("flash", "wrong", False),
+    ("clock", "wrong", False),
+    ("adc_reference", "wrong", False),
+    ("vbus", "stuck", True),
+)
+"""Target, kind, and whether the motor runs then; what the campaign hits too seldom."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,34 @@ def scenarios(quick: bool = False) -> Iterator[Scenario]:
         yield load(path)
     for seed in CAMPAIGN_SEEDS:
         yield parse(generator.scenario(seed), f"campaign-{seed}")
+    for target, kind, running in FAULTS:
+        yield parse(with_fault(target, kind, running), f"{target}-{kind}")
+
+
+def with_fault(target: str, kind: str, running: bool) -> str:
+    """A scenario: depths are set, something breaks, a start is tried, it is repaired and acknowledged, and again."""
+    begin = [{"do": "press_trigger"}, {"after_s": 0.4, "do": "wait"}] if running else []
+    end = [{"do": "release_trigger"}] if running else []
+    steps = [
+        {"when": "ready", "timeout_s": 5.0, "do": "set_depth", "depth_mm": 1.5},
+        {"after_s": 1.0, "do": "set_depth", "depth_mm": 0.0},
+        {"after_s": 1.5, "do": "set_depth", "depth_mm": 1.0},
+        {"after_s": 1.0, "do": "wait"},
+        *begin,
+        {"do": "inject", "target": target, "kind": kind},
+        {"after_s": 0.5, "do": "set_depth", "depth_mm": 0.5, "expect": "either"},
+        {"after_s": 1.5, "do": "set_rate", "rate_hz": 120.0, "expect": "either"},
+        *end,
+        {"after_s": 0.5, "do": "press_trigger"},
+        {"after_s": 0.5, "do": "release_trigger"},
+        {"do": "repair", "what": target},
+        {"after_s": 0.5, "do": "acknowledge", "expect": "either"},
+        {"after_s": 2.0, "do": "press_trigger"},
+        {"after_s": 0.5, "do": "release_trigger"},
+        {"after_s": 0.5, "do": "wait"},
+    ]
+    header = {"title": f"{target}, {kind}", "judged_by": "safety", "duration_limit_s": 30.0, "rate_hz": 100.0}
+    return write(header, steps)
 
 
 def measure(

@@ -89,6 +89,11 @@ def test_there_is_room_for_each_group_and_it_lies_behind_the_black_box() -> None
             made.put_into(SOURCE * 8, "pen.sample")
 
 
+def test_each_fault_that_is_played_is_a_scenario() -> None:
+    played = [scenario.name for scenario in emulated.scenarios()]
+    assert len(played) == len(set(played)) >= len(emulated.FAULTS) + len(emulated.CAMPAIGN_SEEDS) + 9
+
+
 @pytest.mark.nightly
 def test_a_treatment_with_faults_reaches_most_of_the_sequence() -> None:
     found = emulated.measure(("pen.sequence", "pen.black_box"), emulated.scenarios(quick=True))
