@@ -14,8 +14,6 @@ from needlepen.errors import UsageError
 from needlepen.scenario.actions import CELL_MAX_V, CELL_MIN_V
 from needlepen.scenario.writing import write
 
-__all__ = ["candidates", "scenario"]
-
 Step = dict[str, Any]
 
 _DEFAULT_NEEDLES = 24
