@@ -22,6 +22,8 @@ from needlepen.errors import InfrastructureError, Refused, UsageError
 
 FRAME = "FFFF000125030"  # 1.250 mm
 SOON_S = 0.3
+PATIENCE_S = 2.0
+"""What a busy machine may add; less than the port goes on talking for."""
 
 
 class Adapter:
@@ -35,7 +37,7 @@ class Adapter:
         self.asked = b""
         self._threads: list[threading.Thread] = []
 
-    def send(self, *parts: bytes, after_s: float = 0.05, between_s: float = 0.0) -> None:
+    def send(self, *parts: bytes, after_s: float = 0.1, between_s: float = 0.0) -> None:
         """Send these, one after the other, soon: while the other end waits."""
 
         def run() -> None:
@@ -151,7 +153,7 @@ def test_a_silent_gauge_ends_the_wait_in_time(adapter: Adapter, kind: str) -> No
     begun_s = time.monotonic()
     with pytest.raises(GaugeSilent, match=r"within 0.3 s.*switched on"):
         gauge.read(SOON_S)
-    assert SOON_S <= time.monotonic() - begun_s < SOON_S + 0.5
+    assert SOON_S <= time.monotonic() - begun_s < SOON_S + PATIENCE_S
     gauge.close()
 
 
@@ -166,11 +168,11 @@ def test_what_came_before_the_question_is_of_another_depth(adapter: Adapter) -> 
 
 def test_a_port_that_talks_without_an_end_is_no_gauge(adapter: Adapter) -> None:
     gauge = open_gauge("digimatic", adapter.port)
-    adapter.send(*[b"7"] * 30, after_s=0.0, between_s=0.05)
+    adapter.send(*[b"7"] * 60, after_s=0.0, between_s=0.05)
     begun_s = time.monotonic()
     with pytest.raises(GaugeError) as refused:
         gauge.read(SOON_S)
-    assert refused.value.fault == "noise" and time.monotonic() - begun_s < 1.5
+    assert refused.value.fault == "noise" and time.monotonic() - begun_s < SOON_S + PATIENCE_S
     gauge.close()
 
 
@@ -235,8 +237,35 @@ def test_an_echo_is_no_answer() -> None:
 
 
 # ---------------------------------------------------------------------- the emulated one
+class ServedGauge:
+    """A gauge's port, served in a thread. The port is made for one thread, as `needlepen emulate` has one: what a test
+    does to it happens between two steps of that thread."""
+
+    def __init__(self, port: GaugePort) -> None:
+        self._port = port
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._serve)
+        self.link = port.link
+        self._thread.start()
+
+    def do(self, action: Callable[[GaugePort], None]) -> None:
+        """Do something to the port."""
+        with self._lock:
+            action(self._port)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._port.close()
+
+    def _serve(self) -> None:
+        while not self._stop.wait(0.002):
+            self.do(GaugePort.serve)
+
+
 @pytest.fixture
-def emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GaugePort]:
+def emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedGauge]:
     """The port of a simulated gauge with 2 mm under it, in this process; the registry knows it as that of "left"."""
     monkeypatch.setenv("NEEDLEPEN_STATE", str(tmp_path))
     port = GaugePort(SimulatedGauge(lambda: 2.0, seed=3, error_um=0.0), tmp_path / "left.gauge")
@@ -244,22 +273,13 @@ def emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GaugeP
         "left", str(tmp_path / "left"), os.getpid(), "e660000000000001", 4711, gauge=str(port.link)
     )
     registry.write(entry)
-    stop = threading.Event()
-
-    def serve() -> None:
-        while not stop.wait(0.002):
-            port.serve()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield port
-    stop.set()
-    thread.join()
-    port.close()
+    served = ServedGauge(port)
+    yield served
+    served.close()
     registry.remove("left")
 
 
-def test_the_emulated_gauge_has_papers_and_is_put_on_the_plate(emulated: GaugePort) -> None:
+def test_the_emulated_gauge_has_papers_and_is_put_on_the_plate(emulated: ServedGauge) -> None:
     gauge = open_gauge("simulated")
     assert (gauge.identity.kind, gauge.identity.serial, gauge.identity.error_um) == (
         "simulated",
@@ -279,17 +299,18 @@ def test_the_emulated_gauge_has_papers_and_is_put_on_the_plate(emulated: GaugePo
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_after_a_loss_it_is_the_same_gauge_where_it_was_or_refused(
-    emulated: GaugePort, tmp_path: Path, seed: int
+    emulated: ServedGauge, tmp_path: Path, seed: int
 ) -> None:
     gauge = open_gauge("simulated", "left")
     gauge.place("plate")
     link = tmp_path / "left.gauge"
-    emulated.unplug()
+    emulated.do(GaugePort.unplug)
     with pytest.raises(InfrastructureError, match="has gone"):
         gauge.read()
     with pytest.raises(InfrastructureError, match="cannot be opened"):
         gauge.read()
-    emulated.plug(SimulatedGauge(lambda: 2.0, seed, error_um=0.0))
+    other = SimulatedGauge(lambda: 2.0, seed, error_um=0.0)
+    emulated.do(lambda port: port.plug(other))
     assert link.is_symlink()
     if seed == 3:
         assert gauge.read().value_mm == pytest.approx(0.0, abs=0.006)  # a new one stands on the pen
@@ -300,7 +321,7 @@ def test_after_a_loss_it_is_the_same_gauge_where_it_was_or_refused(
     gauge.close()
 
 
-def test_two_threads_may_read_the_same_gauge(emulated: GaugePort) -> None:
+def test_two_threads_may_read_the_same_gauge(emulated: ServedGauge) -> None:
     gauge = open_gauge("simulated", "left")
     found: list[float] = []
     threads = [
@@ -315,19 +336,19 @@ def test_two_threads_may_read_the_same_gauge(emulated: GaugePort) -> None:
     gauge.close()
 
 
-def test_any_mitutoyo_program_can_use_it_and_its_data_key(emulated: GaugePort) -> None:
+def test_any_mitutoyo_program_can_use_it_and_its_data_key(emulated: ServedGauge) -> None:
     gauge = open_gauge("mitutoyo", str(emulated.link))
     assert gauge.read().value_mm == pytest.approx(2.0, abs=0.006)
     assert isinstance(gauge, EmulatedGauge) is False
     gauge.request = b"?\r"  # type: ignore[attr-defined]  # which it does not answer
     with pytest.raises(GaugeSilent):
         gauge.read(SOON_S)
-    threading.Timer(0.1, emulated.press_data).start()
+    threading.Timer(0.1, emulated.do, (GaugePort.press_data,)).start()
     assert gauge.read(2.0).value_mm == pytest.approx(2.0, abs=0.006)
     gauge.close()
 
 
-def test_its_port_is_found_by_whatever_means_its_pen(emulated: GaugePort, tmp_path: Path) -> None:
+def test_its_port_is_found_by_whatever_means_its_pen(emulated: ServedGauge, tmp_path: Path) -> None:
     port = str(emulated.link)
     for text in (None, "left", "e660000000000001", str(tmp_path / "left"), port, "socket://127.0.0.1:4711"):
         assert gauge_port(text) == port, text
