@@ -579,6 +579,20 @@ def test_a_database_that_cannot_be_opened_is_one_line(url: str, kind: type[Excep
     assert "\n" not in str(told.value)
 
 
+def test_a_database_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An auditor's copy on a disk that nobody can write. A superuser may write anywhere: the answer is given here."""
+    path = tmp_path / "a copy of 100 %.db"
+    with open_database(str(path)) as database:
+        database.add(make.calibration(1))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+    with open_database(str(path)) as database:
+        assert len(database.list()) == 1 and database.verify().problems == []
+        with pytest.raises(InfrastructureError, match="readonly"):
+            database.withdraw(make.number(1), "gauge was dropped")
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before
+
+
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_text("no database, but long enough to be looked at\n" * 50)
