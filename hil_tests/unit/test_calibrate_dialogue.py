@@ -17,7 +17,7 @@ from needlepen.calibration.gauges import GaugeError, open_gauge
 from needlepen.calibration.gauges.simulated import simulated_identity
 from needlepen.calibration.model import GaugeIdentity, Reading
 from needlepen.calibration.procedure import Procedure
-from needlepen.errors import UsageError
+from needlepen.errors import InfrastructureError, UsageError
 
 
 class Desk(Console):
@@ -170,3 +170,27 @@ def test_a_gauge_that_sends_nonsense_is_read_again_and_at_last_a_person_is_asked
         [] if unattended else ["Enter tries again, q leaves > "]
     )
     assert ("reports error 911" in desk.said) != unattended
+
+
+@pytest.mark.parametrize("call", ["put_calibration", "read_calibration", "restart"])
+def test_a_pen_that_is_silent_for_a_moment_at_the_end_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """All readings are there: the record is written once, and nobody has to resume for that."""
+    monkeypatch.setattr(automatic, "LOST_PAUSE_S", 0.0)
+    pen = BenchPen(7)
+    gauge = gauge_of(pen)
+    calls: list[str] = []
+
+    def on_call(name: str) -> None:
+        calls.append(name)
+        if procedure.stage.point is None and calls.count(call) == 1 and name == call:
+            raise InfrastructureError("the pen did not answer")
+
+    procedure = Procedure.begin(pen, gauge, "A. Technician", ROOM, tmp_path)
+    pen.on_call = on_call
+    result = Dialogue(Desk(lambda prompt: ""), Bench(pen, gauge, "left"), unattended=True).calibrate(
+        procedure
+    )
+    assert result.decision.accepted and procedure.is_finished and pen.record.hex() == result.record_hex
+    assert calls.count(call) >= 2
