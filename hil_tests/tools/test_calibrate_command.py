@@ -42,7 +42,15 @@ class Bench(Commands):
     def journal_lines(self) -> int:
         """Of all sessions."""
         found = (self.folder / "data" / "calibrations").glob("*.jsonl")
-        return sum(len(path.read_bytes().splitlines()) for path in found)
+        return sum(path.read_bytes().count(b"\n") for path in found)
+
+    @property
+    def points_taken(self) -> int:
+        """Different points with a reading in the only journal, by its lines. What the program did in the moment before
+        it was killed is not known to who killed it: a busy machine may be many readings late."""
+        [path] = (self.folder / "data" / "calibrations").glob("*.jsonl")
+        lines = [json.loads(line) for line in path.read_bytes().rpartition(b"\n")[0].splitlines()]
+        return len({line["data"]["taken"]["point"]["number"] for line in lines if line["event"] == "taken"})
 
 
 @contextmanager
@@ -81,9 +89,10 @@ def test_a_calibration_that_was_killed_goes_on_where_it_was(tmp_path: Path, kill
         for after_lines, how in ((12, []), (20, ["--resume"]))[:kills]:
             calibrate_and_kill(there, after_lines, *how)
             _, [session], _ = there.needlepen("calibrate", "--list")
+            assert session["done"] == there.points_taken
             kept.append((session["number"], session["done"]))
         numbers, done = zip(*kept, strict=True)
-        assert len(set(numbers)) == 1 and 12 > done[0] > 5 and list(done) == sorted(set(done)), kept
+        assert len(set(numbers)) == 1 and done[0] > 5 and list(done) == sorted(set(done)), kept
 
 
 @pytest.mark.nightly
@@ -94,7 +103,7 @@ def test_a_bad_pen_is_refused_by_the_command_that_was_killed_and_resumed(tmp_pat
         assert [row["set_um"] for row in checked["errors"]] == [500, 1000, 1500]
         took_s = calibrate_and_kill(there, after_lines=60)
         _, [session], _ = there.needlepen("calibrate", "--list")
-        assert session["done"] in (59, 60) and not session["problem"]
+        assert 50 < session["done"] == there.points_taken < session["total"] and not session["problem"]
         code, result, more_s = resume(there)
         print(f"{took_s:.0f} s until it was killed, {more_s:.0f} s from there to the end")
         assert code == 1 and not result["accepted"] and result["withdrawn"]

@@ -63,6 +63,7 @@ def test_good_and_bad_gauge(tmp_path: Path, run: Callable[..., Result]) -> None:
         ("part,operator,trial,value_um\n1,a,1,nan\n", "line 2"),
         ("part,operator,trial,value_um\n1,a,1,1\n2,a,1,2\n2,b,1,2\n", "1 of 4 readings are missing"),
         ("part,operator,trial,value_um\n1,a,1,1\n", "at least 2 parts"),
+        ("part,operator,trial,value_um\n1,a,1,1\n1,a,2,2", "last line '1,a,2,2' does not end"),
     ],
 )  # fmt: skip
 def test_bad_files(tmp_path: Path, run: Callable[..., Result], text: str, said: str) -> None:

@@ -10,13 +10,14 @@ import pytest
 from rich.console import Console
 from support.calibrating import ROOM, BenchPen, gauge_of
 
+from needlepen.calibration import automatic
 from needlepen.calibration.bench import Bench
 from needlepen.calibration.dialogue import Dialogue, Left, tell_result
-from needlepen.calibration.gauges import open_gauge
+from needlepen.calibration.gauges import GaugeError, open_gauge
 from needlepen.calibration.gauges.simulated import simulated_identity
-from needlepen.calibration.model import GaugeIdentity
+from needlepen.calibration.model import GaugeIdentity, Reading
 from needlepen.calibration.procedure import Procedure
-from needlepen.errors import UsageError
+from needlepen.errors import InfrastructureError, UsageError
 
 
 class Desk(Console):
@@ -137,3 +138,59 @@ def test_an_automatic_gauge_asks_for_a_person_only_to_set_up_and_in_doubt(tmp_pa
         (True, False, False), (False, True, False), (False, False, True)
     ]  # fmt: skip
     assert result.decision.accepted and len(result.replaced) == 1 and "doubt: " in desk.said
+
+
+@pytest.mark.parametrize("unattended", [False, True])
+def test_a_gauge_that_sends_nonsense_is_read_again_and_at_last_a_person_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unattended: bool
+) -> None:
+    """One bad frame among 137 ends no run. Where it stays so, a person is told why and tries again; nobody loses it."""
+    monkeypatch.setattr(automatic, "LOST_PAUSE_S", 0.0)
+    pen = BenchPen(7)
+    gauge = gauge_of(pen)
+    sound, reads = gauge.read, 0
+    bad = {20, 50, 51, 52}  # once, and as often as a point is tried
+
+    def read(timeout_s: float = 5.0) -> Reading:
+        nonlocal reads
+        reads += 1
+        return gauge.parse("911") if reads in bad else sound(timeout_s)
+
+    gauge.read = read  # type: ignore[method-assign]
+    procedure = Procedure.begin(pen, gauge, "A. Technician", ROOM, tmp_path)
+    desk = Desk(lambda prompt: "")
+    dialogue = Dialogue(desk, Bench(pen, gauge, "left"), unattended=unattended)
+    if unattended:
+        with pytest.raises(GaugeError, match="error 911"):
+            dialogue.calibrate(procedure)
+        assert procedure.stage.done == 48
+    result = dialogue.calibrate(procedure)
+    assert result.decision.accepted and not result.replaced and reads == 137 + len(bad)
+    assert [prompt for prompt in desk.prompts if "tries again" in prompt] == (
+        [] if unattended else ["Enter tries again, q leaves > "]
+    )
+    assert ("reports error 911" in desk.said) != unattended
+
+
+@pytest.mark.parametrize("call", ["put_calibration", "read_calibration", "restart"])
+def test_a_pen_that_is_silent_for_a_moment_at_the_end_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """All readings are there: the record is written once, and nobody has to resume for that."""
+    monkeypatch.setattr(automatic, "LOST_PAUSE_S", 0.0)
+    pen = BenchPen(7)
+    gauge = gauge_of(pen)
+    calls: list[str] = []
+
+    def on_call(name: str) -> None:
+        calls.append(name)
+        if procedure.stage.point is None and calls.count(call) == 1 and name == call:
+            raise InfrastructureError("the pen did not answer")
+
+    procedure = Procedure.begin(pen, gauge, "A. Technician", ROOM, tmp_path)
+    pen.on_call = on_call
+    result = Dialogue(Desk(lambda prompt: ""), Bench(pen, gauge, "left"), unattended=True).calibrate(
+        procedure
+    )
+    assert result.decision.accepted and procedure.is_finished and pen.record.hex() == result.record_hex
+    assert calls.count(call) >= 2

@@ -6,7 +6,9 @@ import itertools
 import json
 import multiprocessing
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -381,6 +383,49 @@ def test_an_import_with_one_record_that_differs_changes_nothing(
             exchange.export(old, path, now())
 
 
+def _changed_value(data: dict[str, Any]) -> None:
+    data["records"][0]["content"]["taken"][-1]["reading"]["value_mm"] += 0.001
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a value": _changed_value,
+    "a record less": lambda data: data["records"].pop(),
+    "other order": lambda data: data["records"].reverse(),
+    "sum": lambda data: data.update(sha256="0" * 64),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_an_export_that_was_changed_is_refused_and_one_laid_out_anew_is_not(
+    tmp_path: Path, what: str
+) -> None:
+    path = tmp_path / "all.json"
+    with open_database(str(tmp_path / "old.db")) as old, open_database(str(tmp_path / "new.db")) as new:
+        _fill(old)
+        exchange.export(old, path, now())
+        data = json.loads(path.read_text())
+        path.write_text(json.dumps(data))
+        assert len(exchange.read(path)) == 4
+        CHANGES[what](data)
+        path.write_text(json.dumps(data))
+        with pytest.raises(UsageError, match="not those that were exported"):
+            exchange.import_file(new, path, "Kim")
+        assert new.verify().entries == 0
+
+
+def test_a_database_that_was_changed_is_not_exported(tmp_path: Path) -> None:
+    """Its records would look sound in another one."""
+    url = str(tmp_path / "c.db")
+    with open_database(url) as database:
+        database.add(make.calibration(1))
+    with closing(sqlite3.connect(url)) as connection, connection:
+        connection.execute("DROP TRIGGER calibrations_no_update")
+        connection.execute("UPDATE calibrations SET content = replace(content, 'Ines', 'Inez')")
+    with open_database(url) as database, pytest.raises(Refused, match="changed past this program"):
+        exchange.export(database, tmp_path / "all.json", now())
+    assert not (tmp_path / "all.json").exists()
+
+
 HEAD = '{"what": "needlepen calibrations", "format": 1'
 NO_EXPORT = ["", "[]", '{"what": "x"}', HEAD + "}", HEAD + ', "records": [{"kind": "x"}]}']
 
@@ -532,6 +577,20 @@ def test_a_database_that_cannot_be_opened_is_one_line(url: str, kind: type[Excep
     with pytest.raises(kind) as told:
         open_database(url)
     assert "\n" not in str(told.value)
+
+
+def test_a_database_that_may_only_be_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An auditor's copy on a disk that nobody can write. A superuser may write anywhere: the answer is given here."""
+    path = tmp_path / "a copy of 100 %.db"
+    with open_database(str(path)) as database:
+        database.add(make.calibration(1))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+    with open_database(str(path)) as database:
+        assert len(database.list()) == 1 and database.verify().problems == []
+        with pytest.raises(InfrastructureError, match="readonly"):
+            database.withdraw(make.number(1), "gauge was dropped")
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:

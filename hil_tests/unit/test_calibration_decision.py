@@ -95,6 +95,15 @@ def test_error_foreseen_at_home() -> None:
     assert "home switch" in reason
 
 
+def test_a_drift_counts_at_home_where_nothing_is_verified() -> None:
+    """Home 60 um off, and 30 um more since the runs: 0.00 mm is out, though each is within its limit."""
+    for sign in (-1, 1):
+        off = fit([(t, t + sign * 60) for t in TRAVELS])
+        assert failed(off) == failed(off, drift=-sign * 30.0) == []
+        assert failed(off, drift=sign * 28.0) == []
+        assert failed(off, drift=sign * 30.0) == ["largest error foreseen at any setting"]
+
+
 def test_error_between_the_points() -> None:
     """75 um beside what rounding leaves is 89 at most; 80 um is more."""
     assert failed(GOOD.model_copy(update={"leftover_um": 75.0})) == []

@@ -47,6 +47,19 @@ MONTGOMERY = np.array(
     float,
 )
 
+# Montgomery and Runger, Gauge capability analysis and designed experiments, part I, Quality Engineering 6 (1993):
+# 20 parts, 3 operators, 2 readings each; a line for each part, operator by operator.
+MONTGOMERY_RUNGER = np.array(
+    [
+        [21, 20, 20, 20, 19, 21], [24, 23, 24, 24, 23, 24], [20, 21, 19, 21, 20, 22], [27, 27, 28, 26, 27, 28],
+        [19, 18, 19, 18, 18, 21], [23, 21, 24, 21, 23, 22], [22, 21, 22, 24, 22, 20], [19, 17, 18, 20, 19, 18],
+        [24, 23, 25, 23, 24, 24], [25, 23, 26, 25, 24, 25], [21, 20, 20, 20, 21, 20], [18, 19, 17, 19, 18, 19],
+        [23, 25, 25, 25, 25, 25], [24, 24, 23, 25, 24, 25], [29, 30, 30, 28, 31, 30], [26, 26, 25, 26, 25, 27],
+        [20, 20, 19, 20, 20, 20], [19, 21, 19, 19, 21, 23], [25, 26, 25, 24, 25, 25], [19, 19, 18, 17, 19, 17],
+    ],
+    float,
+).reshape(20, 3, 2)  # fmt: skip
+
 
 def _printed(value: float | None, digits: int) -> str:
     assert value is not None
@@ -116,6 +129,26 @@ def test_montgomery_keeps_the_interaction() -> None:
     assert study.pooled == []
     variances = {"EV": "0.51", "AV": "0.56", "INT": "0.73", "PV": "48.29"}
     assert {name: _printed(study.component(name).variance, 2) for name in variances} == variances
+
+
+def test_montgomery_and_runger_pool_the_interaction() -> None:
+    study = anova(MONTGOMERY_RUNGER)
+    assert [row.degrees_of_freedom for row in study.table] == [19, 2, 38, 60]
+    assert [_printed(row.sum_of_squares, 3) for row in study.table] == [
+        "1185.425",
+        "2.617",
+        "27.050",
+        "59.500",
+    ]
+    assert [_printed(row.mean_square, 3) for row in study.table] == ["62.391", "1.308", "0.712", "0.992"]
+    assert [_printed(row.f, 2) for row in study.table[:3]] == ["87.65", "1.84", "0.72"]
+    assert [row.degrees_of_freedom for row in study.pooled] == [19, 2, 98]
+    assert [_printed(row.mean_square, 2) for row in study.pooled] == ["62.39", "1.31", "0.88"]
+    variances = {"EV": "0.88", "AV": "0.0106", "GRR": "0.89", "PV": "10.25"}
+    assert {
+        name: _printed(study.component(name).variance, len(text.partition(".")[2]))
+        for name, text in variances.items()
+    } == variances
 
 
 def test_known_deviations_are_found_again() -> None:

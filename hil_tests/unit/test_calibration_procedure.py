@@ -98,7 +98,7 @@ def test_a_refused_pen_that_was_right_as_found_keeps_its_record(tmp_path: Path) 
     procedure = begin(pen, tmp_path)
     while procedure.stage.name != "drift":
         step(procedure)
-    pen.loose_um = 60.0
+    pen.loose_um = -60.0  # inward, so that home, which lies too far out, comes nearer to where it should be
     result = finish(procedure)
     assert [c.name for c in result.decision.checks if not c.passed] == ["drift"]
     assert result.record_hex == "" and pen.record == before and pen.trial is None

@@ -25,7 +25,7 @@ from support.calibrating import ROOM, BenchPen, finish
 
 from needlepen.access import Key, KeyStore, Role
 from needlepen.access.keystore import KeyFile, pen_entry, role_entry
-from needlepen.calibration.certificate import making, verifying
+from needlepen.calibration.certificate import making
 from needlepen.calibration.certificate.blocks import texts
 from needlepen.calibration.certificate.code import (
     DEVELOPMENT_NOTE,
@@ -37,6 +37,7 @@ from needlepen.calibration.certificate.code import (
     same,
 )
 from needlepen.calibration.certificate.content import document
+from needlepen.calibration.certificate.paper import read_pdf
 from needlepen.calibration.certificate.verifying import FieldCheck, verify
 from needlepen.calibration.database import open_database
 from needlepen.calibration.database.store import Database
@@ -256,7 +257,7 @@ def test_what_the_procedure_makes_agrees_with_itself(tmp_path: Path) -> None:
             gauge = SimulatedGauge(lambda pen=pen: pen.protrusion_mm, seed=seed)  # type: ignore[misc]
             made = finish(Procedure.begin(pen, gauge, "A. Technician", ROOM, tmp_path / str(seed)))
             database.add(made)
-            paper = verifying.read_pdf(making.make(made, tmp_path, key=find_key(made)).pdf)
+            paper = read_pdf(making.make(made, tmp_path, key=find_key(made)).pdf)
             checks = verify(made.number, paper.code, database, paper=paper)
             assert _differs(checks) == ([] if made.decision.accepted else ["verdict"]), seed
             assert all(check.agrees is not None for check in checks)
@@ -309,7 +310,14 @@ def test_a_genuine_certificate_agrees_in_every_field(
     database: Database, papers: dict[str, making.Paths], store: KeyStore
 ) -> None:
     key = find_key(accepted(), store)
-    paper = verifying.read_pdf(papers["accepted"].pdf)
+    paper = read_pdf(papers["accepted"].pdf)
+    checks = verify(paper.number, paper.code, database, paper=paper, key=key)
+    assert _differs(checks) == [] and {check.name for check in checks if check.agrees is None} == {
+        "PDF: nothing else on it",
+        "PDF: as drawn",
+    }, "a former calibration on it is in another database"
+    database.add(factory.calibration(9, day=date(2025, 1, 10)))
+    database.add(factory.calibration(7, day=date(2024, 1, 10)))  # which its maker did not know
     checks = verify(paper.number, paper.code, database, paper=paper, key=key)
     assert all(check.agrees for check in checks), [check for check in checks if not check.agrees]
     assert {
@@ -448,7 +456,7 @@ def test_a_pdf_with_another_value_is_found(database: Database, tmp_path: Path) -
     for title, forged in forgeries.items():
         path = tmp_path / "forged.pdf"
         path.write_bytes(render(document(forged, genuine), {"error": draw(forged, "png")}, forged.ended))
-        paper = verifying.read_pdf(path)
+        paper = read_pdf(path)
         found = _differs(verify(paper.number, paper.code, database, paper=paper, key=key))
         assert f"PDF: {title}" in found, (title, found)
 
@@ -457,13 +465,13 @@ def test_another_number_on_the_pdf_is_found(database: Database, tmp_path: Path) 
     """The genuine paper of one pen, shown with the number of another."""
     key = CodeKey(OWN, False)
     wrong = accepted().model_copy(update={"number": refused().number})
-    paper = verifying.read_pdf(making.make(wrong, tmp_path, key=key).pdf)
+    paper = read_pdf(making.make(wrong, tmp_path, key=key).pdf)
     assert {"code", "PDF: head", "PDF: Pen"} <= set(
         _differs(verify(paper.number, paper.code, database, paper=paper))
     )
     with pytest.raises(UsageError, match="no certificate of needlepen"):
         (tmp_path / "x.pdf").write_bytes(b"%PDF-1.4 nothing")
-        verifying.read_pdf(tmp_path / "x.pdf")
+        read_pdf(tmp_path / "x.pdf")
 
 
 def test_the_limits_on_it_are_those_of_the_decision(papers: dict[str, making.Paths]) -> None:

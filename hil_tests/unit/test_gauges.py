@@ -31,6 +31,8 @@ def same(a: Shown, b: Shown) -> bool:
 )  # fmt: skip
 def test_digimatic_frames_that_are_documented(frame: str, number: str, unit: str) -> None:
     assert same(digimatic.decode(frame), Shown(Decimal(number), unit))
+    in_groups = f"{frame[:4]} {frame[4]} {frame[5:11]} {frame[11]} {frame[12]}"
+    assert same(digimatic.decode(in_groups), Shown(Decimal(number), unit))
     assert digimatic.encode(Shown(Decimal(number), unit)) == frame
 
 
@@ -56,7 +58,7 @@ def test_digimatic_both_ways(shown: Shown) -> None:
         ("", "short"), ("FFFF80123453", "short"), ("FFFF8012345300", "long"), ("FFFE801234530", "header"),
         ("0FFF801234530", "header"), ("FFFF101234530", "sign"), ("FFFFF01234530", "sign"), ("FFFF80A234530", "digit"),
         ("FFFF801234560", "decimal places"), ("FFFF8012345F0", "decimal places"), ("FFFF801234532", "unit"),
-        ("FFFF80123453F", "unit"), ("HELLO, WORLD!", "garbage"), ("FFFF80123453 ", "garbage"), ("ÿÿ", "garbage"),
+        ("FFFF80123453F", "unit"), ("HELLO, WORLD!", "garbage"), ("FFFF80123453 ", "short"), ("ÿÿ", "garbage"),
     ],
 )  # fmt: skip
 def test_a_bad_digimatic_frame_is_refused_by_name(frame: str, fault: str) -> None:
@@ -184,6 +186,7 @@ def test_a_number_that_a_format_cannot_hold_is_not_encoded(encode: object, numbe
         ("+1.234mm", "1.234", "mm"),
         ("0.0492 in", "0.0492", "inch"), ("0.0492 Inch", "0.0492", "inch"), ('0,0492"', "0.0492", "inch"),
         ("\N{MINUS SIGN}.5", "-0.5", "mm"), ("2", "2", "mm"), ("0000.123\r", "0.123", "mm"),
+        ("1,25  mm", "1.25", "mm"), ("1.25\N{NO-BREAK SPACE}mm", "1.25", "mm"),
     ],
 )  # fmt: skip
 def test_lines_as_people_and_keyboards_type_them(line: str, number: str, unit: str) -> None:

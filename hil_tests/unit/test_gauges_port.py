@@ -166,6 +166,20 @@ def test_what_came_before_the_question_is_of_another_depth(adapter: Adapter) -> 
     gauge.close()
 
 
+@pytest.mark.parametrize("cut", [1, 6, 13])
+def test_an_adapter_that_sends_all_the_time_is_read_also_in_the_middle_of_a_frame(
+    adapter: Adapter, cut: int
+) -> None:
+    """The first part of a frame is dropped, as what came before; the next whole one counts."""
+    gauge = open_gauge("digimatic", adapter.port)
+    older, newer = b"FFFF000050030\r", FRAME.encode() + b"\r"
+    os.write(adapter.master, older + older[:cut])
+    time.sleep(0.05)
+    adapter.send(older[cut:], newer, newer, between_s=0.02)
+    assert gauge.read(2.0).value_mm == 1.25
+    gauge.close()
+
+
 def test_a_port_that_talks_without_an_end_is_no_gauge(adapter: Adapter) -> None:
     gauge = open_gauge("digimatic", adapter.port)
     adapter.send(*[b"7"] * 60, after_s=0.0, between_s=0.05)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from needlepen.calibration.gauges import GaugeError
 from needlepen.calibration.model import Finding, Phase, Reading, Taken
 from needlepen.calibration.stages import Stage
 from needlepen.errors import InfrastructureError
 
+_T = TypeVar("_T")
 DOUBT_REPEATS = 2
 """A doubtful reading is repeated so often before a person has to decide."""
 LOST_TRIES = 3
-"""So often a point is tried when pen or gauge is lost at it."""
+"""So often a point is tried when pen or gauge is lost at it, or the gauge sends nonsense."""
 LOST_PAUSE_S = 1.0
 
 
@@ -55,13 +57,13 @@ def take_point(
 ) -> None:
     """Take the reading of the present point and go to the next one.
 
-    Raises Doubt if it stays doubtful, InfrastructureError if pen or gauge is lost and does not come back: it may be
-    called again.
+    Raises Doubt if it stays doubtful, InfrastructureError if pen or gauge is lost and does not come back, GaugeError if
+    the gauge sends nonsense again and again: it may be called again.
     """
     for attempt in range(1 + doubt_repeats):
         if attempt:
             procedure.repeat()
-        if not _with_patience(lambda: _reading(procedure)):
+        if not patiently(lambda: _reading(procedure)):
             return
         assert procedure.present is not None
         on_taken(procedure.present, procedure.findings)
@@ -90,11 +92,11 @@ def _reading(procedure: Measured) -> bool:
     return True
 
 
-def _with_patience(action: Callable[[], bool]) -> bool:
-    """Again after a lost pen or gauge: nothing was kept then."""
+def patiently(action: Callable[[], _T]) -> _T:
+    """Again after a lost pen or gauge, or what the gauge sent and is no reading: nothing was kept then."""
     for _ in range(LOST_TRIES - 1):
         try:
             return action()
-        except InfrastructureError:
+        except (InfrastructureError, GaugeError):
             time.sleep(LOST_PAUSE_S)
     return action()

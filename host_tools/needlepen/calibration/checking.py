@@ -73,7 +73,10 @@ class Checking:
         if not operator.strip():
             raise UsageError("a check has an operator: say who you are")
         if pen.state().service:
-            raise Refused("the pen is open for service; end that, so that it goes by its stored record")
+            raise Refused(
+                "the pen is open for service, as a calibration that was not ended leaves it; a check is of the stored "
+                "record: end that one (`needlepen calibrate --resume`), or switch the pen off and on"
+            )
         preconditions.require(
             preconditions.judge(pen, gauge.identity, today or now().date(), steady_s=0.0), "checked"
         )

@@ -54,7 +54,7 @@ def decide(
     """
     checks = [
         *_readings(verification, points * limits.VERIFY_REPEATS, as_found),
-        *_errors(fit, verification, accept_um(budget)),
+        *_errors(fit, verification, accept_um(budget), drift_um),
         _at_least(
             "test uncertainty ratio", "CR-02", uncertainty.tur(limits.TOLERANCE_UM, budget), limits.TUR_MIN,
             "The gauge is too coarse for this tolerance. Use a better one.",
@@ -78,8 +78,12 @@ def _readings(verification: Sequence[Taken], wanted: int, as_found: Sequence[Tak
     ]  # fmt: skip
 
 
-def _errors(fit: FitResult, verification: Sequence[Taken], accept: float) -> list[Check]:
-    """What is judged with the guard band: errors measured, foreseen, and between the points."""
+def _errors(fit: FitResult, verification: Sequence[Taken], accept: float, drift_um: float) -> list[Check]:
+    """What is judged with the guard band: errors measured, foreseen, and between the points.
+
+    0.00 mm is home itself, which no curve can move and no verification measures: what the pen drifted since the runs
+    is counted on top there.
+    """
     checks = []
     if verification:
         worst = max(verification, key=lambda t: abs(t.error_um))
@@ -93,8 +97,14 @@ def _errors(fit: FitResult, verification: Sequence[Taken], accept: float) -> lis
                 "keeps its tolerance. Repeat the calibration; if it fails again, the axis needs repair.",
             )
         )  # fmt: skip
-    at, foreseen = max(curve.predicted_errors(fit.points_um), key=lambda each: abs(each[1]))
-    place = "the home switch is not where it should be" if at == 0 else "the axis cannot come nearer"
+    errors: list[tuple[int, float]] = [*curve.predicted_errors(fit.points_um)]
+    errors += [(at, um + drift_um) for at, um in errors if at == 0]
+    at, foreseen = max(errors, key=lambda each: abs(each[1]))
+    place = (
+        "the home switch is not where it should be, or the axis moved since"
+        if at == 0
+        else "the axis cannot come nearer"
+    )
     checks += [
         _at_most(
             "largest error foreseen at any setting", "PR-06", abs(foreseen), accept,

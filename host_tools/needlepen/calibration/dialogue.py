@@ -9,6 +9,7 @@ from rich.table import Table
 from needlepen.calibration import automatic
 from needlepen.calibration.automatic import Measured
 from needlepen.calibration.bench import Bench
+from needlepen.calibration.gauges import GaugeError
 from needlepen.calibration.model import Calibration, Finding, Taken
 from needlepen.calibration.procedure import Procedure
 from needlepen.errors import InfrastructureError, Refused, UsageError
@@ -42,7 +43,7 @@ class Dialogue:
         self.measure(procedure)
         with TerminalProgress(self._prefix) as progress:
             progress.step("deciding, writing the record, storing the result")
-            result = procedure.finish() if not procedure.is_finished else procedure.result
+            result = automatic.patiently(procedure.finish) if not procedure.is_finished else procedure.result
         assert result is not None
         return result
 
@@ -67,6 +68,10 @@ class Dialogue:
                 if self._unattended:
                     raise
                 self._decide(procedure, doubt.findings)
+            except (InfrastructureError, GaugeError) as error:
+                if self._unattended:
+                    raise
+                self._tell_error(procedure, error)
 
     def _runs(self, procedure: Measured) -> None:
         """Until a person is needed, or all readings are there."""
@@ -108,8 +113,7 @@ class Dialogue:
             except Left:
                 raise
             except (InfrastructureError, UsageError, Refused) as error:
-                self._console.print(f"[red]{escape(str(error))}[/red]", highlight=False)
-                self._ask(procedure, "Enter tries again, q leaves > ")
+                self._tell_error(procedure, error)
 
     def _point_by_hand(self, procedure: Measured) -> None:
         self._tell_stage(procedure)
@@ -176,6 +180,11 @@ class Dialogue:
         if answer.lower() == "q":
             raise Left(procedure)
         return answer.lower() if len(answer) == 1 else answer
+
+    def _tell_error(self, procedure: Measured, error: Exception) -> None:
+        """What went wrong at a point of which nothing was kept."""
+        self._console.print(f"[red]{escape(str(error))}[/red]", highlight=False)
+        self._ask(procedure, "Enter tries again, q leaves > ")
 
     def _tell_stage(self, procedure: Measured) -> None:
         stage = procedure.stage

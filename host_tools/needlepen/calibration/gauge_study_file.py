@@ -67,6 +67,19 @@ def _reading(path: Path, number: int, row: list[str]) -> tuple[tuple[str, str, i
         ) from None
 
 
+def refuse_torn(path: Path) -> None:
+    """Raises UsageError if the last line has no end: nobody can say whether 49 was to be 498.2.
+
+    A study that is measured takes that reading again; in a file from elsewhere it would be missing without a word.
+    """
+    last = path.read_text(encoding="utf-8-sig").rpartition("\n")[2]
+    if last.strip():
+        raise UsageError(
+            f"{path}: its last line {last[:60]!r} does not end, so that it may have been cut off in writing: if it is "
+            "whole, end it with a line break; else remove it, and measure again with --operator"
+        )
+
+
 def table(readings: Readings) -> np.ndarray:
     """Readings as an array (parts, operators, trials), each in the order of the file.
 

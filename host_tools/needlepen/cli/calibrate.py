@@ -166,12 +166,16 @@ def _conditions(bench: Bench, room_c: float | None, humidity: float | None, yes:
 
 
 def _run(console: Console, bench: Bench, procedure: Procedure, yes: bool) -> Calibration:
-    from needlepen.calibration.dialogue import Dialogue
+    from needlepen.calibration.dialogue import Dialogue, Left
+    from needlepen.errors import NeedlepenError
 
     try:
         return Dialogue(console, bench, yes).calibrate(procedure)
-    except KeyboardInterrupt:
-        console.print("Left; nothing is lost: `needlepen calibrate --resume` goes on.", highlight=False)
+    except Left:  # which says it itself
+        raise
+    except (KeyboardInterrupt, NeedlepenError) as error:
+        left = "Left" if isinstance(error, KeyboardInterrupt) else "It stops here"
+        console.print(f"{left}; nothing is lost: `needlepen calibrate --resume` goes on.", highlight=False)
         raise
 
 

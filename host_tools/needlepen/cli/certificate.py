@@ -103,9 +103,16 @@ def verify(
     With --device the record in that pen is read and compared, too. Every field is told; exit code 1 if one differs.
     """
     from needlepen.calibration.certificate import verifying
+    from needlepen.calibration.certificate.paper import read_pdf
     from needlepen.errors import UsageError
 
-    paper = verifying.read_pdf(Path(number)) if Path(number).suffix.lower() == ".pdf" else None
+    suffix = Path(number).suffix.lower()
+    if suffix and suffix != ".pdf":
+        raise UsageError(
+            f"{number}: only the PDF of a certificate can be verified, a page or another file cannot; give the PDF, or "
+            "number and code that are on it"
+        )
+    paper = read_pdf(Path(number)) if suffix == ".pdf" else None
     if paper is not None and code is not None:
         raise UsageError("a PDF holds its own code; give the PDF, or number and code")
     with open_database(database) as opened, _pen(None if no_pen else device) as pen:

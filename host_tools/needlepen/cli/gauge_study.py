@@ -63,6 +63,7 @@ def gauge_study(
     if operator:
         _measure(console, file, operator, device, gauge, gauge_port)
     readings = files.load(file)
+    files.refuse_torn(file)
     operators = list(dict.fromkeys(key[1] for key in readings))
     if operator and len(operators) < files.OPERATORS:
         click.echo(

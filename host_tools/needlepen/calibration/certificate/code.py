@@ -64,11 +64,22 @@ def _plain(text: str) -> bytes:
 
 def printed(made: Calibration, key: CodeKey | None) -> Code:
     """What the certificate says."""
-    if key is None:
+    return _noted(made, code(made, key.secret) if key else "", key)
+
+
+def expected(made: Calibration, given: str, key: CodeKey | None) -> Code:
+    """What a paper with the code `given` has to say: where it was printed, or here, the key may have been missing."""
+    return printed(made, key) if given and key else _noted(made, given, key)
+
+
+def _noted(made: Calibration, text: str, key: CodeKey | None) -> Code:
+    if not text:
         return Code("", NO_KEY_NOTE)
-    command = f"needlepen certificate verify {made.number} {code(made, key.secret)}"
-    note = DEVELOPMENT_NOTE if key.published else f"To be checked against database and pen: {command}"
-    return Code(code(made, key.secret), note)
+    command = f"needlepen certificate verify {made.number} {text}"
+    return Code(
+        text,
+        DEVELOPMENT_NOTE if key and key.published else f"To be checked against database and pen: {command}",
+    )
 
 
 def find_key(made: Calibration, store: KeyStore | None = None) -> CodeKey | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from needlepen.calibration.certificate.code import CodeKey, find_key, printed
+from needlepen.calibration.certificate.code import Code, CodeKey, find_key, printed
 from needlepen.calibration.certificate.content import document
 from needlepen.calibration.certificate.html import render as render_html
 from needlepen.calibration.certificate.plots import draw
@@ -31,11 +31,17 @@ def make(
     one that this computer keeps. The same calibration, history and key give the same bytes. Raises InfrastructureError
     if they cannot be written.
     """
-    from needlepen.calibration.certificate.pdf import render as render_pdf
-
-    content = document(made, printed(made, key or find_key(made)), history)
+    code = printed(made, key or find_key(made))
+    content = document(made, code, history)
     kind = "certificate" if content.accepted else "refusal"
     paths = Paths(folder / f"{made.number}_{kind}.pdf", folder / f"{made.number}_{kind}.html")
     write_whole(paths.html, render_html(content, {"error": draw(made, "svg")}))
-    write_whole(paths.pdf, render_pdf(content, {"error": draw(made, "png")}, made.ended))
+    write_whole(paths.pdf, pdf(made, code, history))
     return paths
+
+
+def pdf(made: Calibration, code: Code, history: Sequence[Calibration] = ()) -> bytes:
+    """The bytes of the PDF alone."""
+    from needlepen.calibration.certificate.pdf import render as render_pdf
+
+    return render_pdf(document(made, code, history), {"error": draw(made, "png")}, made.ended)

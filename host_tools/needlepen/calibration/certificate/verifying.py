@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, Protocol
 
+from needlepen.calibration.certificate import paper as papers
 from needlepen.calibration.certificate.blocks import texts
-from needlepen.calibration.certificate.code import CodeKey, code as make_code, find_key, printed, same
+from needlepen.calibration.certificate.code import (
+    Code,
+    CodeKey,
+    code as make_code,
+    expected,
+    find_key,
+    same,
+)
 from needlepen.calibration.certificate.content import document
-from needlepen.calibration.database.numbers import read_number
+from needlepen.calibration.certificate.making import pdf
+from needlepen.calibration.certificate.paper import Paper, packed
+from needlepen.calibration.database.numbers import find_numbers, read_number
 from needlepen.calibration.database.store import Database
 from needlepen.calibration.model import Calibration, Phase
-from needlepen.errors import Refused, UsageError
+from needlepen.errors import Refused
 from needlepen.records import making
 from needlepen.records.calibration import ACCEPTED, WITHDRAWN
 
@@ -46,32 +55,6 @@ class AskedPen(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Paper:
-    """What a PDF says of itself, and all its text."""
-
-    number: str
-    code: str
-    text: str
-
-
-def read_pdf(path: Path) -> Paper:
-    """Number, code and text of a certificate. Raises UsageError if the file is none."""
-    from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
-
-    try:
-        reader = PdfReader(path)
-        words = str(reader.metadata.get("/Keywords", "")) if reader.metadata else ""
-        told = dict(part.strip().split("=", 1) for part in words.split(";") if "=" in part)
-        text = "".join(page.extract_text() for page in reader.pages)
-        return Paper(told["number"], told["code"], text)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror})") from None
-    except (PyPdfError, KeyError, ValueError):
-        raise UsageError(f"{path}: no certificate of needlepen; give its PDF as it was made") from None
-
-
 def verify(
     number: str,
     given_code: str | None,
@@ -92,7 +75,9 @@ def verify(
     if pen is not None:
         checks += _pen(made, pen, found_key)
     if paper is not None:
-        checks += _paper(made, paper, found_key)
+        history = database.history(made.pen.unique_id)
+        code = expected(made, paper.code, found_key)
+        checks += [*_paper(made, paper, code), *_drawn(made, paper, code, history)]
     return checks
 
 
@@ -213,11 +198,11 @@ def _shown(name: str, value: Any) -> str:
 
 
 # ---------------------------------------------------------------------- paper
-def _paper(made: Calibration, paper: Paper, key: CodeKey | None) -> Iterator[FieldCheck]:
-    """Each text that belongs on the paper, in its order. What the database knows besides is not looked for."""
-    yield FieldCheck("PDF: number", paper.number == made.number, made.number, paper.number)
-    content = document(made, printed(made, key))
-    rest = _packed(paper.text)
+def _paper(made: Calibration, given: Paper, code: Code) -> Iterator[FieldCheck]:
+    """Each text that belongs on the paper, in its order."""
+    yield FieldCheck("PDF: number", given.number == made.number, made.number, given.number)
+    content = document(made, code)
+    rest = packed(given.text)
     for title, parts in [("head", content.head()), *((one.title, texts(one)) for one in content.sections)]:
         missing, rest = _follow(parts, rest)
         yield FieldCheck(f"PDF: {title}", missing is None, missing or "as in the database",
@@ -227,13 +212,24 @@ def _paper(made: Calibration, paper: Paper, key: CodeKey | None) -> Iterator[Fie
 def _follow(parts: list[str], rest: str) -> tuple[str | None, str]:
     """The first of the texts that does not follow the ones before, and what comes after those."""
     for part in parts:
-        at = rest.find(_packed(part))
+        at = rest.find(packed(part))
         if at < 0:
             return part, rest
-        rest = rest[at + len(_packed(part)) :]
+        rest = rest[at + len(packed(part)) :]
     return None, rest
 
 
-def _packed(text: str) -> str:
-    """Without blanks: lines are broken, and cells put beside each other, where the paper ends."""
-    return "".join(text.split())
+def _drawn(
+    made: Calibration, given: Paper, code: Code, history: Sequence[Calibration]
+) -> Iterator[FieldCheck]:
+    """That nothing else is on it. Its maker may have known other former calibrations than this database does."""
+    listed = find_numbers(packed(given.text)) - {made.number}
+    anew = papers.parse(pdf(made, code, [one for one in history if one.number in listed]))
+    unknown = ", ".join(sorted(listed - {one.number for one in history}))
+    for one in papers.compare(given, anew):
+        if unknown and not one.agrees:
+            text = (
+                f"not checked: it names calibrations of the pen that this database does not know ({unknown})"
+            )
+            one = replace(one, agrees=None, found=text)
+        yield FieldCheck(f"PDF: {one.name}", one.agrees, "as it is made", one.found)

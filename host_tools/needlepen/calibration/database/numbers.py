@@ -31,6 +31,11 @@ def check_character(text: str) -> str:
     return ALPHABET[total % len(ALPHABET)]
 
 
+def find_numbers(text: str) -> set[str]:
+    """The numbers in a text whose check character is right."""
+    return {found[0] for found in _FORM.finditer(text) if check_character(found[1] + found[2]) == found[3]}
+
+
 def read_number(text: str) -> str:
     """A number as a person typed it. Raises UsageError if it is none or was mistyped."""
     given = text.strip().upper()

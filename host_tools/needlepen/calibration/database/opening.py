@@ -45,12 +45,17 @@ def shown(url: URL) -> str:
 
 
 def make_engine(url: URL) -> Engine:
-    """An engine whose transactions are durable and wait for each other. Raises UsageError without its driver."""
+    """An engine whose transactions are durable and wait for each other. Raises UsageError without its driver.
+
+    An SQLite file that this user may only read, as an auditor's copy, is only read.
+    """
+    read_only = url.drivername == "sqlite" and _is_read_only(url.database)
     try:
         options: dict[str, Any] = {"connect_args": {"timeout": WAIT_S}} if url.drivername == "sqlite" else {}
         if url.drivername == "sqlite" and url.database:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, pool_pre_ping=url.drivername != "sqlite", **options)
+        target = _reading(url) if read_only else url
+        engine = create_engine(target, pool_pre_ping=url.drivername != "sqlite", **options)
     except (NoSuchModuleError, ModuleNotFoundError, ImportError) as error:
         hint = (
             "pip install 'needlepen[postgresql]'" if "postgresql" in url.drivername else "install its driver"
@@ -61,12 +66,29 @@ def make_engine(url: URL) -> Engine:
             f"{shown(url)}: cannot be made ({error.strerror}); give another place"
         ) from None
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
+        _prepare_sqlite(engine, read_only)
     refuse_changes(engine)
     return engine
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _is_read_only(database: str | None) -> bool:
+    """Whether the file is there and cannot be written, or nothing beside it (its write-ahead log would be there)."""
+    if not database or database == ":memory:" or not Path(database).is_file():
+        return False
+    return not all(os.access(path, os.W_OK) for path in (database, Path(database).absolute().parent))
+
+
+def _reading(url: URL) -> URL:
+    """The same file, opened for reading. `immutable`: without a log nobody writes to it meanwhile."""
+    path = Path(str(url.database)).absolute()
+    log = path.with_name(f"{path.name}-wal")
+    alone = {} if log.exists() and log.stat().st_size else {"immutable": "1"}
+    return url.set(
+        database=path.as_uri().replace("file://", "file:"), query={"mode": "ro", "uri": "true", **alone}
+    )
+
+
+def _prepare_sqlite(engine: Engine, read_only: bool) -> None:
     """Transactions that begin when SQLAlchemy says so (a writer at once, so that none fails half-way)."""
 
     @event.listens_for(engine, "connect")
@@ -74,7 +96,8 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         # WAL: who reads does not wait. FULL: what was committed is still there after a power cut.
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
+        log = () if read_only else ("journal_mode=WAL", "synchronous=FULL")
+        for pragma in (*log, "foreign_keys=ON", "recursive_triggers=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

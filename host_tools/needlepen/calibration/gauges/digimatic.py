@@ -6,9 +6,10 @@
     d12      decimal places, 0 to 5
     d13      unit: 0 mm, 1 inch
 
-Two forms are understood. Text: the 13 digits in hexadecimal, in their order, then CR, LF or silence. Bits: the 52 bits
-as they come from the gauge, the least significant bit of each digit first, packed into 7 bytes with the earlier bit at
-the lower place, so that a byte holds two digits, the earlier one in its lower half; the last half byte is 0.
+Two forms are understood. Text: the 13 digits in hexadecimal, in their order, with blanks between them or without, then
+CR, LF or silence. Bits: the 52 bits as they come from the gauge, the least significant bit of each digit first, packed
+into 7 bytes with the earlier bit at the lower place, so that a byte holds two digits, the earlier one in its lower
+half; the last half byte is 0.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def encode(shown: Shown) -> str:
 
 def decode(text: str) -> Shown:
     """What 13 hexadecimal digits say. Raises GaugeError that names what is wrong with them."""
-    frame, said = text.upper(), repr(text[: 2 * DIGITS])
+    frame, said = text.replace(" ", "").upper(), repr(text[: 2 * DIGITS])
     if not re.fullmatch(r"[0-9A-F]*", frame):
         raise GaugeError(
             "garbage", f"The gauge's adapter sent {said}, which is no Digimatic frame: check its baud rate."

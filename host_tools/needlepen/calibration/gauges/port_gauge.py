@@ -70,14 +70,24 @@ class PortGauge:
 
     # ------------------------------------------------------------------ Gauge
     def read(self, timeout_s: float = READ_TIMEOUT_S) -> Reading:
-        """A reading of now: what had arrived before is dropped, for it may belong to another depth."""
+        """A reading of now: what had arrived before is dropped, for it may belong to another depth.
+
+        Of an adapter that sends all the time that may have been the first part of a frame. Its rest is no frame, and
+        the one after it counts.
+        """
         end_s = time.monotonic() + GAP_S
         with self._lock:
+            dropped = b""
             with self._open_port() as port:
-                while port.read(0) and time.monotonic() < end_s:
-                    pass
+                while (came := port.read(0)) and time.monotonic() < end_s:
+                    dropped = came
             raw = self.exchange(self.request, timeout_s)
-        return self.parse(raw)
+            try:
+                return self.parse(raw)
+            except GaugeError as error:
+                if self.request or not dropped or error.fault == "noise":
+                    raise
+            return self.parse(self.exchange(b"", timeout_s))
 
     def parse(self, raw: str) -> Reading:
         """The reading of a frame. Raises GaugeError."""

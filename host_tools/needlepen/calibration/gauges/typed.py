@@ -28,7 +28,7 @@ def encode(shown: Shown, comma: bool = False, with_unit: bool = False) -> str:
 
 def decode(line: str, unit: Unit = "mm") -> Shown:
     """What a line says; `unit` if it names none. Raises UsageError that says what is wrong with it."""
-    text = line.strip().replace("\N{MINUS SIGN}", "-")
+    text = " ".join(line.replace("\N{MINUS SIGN}", "-").split())
     if not text:
         raise UsageError(f"There is no reading in an empty line; {_WRITE}.")
     if len(re.findall(r"[.,]", text)) > 1:
