@@ -112,7 +112,7 @@ class Measure:
         return self._keep(requirement, limit, values[case], what, bound, relation, spread, cases)
 
     def nothing(self, why: str) -> None:
-        """This case of a test has nothing to measure. A test that asks for `measure` and makes no use of it is unset."""
+        """This case has nothing to measure: else a test that asks for `measure` and makes no use of it is unset."""
         self._nothing = why
 
     def _keep(

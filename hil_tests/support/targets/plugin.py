@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
+from needlepen.errors import AnotherPen, InfrastructureError, NeedlepenError, Refused, UsageError
 from needlepen.evidence_report.model import BUILD, BUILD_DIGITS, Board
 from support.boards import name_board
 from support.targets import session as sessions, specification
@@ -179,7 +179,7 @@ def _fixture(capability: str) -> Callable[..., Any]:
                 found = stack.enter_context(target.use(capability))
             except Missing as error:
                 pytest.skip(str(error))
-            except InfrastructureError as error:
+            except (InfrastructureError, AnotherPen) as error:
                 raise look_whether_lost(target, error) or error from error
             yield found
 
@@ -198,11 +198,11 @@ def _say_whose(node: pytest.Item, target: Target) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Infrastructure trouble: is the board gone? And a test during which the board was taken away shows nothing."""
+    """Trouble: is the board gone, or another in its place? A test during which it was taken away shows nothing."""
     target = item.config.stash.get(TARGET, None) if sessions.needs(item) else None
     try:
         result = yield
-    except InfrastructureError as error:
+    except (InfrastructureError, AnotherPen) as error:
         lost = None if target is None else look_whether_lost(target, error)
         if lost is not None:
             raise lost from error

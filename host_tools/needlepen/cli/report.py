@@ -75,7 +75,7 @@ def combine(runs: tuple[Path, ...], html: Path | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
     else:
-        Console(highlight=False).print(terminal.combination(found))
+        Console(highlight=False).print(terminal.combination(found), crop=False)  # whole lines
     return found.exit_code
 
 
