@@ -6,7 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from support.targets import opening
 from support.targets.boards import LinkTarget
+from support.troubles import assert_told
 
 from needlepen.errors import AnotherPen
 from needlepen.link import pen as pens
@@ -77,6 +79,20 @@ def test_another_pen_behind_a_port_that_stayed_is_asked_nothing(
     with pytest.raises(AnotherPen):
         pen.request(messages.GET_STATISTICS)
     assert not _Port.made[0].is_open
+
+
+def test_a_session_says_so_as_its_table_of_troubles_has_it(
+    pen: pens.Pen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Port, "there", RIGHT)
+    with pytest.raises(AnotherPen) as found:
+        pen.reconnect(0.1)
+    target: Any = SimpleNamespace(
+        lost=None, name="tcp:127.0.0.1:1", identity=pen.identity, is_there=lambda: False
+    )
+    lost = opening.look_whether_lost(target, found.value)
+    assert lost is not None and target.lost == str(lost)
+    assert_told("another pen in its place", str(lost), lost.exit_code)
 
 
 def test_a_pen_that_was_flashed_in_the_middle_is_noticed() -> None:
