@@ -79,7 +79,7 @@ def test_a_spike_on_the_line_does_not_end_a_treatment(pens: Pens) -> None:
     assert set(in_fork(run, pens.ready())) == {("running", "none")}
 
 
-def test_at_rest_external_power_inhibits_a_start_and_is_no_fault(pens: Pens, measure: Measure) -> None:
+def test_at_rest_external_power_inhibits_a_start_and_is_no_fault(pens: Pens) -> None:
     def run(pen: EmulatedPen) -> tuple[float, bool, str, str]:
         pen.run_for(300 * MS)
         plugged_ns = float(pen.now_ns)

@@ -20,7 +20,7 @@ import pytest
 
 from needlepen.errors import NeedlepenError
 from needlepen.evidence_report import folder as folders
-from needlepen.evidence_report.model import JUNIT, Board, Evidence
+from needlepen.evidence_report.model import JUNIT, UNKNOWN_BOARD, Board, Evidence
 from support.boards import EMULATED, board_name, name_board
 from support.overhead import overhead_of
 
@@ -106,6 +106,7 @@ class _Bench:
         self._board: Board | None = None
         self._unknown = ""
 
+    @pytest.hookimpl(trylast=True)  # a target opens its board at the start of the session too
     def pytest_sessionstart(self) -> None:
         try:
             self._board = self._config.hook.pytest_needlepen_board(config=self._config)
@@ -182,7 +183,7 @@ class _Keeper:
     def _gathered(self, suite: Suite, status: int) -> Evidence:
         assert suite.balance is not None
         named = {board.identity for board in self._boards}
-        others = sorted({test.board for test in suite.results.tests} - named - {"unknown"})
+        others = sorted({test.board for test in suite.results.tests} - named - {UNKNOWN_BOARD})
         return Evidence(
             title="Test run",
             started=suite.started.isoformat(timespec="seconds"),

@@ -58,6 +58,9 @@ class Measure:
         self._watch = watch or Stopwatch()
         self._contexts: list[tuple[tuple[int, ...], str]] = []
         self._told = 0
+        self._judged = 0
+        self._nothing = ""
+        self.came_to_its_end = False
 
     def __call__(
         self,
@@ -108,6 +111,10 @@ class Measure:
         cases = tuple((str(key), float(value)) for key, value in values.items())
         return self._keep(requirement, limit, values[case], what, bound, relation, spread, cases)
 
+    def nothing(self, why: str) -> None:
+        """This case has nothing to measure: else a test that asks for `measure` and makes no use of it is unset."""
+        self._nothing = why
+
     def _keep(
         self,
         requirement: str,
@@ -129,8 +136,14 @@ class Measure:
         return m
 
     def missed(self) -> list[str]:
-        """A line for each measurement that does not pass."""
-        return [line(m) for m in self._taken if m.verdict != "pass"]
+        """A line for each measurement since this was asked last that does not pass."""
+        fresh, self._judged = self._taken[self._judged :], len(self._taken)
+        return [line(m) for m in fresh if m.verdict != "pass"]
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether a test that came to its end has measured nothing, and has not said why."""
+        return self.came_to_its_end and not self._taken and not self._nothing
 
     def new(self, test: str, board: str) -> list[Taken]:
         """What was measured since this was asked last."""
@@ -141,10 +154,10 @@ class Measure:
 
 def line(m: Measurement) -> str:
     """One measurement as a line of text."""
-    value = "not measured" if m.value is None else f"{m.value:.6g}"
+    value = f"{m.value:.6g} {m.unit}" if m.is_set else "not measured"
     note = f"  ({m.note})" if m.note else ""
     bound = f"limit {m.relation} {m.limit:g} {m.unit}{note}"
-    return f"{of_measurement(m):8} {m.requirement} {m.name}: {value} {m.unit}, {bound}"
+    return f"{of_measurement(m):8} {m.requirement} {m.name}: {value}, {bound}"
 
 
 @pytest.fixture
@@ -171,12 +184,40 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Judge what the test measured, when all of it is known."""
+    """Judge what the test measured, when all of it is known. A limit that was missed cannot be skipped over."""
+    measure = measure_of(item)
+    try:
+        yield
+    except pytest.skip.Exception:
+        _judge(measure)
+        raise
+    except BaseException:
+        if measure:
+            measure.missed()  # the test fails anyhow
+        raise
+    _judge(measure)
+    if measure:
+        measure.came_to_its_end = True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Judge what was measured in the tear-down, and whether there was anything at all."""
     yield
     measure = measure_of(item)
+    _judge(measure)
+    if measure and measure.is_forgotten:
+        raise _missed(["unset    nothing was measured, although the test asks for `measure`"])
+
+
+def _judge(measure: Measure | None) -> None:
     missed = measure.missed() if measure else []
     if missed:
-        raise LimitsMissedError("\n".join(["limits missed:", *missed]), pytrace=False)
+        raise _missed(missed)
+
+
+def _missed(lines: list[str]) -> LimitsMissedError:
+    return LimitsMissedError("\n".join(["limits missed:", *lines]), pytrace=False)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

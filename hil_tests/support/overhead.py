@@ -41,7 +41,7 @@ class Overhead:
         here = self._here()
         runs_s = [worker["run_s"] for worker in self._of_workers] or [here["run_s"]]
         spent_s = here["spent_s"] + sum(worker["spent_s"] for worker in self._of_workers)
-        return Harness(spent_s, sum(runs_s))
+        return Harness(spent_s, max(sum(runs_s), here["run_s"]))  # workers that died have not told theirs
 
     def _here(self) -> dict[str, float]:
         """What runs now, to write the evidence for example, counts as far as it has come."""

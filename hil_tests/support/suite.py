@@ -19,7 +19,7 @@ import pytest
 from needlepen.errors import InfrastructureError
 from needlepen.evidence_report import verdicts
 from needlepen.evidence_report.ledger import Balance, Ledger
-from needlepen.evidence_report.model import TestResult
+from needlepen.evidence_report.model import UNKNOWN_BOARD, TestResult
 from needlepen.evidence_report.results import Phase, Results, from_facts
 from support import measuring
 from support.boards import board_name, take_blame, why_lost
@@ -179,7 +179,7 @@ class Suite(Here):
 
     def _board_of(self, worker: str) -> str:
         """As far as the worker has told it yet."""
-        return self.ledger.board_of(worker, "unknown" if self._distributed else board_name(self._config))
+        return self.ledger.board_of(worker, UNKNOWN_BOARD if self._distributed else board_name(self._config))
 
     def _end(self, worker: str, board: str, report: pytest.TestReport) -> None:
         started_s = self._started_at.pop((worker, report.nodeid), 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -23,8 +24,8 @@ BEFORE_CUT_BYTES = 6_000  # the check of the bench takes half of it, the first t
 
 # ---------------------------------------------------------------------- a board
 @pytest.mark.timeout(RUN_S + 60)
-def test_everything_that_a_port_can_show_runs_on_a_port(left: Emulation) -> None:
-    done = session(TESTS, "--target", f"serial:{LEFT_ID}")
+def test_everything_that_a_port_can_show_runs_on_a_port(left: Emulation, tmp_path: Path) -> None:
+    done = session(TESTS, "--target", f"serial:{LEFT_ID}", "--evidence", str(tmp_path / "kept"))
     assert done.returncode == 0, done.stdout + done.stderr
     found = counts(done.stdout)
     assert found["passed"] >= 30 and found["skipped"] >= 7 and "failed" not in found
@@ -32,6 +33,11 @@ def test_everything_that_a_port_can_show_runs_on_a_port(left: Emulation) -> None
         assert f"serial:{LEFT_ID} has no {capability}" in done.stdout
     summary = next(line for line in done.stdout.splitlines() if line.startswith("not shown on this target"))
     assert "SR-06" in summary and "PR-09" not in summary
+    kept = json.loads((tmp_path / "kept" / "evidence.json").read_text())
+    (board,) = kept["boards"]
+    assert (board["identity"], board["runtime_version"]) == (LEFT_ID, "1.25.0") and kept["troubles"] == []
+    assert kept["exit_code"] == 0 and {test["board"] for test in kept["tests"]} == {LEFT_ID}
+    assert {row["firmware_build"] for row in kept["measurements"]} == {board["firmware_build"]} != {""}
 
 
 @pytest.mark.nightly  # every day one that is lost is on TCP
@@ -58,6 +64,14 @@ def test_two_boards_run_side_by_side(left: Emulation, emulate: Callable[..., Emu
     targets = ("--target", f"serial:{LEFT_ID}", "--target", f"serial:{RIGHT_ID}")
     done = session(QUICK, *targets, "-n", "2", "--dist", "each")
     assert done.returncode == 0 and counts(done.stdout) == {"passed": 8}, done.stdout + done.stderr
+
+
+@pytest.mark.nightly
+def test_a_pen_by_two_names_has_one_worker(left: Emulation) -> None:
+    targets = ("--target", f"serial:{LEFT_ID}", "--target", f"tcp:127.0.0.1:{left.tcp_port}")
+    done = session(QUICK, *targets, "-n", "2", "--dist", "each")
+    assert done.returncode == 4 and "are the same pen: a board has one worker" in done.stdout + done.stderr
+    assert locks.holder(LEFT_ID) is None
 
 
 # ---------------------------------------------------------------------- no board

@@ -48,6 +48,7 @@ def evidence(on: Board, verdicts: dict[str, str], troubles: tuple[str, ...] = ()
 def kept(place: Path, made: Evidence) -> Path:
     place.mkdir(parents=True)
     (place / EVIDENCE).write_text(json.dumps(made.as_dict()))
+    folder.Staging(place, place).write_manifest()
     return place
 
 
@@ -230,7 +231,7 @@ def test_combining_something_else_is_one_line(tmp_path: Path, content: str | Non
     if content is not None:
         path.write_text(content)
     with pytest.raises(UsageError, match="--evidence") as error:
-        combine.load(tmp_path)
+        combine.load(path)
     assert "\n" not in str(error.value)
 
 

@@ -643,7 +643,7 @@ def test_compare_of_something_else_is_one_line(tmp_path: Path, content: str | No
     if content is not None:
         path.write_text(content)
     done = subprocess.run(
-        [sys.executable, "-m", "needlepen", "report", "compare", str(tmp_path), str(tmp_path)],
+        [sys.executable, "-m", "needlepen", "report", "compare", str(path), str(path)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 4 and len(done.stderr.splitlines()) == 1 and "--evidence" in done.stderr

@@ -197,6 +197,7 @@ def test_a_power_cut_in_any_flash_operation_loses_at_most_one_record(
     if in_ram == 1:
         measure.worst("SR-28", "lost_records", lost, f"{write}, seed {SEED}")
     else:
+        measure.nothing(f"the limit is about one event; {in_ram} were not in the flash yet")
         assert max(lost.values()) <= in_ram
 
 

@@ -44,6 +44,10 @@ class Refused(NeedlepenError):
     exit_code = 3
 
 
+class AnotherPen(Refused):
+    """A pen answers, and it is not the one that is meant."""
+
+
 class UsageError(NeedlepenError):
     """The input cannot be used: a wrong file, key, value or option (exit code 4)."""
 

@@ -91,8 +91,11 @@ class LinkTarget:
         return True
 
     def noticed(self) -> str | None:
-        """Nothing watches a port but who reads from it."""
-        return None
+        """Nothing watches a port but who reads from it: a pen that came back says what it runs."""
+        now = self.identity.application_hash if self._pen is None else self._pen.identity.application_hash
+        if now == self.identity.application_hash:
+            return None
+        return f"It was flashed meanwhile: it runs {now}, and began with {self.identity.application_hash}"
 
     def close(self) -> None:
         """Hang up, and let others have it."""

@@ -224,8 +224,8 @@ class PlaceTarget:
         return self._place.taken is None and self._board.is_there()
 
     def noticed(self) -> str | None:
-        """That the place was taken away, or its coordinator has gone."""
-        return self._place.taken
+        """That the place was taken away, its coordinator has gone, or its pen was flashed."""
+        return self._place.taken or self._board.noticed()
 
     def close(self) -> None:
         """Hang up, and give the place back."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
+from needlepen.errors import AnotherPen, InfrastructureError, NeedlepenError, Refused, UsageError
 from needlepen.evidence_report.model import BUILD, BUILD_DIGITS, Board
 from support.boards import name_board
 from support.targets import session as sessions, specification
@@ -92,6 +92,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     is_worker, has_workers = hasattr(config, "workerinput"), bool(getattr(config.option, "tx", None))
     wanted = [mine(config)] if is_worker or not has_workers else config.stash[TARGETS]
+    seen: dict[str, Specification] = {}
     for target in wanted:
         if target.is_emulated:
             continue  # made when the first test asks for it
@@ -101,6 +102,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             pytest.exit(f"--target {target}: {error}", returncode=error.exit_code)
         if has_workers and not is_worker:
             opened.close()  # the worker takes it
+            other = seen.setdefault(opened.identity.unique_id, target)
+            if other is not target:
+                reason = f"{other} and {target} are the same pen: a board has one worker."
+                pytest.exit(f"--target {target}: {reason}", returncode=UsageError.exit_code)
         else:
             config.stash[TARGET] = opened
             name_board(config, opened.identity.unique_id)
@@ -118,7 +123,8 @@ def pytest_needlepen_board(config: pytest.Config) -> Board | None:
         "version": found.version,
         BUILD: found.application_hash[:BUILD_DIGITS],
     }
-    return Board(found.unique_id, found.application_hash, found.runtime, "", found.emulator, facts)
+    runtime = found.runtime.removeprefix("MicroPython ")  # as the emulated pen tells it
+    return Board(found.unique_id, found.application_hash, runtime, "", found.emulator, facts)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -173,7 +179,7 @@ def _fixture(capability: str) -> Callable[..., Any]:
                 found = stack.enter_context(target.use(capability))
             except Missing as error:
                 pytest.skip(str(error))
-            except InfrastructureError as error:
+            except (InfrastructureError, AnotherPen) as error:
                 raise look_whether_lost(target, error) or error from error
             yield found
 
@@ -192,11 +198,11 @@ def _say_whose(node: pytest.Item, target: Target) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Infrastructure trouble: is the board gone? And a test during which the board was taken away shows nothing."""
+    """Trouble: is the board gone, or another in its place? A test during which it was taken away shows nothing."""
     target = item.config.stash.get(TARGET, None) if sessions.needs(item) else None
     try:
         result = yield
-    except InfrastructureError as error:
+    except (InfrastructureError, AnotherPen) as error:
         lost = None if target is None else look_whether_lost(target, error)
         if lost is not None:
             raise lost from error

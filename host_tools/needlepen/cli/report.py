@@ -41,7 +41,7 @@ def compare(before: Path, after: Path, moved_pct: float | None, as_json: bool) -
     from needlepen.evidence_report import compare as comparing, terminal
 
     share_pct = comparing.MOVED_PCT if moved_pct is None else moved_pct
-    found = comparing.compare(comparing.load(before), comparing.load(after), share_pct)
+    found = comparing.compare(*comparing.load(before, after), share_pct)
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
     else:
@@ -75,7 +75,7 @@ def combine(runs: tuple[Path, ...], html: Path | None, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False))
     else:
-        Console(highlight=False).print(terminal.combination(found))
+        Console(highlight=False).print(terminal.combination(found), crop=False)  # whole lines
     return found.exit_code
 
 

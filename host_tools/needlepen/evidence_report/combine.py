@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from needlepen import requirements
-from needlepen.errors import Refused
-from needlepen.evidence_report import folder as folders, matrix_table, reading, verdicts
+from needlepen.evidence_report import matrix_table, reading, verdicts
 from needlepen.evidence_report.matrix_table import MatrixTable
-from needlepen.evidence_report.model import BUILD, MANIFEST, Attachment, Board
+from needlepen.evidence_report.model import BUILD, Attachment, Board
 from needlepen.evidence_report.verdicts import FAILED, Verdict
 
 
@@ -180,13 +179,8 @@ def load(path: Path) -> Run:
     Raises UsageError if it is none, Refused if the folder is not as it was written.
     """
     data = reading.read(path)
-    place = path if path.is_dir() else path.parent
-    if (place / MANIFEST).exists() and (changed := folders.differences(place)):
-        raise Refused(
-            f"{place}: {changed[0]}, so it is no evidence any more; `needlepen report verify` says it all"
-        )
     with reading.whole(path):
-        return _run(str(path), data, place)
+        return _run(str(path), data, path if path.is_dir() else path.parent)
 
 
 def _run(source: str, data: dict[str, Any], place: Path) -> Run:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from needlepen.evidence_report import reading
+from needlepen.evidence_report.model import UNKNOWN_BOARD
 from needlepen.evidence_report.verdicts import PASSED
 
 MOVED_PCT = 5.0
@@ -145,35 +146,50 @@ def _limit(v: Value) -> str:
 
 
 # ---------------------------------------------------------------------- reading
-def load(path: Path) -> Run:
-    """An evidence folder, its evidence.json, or a file of `pytest --measurements`.
+def load(before: Path, after: Path) -> tuple[Run, Run]:
+    """Two of an evidence folder, its evidence.json, or a file of `pytest --measurements`.
 
-    Raises UsageError if it is none of them.
+    Where one of them is of several boards, each board is compared with itself; else two boards are with each other.
+    Raises UsageError if one is none of them, Refused if a folder is not as it was written.
     """
-    data = reading.read(path)
-    with reading.whole(path):
-        return _run(str(path), data)
+    read = [(path, reading.read(path)) for path in (before, after)]
+    by_board = False
+    for path, data in read:
+        with reading.whole(path):
+            by_board |= len(_boards(data)) > 1
+    runs = []
+    for path, data in read:
+        with reading.whole(path):
+            runs.append(_run(str(path), data, by_board))
+    return runs[0], runs[1]
 
 
-def _run(source: str, data: dict[str, Any]) -> Run:
+def _boards(data: dict[str, Any]) -> set[str]:
+    """Those that tests ran on. A test that took its worker with it may not know its board."""
+    return {str(test["board"]) for test in data.get("tests", ())} - {UNKNOWN_BOARD}
+
+
+def _run(source: str, data: dict[str, Any], by_board: bool) -> Run:
     rows = data["measurements"]
     tests = data.get("tests") or [{"test": row["test"], "verdict": row["verdict"]} for row in rows]
-    several = len({test.get("board") for test in tests}) > 1
     verdicts: dict[Key, str] = {}
     for test in tests:  # of a file that only has measurements, the worst of a test's counts
-        key = (test["test"], f"on {test['board']}" if several else "")
+        key = (test["test"], _on(test, by_board))
         if verdicts.get(key, "pass") in PASSED:
             verdicts[key] = str(test["verdict"])
-    return Run(source, _identity(data), verdicts, _values(rows, several))
+    return Run(source, _identity(data), verdicts, _values(rows, by_board))
 
 
-def _values(rows: list[dict[str, Any]], several: bool) -> dict[Key, Value]:
+def _on(row: dict[str, Any], by_board: bool) -> str:
+    return f"on {row['board']}" if by_board and "board" in row else ""
+
+
+def _values(rows: list[dict[str, Any]], by_board: bool) -> dict[Key, Value]:
     """Each measurement by test, requirement and name; the second of the same name in a test is #2."""
     met: Counter[Key] = Counter()
     found: dict[Key, Value] = {}
     for row in rows:
-        board = f"on {row['board']}" if several else ""
-        key = (row["test"], row["requirement"], row["name"], board)
+        key = (row["test"], row["requirement"], row["name"], _on(row, by_board))
         met[key] += 1
         number = f"#{met[key]}" if met[key] > 1 else ""
         value = None if row["value"] is None else float(row["value"])

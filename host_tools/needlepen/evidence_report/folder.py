@@ -69,7 +69,7 @@ class Staging:
             files = [self.path / name for name in (EVIDENCE, JUNIT) if (self.path / name).exists()]
             html = page.render(evidence, self.path, {path.name: sha256(path) for path in files})
             (self.path / PAGE).write_text(html, encoding="utf-8")
-            self._write_manifest()
+            self.write_manifest()
             with tempfile.TemporaryDirectory(prefix=f".{self.place.name}.", dir=self.path.parent) as aside:
                 self.path.chmod(0o755)
                 replace_folder(self.path, self.place, Path(aside) / "old")
@@ -89,7 +89,8 @@ class Staging:
             size = file.stat().st_size
             yield Attachment(told["name"], relative, told["test"], sha256(file), size, told["board"])
 
-    def _write_manifest(self) -> None:
+    def write_manifest(self) -> None:
+        """The checksum of every file that lies there now."""
         files = {
             str(path.relative_to(self.path)): {"sha256": sha256(path), "bytes": path.stat().st_size}
             for path in sorted(self.path.rglob("*"))

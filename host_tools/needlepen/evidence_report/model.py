@@ -19,6 +19,9 @@ EVIDENCE, JUNIT, PAGE, MANIFEST, ATTACHMENTS = (
 )
 """What lies in an evidence folder."""
 
+UNKNOWN_BOARD = "unknown"
+"""Identity of the board of a test that took its worker with it."""
+
 BUILD, BUILD_DIGITS = "application hash", 12
 """The fact of a board by which builds of emulated and of real pens compare: as a pen says it, in so many digits."""
 
@@ -148,8 +151,13 @@ class Evidence:
 
     @property
     def verdict(self) -> Verdict:
-        """Of the whole run. Skipped tests and known failures are told, and do not spoil a pass."""
-        found = [test.verdict for test in self.tests] + [taken.verdict for taken in self.taken]
+        """Of the whole run. Skipped tests and known failures are told, and do not spoil a pass.
+
+        A value that was not measured is told by its test, and explained where that was in trouble; a limit that was
+        missed counts whatever became of its test.
+        """
+        found = [test.verdict for test in self.tests]
+        found += [taken.verdict for taken in self.taken if taken.verdict != "unset"]
         if self.balance.problems or self.troubles:
             found.append("infrastructure")
         verdict = verdicts.worst(v for v in found if v not in ("known failure", "skipped"))

@@ -84,7 +84,10 @@ def combination(found: Combination) -> Group:
     for row in found.rows:
         cells = [_verdict(row.cells[target].verdict or "-") for target in found.targets]
         table.add_row(row.id, escape(row.title), *cells)
-    lines = [_line(f"{row.id}: {row.remark}", "red") for row in found.not_shown]
+    together: dict[str, list[str]] = {}
+    for row in found.not_shown:
+        together.setdefault(row.remark, []).append(row.id)
+    lines = [_line(f"{', '.join(ids)}: {remark}", "red") for remark, ids in together.items()]
     lines += [_line(f"failed: {test}", "red") for test in found.failed]
     lines += [_line(trouble, "yellow") for trouble in found.troubles]
     shown = len(found.rows) - len(found.not_shown)

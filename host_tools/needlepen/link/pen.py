@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from needlepen.errors import InfrastructureError, NeedlepenError, Refused, UsageError
+from needlepen.errors import AnotherPen, InfrastructureError, NeedlepenError, Refused, UsageError
 from needlepen.link.client import LinkClient, kinds, messages
 from needlepen.link.greeting import Greeting
 from needlepen.link.operations import Operations
@@ -86,8 +86,8 @@ class Pen(Operations):
             find_again: where a pen with this unique ID is now, if it comes back under another port.
             hellos: how many frames a board may get that has not said who it is.
 
-        Raises InfrastructureError if nothing answers, Refused for a board that is no pen, another pen than
-        `unique_id`, or a pen of another protocol version.
+        Raises InfrastructureError if nothing answers, Refused for a board that is no pen or a pen of another
+        protocol version, AnotherPen for another one than `unique_id`.
         """
         pen = cls(url, timeout_s, reconnect_s, unique_id)
         pen._find_again = find_again
@@ -288,9 +288,13 @@ class Pen(Operations):
 
     def _connect(self, timeout_s: float, hellos: int = _ANY_NUMBER) -> None:
         self._transport = Transport(self._url)
-        identity = Greeting(self._link, self._transport, self._url).identify(timeout_s, hellos)
+        self._identify(self._transport, timeout_s, hellos)
+
+    def _identify(self, transport: Transport, timeout_s: float, hellos: int = _ANY_NUMBER) -> None:
+        identity = Greeting(self._link, transport, self._url).identify(timeout_s, hellos)
         if self._expected_id is not None and identity.unique_id != self._expected_id:
-            raise Refused(
+            self._drop()  # whoever asks again is not to reach it either
+            raise AnotherPen(
                 f"{self._url} is pen {identity.unique_id}, not {self._expected_id}: nothing is written to another "
                 "pen; `needlepen devices` says where each one is."
             )
@@ -325,10 +329,10 @@ class Pen(Operations):
         return found or self._url
 
     def _greet_again(self) -> None:
-        """The pen was reset while the port stayed: it knows nothing of us any more."""
+        """The pen was reset, or another one put there, while the port stayed: it knows nothing of us."""
         transport = self._open_transport()
         self._link.lost()
-        self.identity = Greeting(self._link, transport, self._url).identify(self._timeout_s)
+        self._identify(transport, self._timeout_s)
         self.reconnections += 1
         if self._period_ms:
             self._resubscribe()
