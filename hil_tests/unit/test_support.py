@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -91,6 +92,8 @@ def test_the_worst_of_many_cases_counts() -> None:
     assert m.value == 12.0 and "worst: b" in m.note and "3 cases" in m.note
     least = Measure([]).worst("SR-11", "quiet_ms", {"a": 700.0, "b": 400.0}, "two", relation=">=")
     assert least.value == 400.0 and least.verdict == "fail"
+    partly = Measure([]).worst("SR-12", "brake_ms", {"a": 1.0, "b": math.nan, "c": 2.0}, "three")
+    assert partly.verdict == "unset" and "worst: b; 1 not measured" in partly.note
 
 
 def test_the_summary_shows_the_least_margin_of_each_limit(tmp_path: Path) -> None:
