@@ -277,6 +277,29 @@ print([ring[i] | ring[i + 1] << 8 for i in range(0, 64, 2)], d.count)
     assert codes == newest[32 - at :] + newest[: 32 - at]
 
 
+def test_the_round_robin_passes_over_channels_that_are_left_out_and_shifts_if_asked(chip: Chip) -> None:
+    """RP2040 datasheet 4.9.2: RROBIN may hold any channels; with FCS.SHIFT the FIFO gets the upper eight bits."""
+    for channel in range(4):
+        chip.set_adc_source(channel, lambda _t_ns, code=1000 + 256 * channel: code)
+    told = run(
+        chip,
+        """
+import time
+from machine import mem32
+A = 0x4004c000
+mem32[A] = 1; mem32[A + 8] = 3; mem32[A] = 1 | 0b01001 << 16
+found = []
+for _ in range(4):
+    mem32[A + 0x2000] = 4
+    time.sleep_us(10)
+    found.append((mem32[A + 4], mem32[A + 12]))
+print(found)
+""",
+    )
+    low, high = (1000, 1000 >> 4), (1768, 1768 >> 4)
+    assert eval(told) == [low, high, low, high]
+
+
 def test_a_single_conversion_takes_2_us_and_samples_at_its_start(chip: Chip) -> None:
     times: list[int] = []
     chip.set_adc_source(2, lambda t_ns: times.append(t_ns) or 0xABC)

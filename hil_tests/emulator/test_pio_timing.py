@@ -14,6 +14,7 @@ from needlepen.emulator.chip import Chip
 
 PIN = 2
 SIDE = 1 << 12  # side(1) with one side-set bit
+IRQ = 0x30
 
 
 @pytest.fixture
@@ -183,6 +184,22 @@ def test_a_flag_raised_by_one_machine_is_seen_by_the_other_one_cycle_later(bare:
     start(bare, 0, 1)
     bare.run_for(1_000)
     assert times[second] - times[first] == 3 * CYCLE_NS  # IRQ, WAIT sees it, SET
+    assert read(bare, IRQ) == 0, "a WAIT for a set flag clears it (RP2040 datasheet 3.4.3.2)"
+
+
+def test_a_pull_that_does_not_wait_takes_x_where_there_is_no_word(bare: Chip) -> None:
+    """RP2040 datasheet 3.4.7.2: what the heartbeat machine counts down by."""
+    program = [
+        asm.pio_set(asm.PIO_DEST_X, 21),
+        asm.pio_pull(False, False),
+        asm.pio_mov(asm.PIO_MOV_DEST_ISR, asm.PIO_SRC_OSR),
+        asm.pio_push(False, True),
+        asm.pio_jmp(1),
+    ]
+    prepare(bare, 0, Setup(program, words=[7]))
+    start(bare, 0)
+    bare.run_for(100 * CYCLE_NS)
+    assert [read(bare, RXF0) for _ in range(3)] == [7, 21, 21]
 
 
 def test_input_capture_measures_a_pulse_to_two_cycles(bare: Chip) -> None:

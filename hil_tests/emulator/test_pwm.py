@@ -14,7 +14,7 @@ GPIO = 2
 SLICE = 1
 BASE = 0x40050000 + 0x14 * SLICE
 CSR, DIV, CTR, CC, TOP = (BASE + offset for offset in range(0, 0x14, 4))
-EN = 0x400500A0
+EN, INTR = 0x400500A0, 0x400500A4
 FUNCTION_PWM, FUNCTION_SIO = 4, 5
 CYCLE_NS = 8
 Waveform = tuple[int, "float | None", float]
@@ -168,6 +168,31 @@ def test_a_wave_that_nobody_hears_edge_by_edge_costs_no_alarms(bare: Chip) -> No
     alarms = bare.stats.alarms
     bare.run_for(1e9)
     assert bare.stats.alarms == alarms
+
+
+def test_a_divider_of_0_is_256(bare: Chip) -> None:
+    """RP2040 datasheet 4.5.3: an integer part of 0 stands for the largest divider, and not for none."""
+    changes = follow(bare)
+    write(bare, DIV, 0)
+    write(bare, TOP, 99)
+    write(bare, CC, 25)
+    write(bare, CSR, 1)
+    assert changes[-1][1:] == (0.25, pytest.approx(125e6 / 256 / 100))
+
+
+def test_a_wrap_is_flagged_until_a_one_is_written_to_its_flag(bare: Chip) -> None:
+    write(bare, TOP, 99)
+    write(bare, CSR, 1)
+    bare.run_for(50 * CYCLE_NS)
+    assert bare.mcu.read_uint32(INTR) == 0
+    bare.run_for(100 * CYCLE_NS)
+    assert bare.mcu.read_uint32(INTR) == 1 << SLICE
+    write(bare, INTR, 0xFF & ~(1 << SLICE))
+    assert bare.mcu.read_uint32(INTR) == 1 << SLICE, "only the flags that are written to"
+    write(bare, INTR, 1 << SLICE)
+    assert bare.mcu.read_uint32(INTR) == 0
+    bare.run_for(100 * CYCLE_NS)
+    assert bare.mcu.read_uint32(INTR) == 1 << SLICE
 
 
 def test_the_counter_reads_as_time_passes(bare: Chip) -> None:

@@ -29,6 +29,7 @@ PERIOD_S = 0.045  # between two samples: every second full pass
 HOLE_S = 0.08  # a collection of garbage may come between
 WINDOW_S = 0.35  # contact is judged in windows, which end with a sample
 STORED_MS = 2_000
+REPAIRED_S = 6  # by then a sensor that reads right again counts as sound
 RING = (0x2004_0000, 84 * NUMBERS.BLACK_BOX_RECORD_BYTES)
 STACK_END = 0x2004_2000
 STACK_MARGIN_BYTES = 256
@@ -100,6 +101,57 @@ def _is_the_run(box: BlackBox) -> None:
     assert end_s - told["skin"].time_s == pytest.approx(BEFORE_S[1] + BEFORE_S[2], abs=WINDOW_S)
     steps_s = [after.time_s - before.time_s for before, after in itertools.pairwise(run)]
     assert max(steps_s[:-1]) <= HOLE_S and sum(steps_s) / len(steps_s) <= PERIOD_S, "no hole in it"
+
+
+MEASURED: dict[str, tuple[str, float, Callable[[EmulatedPen], object]]] = {
+    "battery empty": ("set_cell", 3.8, lambda pen: pen.electronics.set_cell(pen.now_ns, 2.9)),
+    "underspeed": ("inject motor slow", 4.1, lambda pen: pen.electronics.set_drag(pen.now_ns, 4e-3)),
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fault", MEASURED)
+def test_a_cause_that_the_box_has_measured_is_tried_first_and_fits(
+    pens: Pens, runtime: Path, fault: str
+) -> None:
+    """How empty, how much too heavy: a usual value would do nothing to this run, or would not let it begin."""
+    cause, cell_v, begin = MEASURED[fault]
+
+    def run(pen: EmulatedPen) -> bytes | None:
+        start(pen, 130, settle_ms=600)
+        begin(pen)
+        pen.run_for(1_500 * MS)
+        pen.release()
+        pen.run_for(STORED_MS * MS)
+        return _kept(pen)
+
+    record = in_fork(run, pens.ready(cell_v))
+    assert record is not None and decode(record).fault == fault
+    [tried] = replay(decode(record), most=1, runtime=runtime)
+    assert tried.cause.startswith(cause) and tried.same, (tried.cause, tried.stopped_because)
+
+
+def test_a_second_fault_takes_the_place_of_the_first(pens: Pens) -> None:
+    """At rest, where a fault has one sample: the box goes on as soon as it is stored."""
+
+    def run(pen: EmulatedPen) -> list[str]:
+        found = []
+        for cause in ("nose_temperature:open@0", "battery:open@0"):
+            broken = injection.parse(cause)
+            pen.faults.inject(broken)
+            pen.wait_state("safe")
+            pen.run_for(STORED_MS * MS)
+            record = _kept(pen)
+            found.append("none" if record is None else decode(record).fault)
+            pen.faults.repair()
+            tries = 0
+            while pen.request(messages.ACKNOWLEDGE).refused and tries < REPAIRED_S:
+                pen.run_for(1_000 * MS)
+                tries += 1
+            pen.wait_state("armed")
+        return found
+
+    assert in_fork(run, pens.ready()) == ["nose sensor", "battery sensor"]
 
 
 def test_a_pen_without_a_fault_has_none(pens: Pens) -> None:

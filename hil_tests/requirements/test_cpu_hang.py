@@ -18,6 +18,7 @@ from needlepen.link.client import messages
 SEED = 10
 MOMENTS = 24
 BEAT_REGISTER, BEAT_COUNTS = 0x5020_0014, 62
+TICK_STANDS = 0x5030_3000, 1 << 2  # PIO1, CTRL: clear the bit of the tick machine
 RUNS = [(50, 0), (100, 24), (150, 0)]
 # The latest brake and the most strokes.
 DAILY_RUNS = pytest.mark.parametrize(("rate_hz", "needles"), mostly_nightly(RUNS, (100, 24), (150, 0)))
@@ -142,6 +143,21 @@ def test_a_halted_cpu_is_reset_too(pens: Pens, measure: Measure) -> None:
         return (resets[0] - hang_ns) / MS if resets else math.inf
 
     measure("SR-10", "reset_ms", in_fork(run, pens.ready()), "CPU halted")
+
+
+def test_a_tick_that_stands_still_alone_ends_in_a_reset(pens: Pens, measure: Measure) -> None:
+    """The main loop goes on, and feeds the chip's watchdog only while the tick runs."""
+
+    def run(pen: EmulatedPen) -> float:
+        start(pen, 100)
+        resets: list[int] = []
+        pen.chip.on_reset(lambda t_ns, _cause: resets.append(t_ns))
+        still_ns = pen.now_ns
+        pen.chip.mcu.write_uint32(*TICK_STANDS)
+        pen.run_until(lambda: bool(resets), 1_000 * MS)
+        return (resets[0] - still_ns) / MS if resets else math.inf
+
+    measure("SR-10", "reset_ms", in_fork(run, pens.ready()), "tick stands still, main loop goes on")
 
 
 def test_a_main_loop_that_hangs_alone_ends_the_run_too(pens: Pens, measure: Measure) -> None:

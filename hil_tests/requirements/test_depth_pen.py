@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from support.bench import LIMIT, MS, RATES_HZ, Pens, braked_ns, start
+from support.bench import LIMIT, MS, RATES_HZ, Pens, braked_ns, never_driven, start
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
 from support.monitoring import fault, state, status
@@ -82,6 +82,23 @@ def test_a_depth_above_the_limit_is_refused_with_a_reason_and_moves_nothing(
     assert {s["state"] for s in seen} == {"running" if rate_hz else "armed"}
     numbered = dict(enumerate(seen))
     measure.worst("SR-01", "movement_mm", {n: s["moved_mm"] for n, s in numbered.items()}, "movement")
+
+
+def test_no_start_while_the_depth_moves(pens: Pens) -> None:
+    """SR-23: needles that go deeper do not stroke; the press counts anew once they are there."""
+
+    def run(pen: EmulatedPen) -> tuple[bool, float, bool]:
+        pen.run_for(300 * MS)
+        pen.command(messages.SET_DEPTH, CAP_UM)
+        out = pen.run_until(lambda: pen.axis.protrusion_mm > 0.2e-3 * CAP_UM, 2000 * MS, 1 * MS)
+        pressed_ns = pen.now_ns
+        pen.press()
+        there = pen.run_until(lambda: pen.axis.protrusion_mm > 0.9e-3 * CAP_UM, 2000 * MS, 1 * MS)
+        return out and there, (pen.now_ns - pressed_ns) / MS, never_driven(pen, pressed_ns)
+
+    moved, ms, rests = in_fork(run, pens.ready())
+    print(f"pressed {ms:.0f} ms before the depth was there")
+    assert moved and ms > 100 and rests
 
 
 def test_the_limit_itself_may_be_set(pens: Pens) -> None:

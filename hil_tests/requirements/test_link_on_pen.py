@@ -137,6 +137,24 @@ def test_a_repeated_request_is_carried_out_once(pens: Pens) -> None:
     assert in_fork(run, pens.ready()) == (1, 2), "each change of the rate is one event"
 
 
+def test_telemetry_ends_with_its_lease(pens: Pens) -> None:
+    """A program that has died renews it no more, and the pen is left in peace."""
+
+    def run(pen: EmulatedPen) -> list[int]:
+        heard: list[object] = []
+        pen.link.on_telemetry(heard.append)
+        pen.command(messages.SUBSCRIBE, 20, 600)
+        counts = []
+        for ms in (500, 200, 500):
+            heard.clear()
+            pen.run_for(ms * MS)
+            counts.append(len(heard))
+        return counts
+
+    within, _, after = in_fork(run, pens.ready())
+    assert within >= 20 and after == 0
+
+
 def test_hosts_that_say_hello_and_do_not_read_do_not_hold_up_the_main_loop(pens: Pens) -> None:
     """A write into a full USB buffer blocks for 500 ms, and the watchdog bites after 200 ms."""
 

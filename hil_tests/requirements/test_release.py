@@ -15,9 +15,11 @@ from support.bench import MS, RATES_HZ, Pens, hang, minimum_rate_hz, observe, st
 from support.forks import each_in_fork, in_fork
 from support.known import SPRING_AGAINST_SKIN
 from support.measuring import Measure
+from support.monitoring import state
 from support.nights import mostly_nightly
 
 from needlepen.emulator.pen import EmulatedPen
+from needlepen.link.client import messages
 
 ANGLES = [k / 36 for k in range(36)]
 FREE = [(hz, 0) for hz in RATES_HZ]
@@ -134,6 +136,25 @@ def test_release_where_the_needles_only_just_pass_their_deepest_point_stops_with
     measure.worst(
         "SR-12", "standstill_ms", late, f"release at {rate_hz} Hz, {needles} needles, degree by degree"
     )
+
+
+@pytest.mark.parametrize(("up_ms", "runs"), [(120.0, False), (260.0, True)])
+def test_after_a_stop_by_the_host_a_press_counts_once_the_trigger_was_up_for_200_ms(
+    pens: Pens, up_ms: float, runs: bool
+) -> None:
+    """Whoever holds on did not mean that end: what a hand does next within 200 ms is no new start (SR-11)."""
+
+    def run(pen: EmulatedPen) -> str:
+        start(pen, 100)
+        pen.command(messages.STOP)
+        pen.run_for(600 * MS)
+        pen.release()
+        pen.run_for(up_ms * MS)
+        pen.press()
+        pen.run_for(300 * MS)
+        return state(pen)
+
+    assert (in_fork(run, pens.ready()) == "running") == runs
 
 
 def test_a_pen_that_stops_short_of_top_dead_centre_is_noticed(pens: Pens) -> None:

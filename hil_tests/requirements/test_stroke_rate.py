@@ -175,6 +175,24 @@ def test_start_is_quick_without_overshoot_and_spares_the_cell(
     measure("PR-04", "current_max_a", float(run.start.current_a.max()), f"{run.name}, mean over a PWM period")
 
 
+def test_a_start_knows_nothing_of_the_load_of_the_run_before(pens: Pens, measure: Measure) -> None:
+    """Hard skin at the highest rate, then the lowest rate in air: what the regulator had added must be forgotten."""
+
+    def run(pen: EmulatedPen) -> tuple[float, float]:
+        start(pen, HIGH_HZ, settle_ms=600, needles=36)
+        pen.release()
+        pen.lift()
+        pen.run_for(1_500 * MS)
+        pressed_ns = press(pen, LOW_HZ)
+        trace = record(pen, 400)
+        in_band_ms = trace.out_of_band_ms(LOW_HZ, float(LIMIT("PR-02", "loaded_error_pct"))) - pressed_ns / MS
+        return in_band_ms, float(np.nanmax(trace.turn_hz)) / LOW_HZ * 100 - 100
+
+    in_band_ms, overshoot_pct = in_fork(run, pens.ready())
+    measure("PR-04", "start_ms", in_band_ms, f"{LOW_HZ} Hz after {HIGH_HZ} Hz in skin")
+    measure("PR-04", "overshoot_pct", overshoot_pct, f"{LOW_HZ} Hz after {HIGH_HZ} Hz in skin")
+
+
 @pytest.mark.parametrize("turn", [k / 8 for k in range(8)])
 def test_start_works_from_any_cam_angle(pens: Pens, measure: Measure, turn: float) -> None:
     """A jam holds the cam at the angle until the drive takes over."""

@@ -14,7 +14,7 @@ from needlepen.errors import UsageError
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 LIST = HERE / "defects.toml"
-WHERE = ("firmware", "emulator", "link", "harness")
+WHERE = ("firmware", "emulator", "link", "calibration", "harness")
 RUNS = ("daily", "nightly")
 ENGINES = ("auto", "python")
 EVERY_REQUIREMENT = "all"

@@ -15,21 +15,21 @@ from seeded.defects import Defect
 
 def listing(defects: Sequence[Defect]) -> str:
     """The list itself, one line a defect."""
-    rows = [f"{'defect':34}{'where':10}{'req.':7}{'run':9}test"]
-    rows += [f"{d.id:34}{d.where:10}{d.requirement:7}{d.run:9}{_short(d.test)}" for d in defects]
+    rows = [f"{'defect':34}{'where':13}{'req.':7}{'run':9}test"]
+    rows += [f"{d.id:34}{d.where:13}{d.requirement:7}{d.run:9}{_short(d.test)}" for d in defects]
     return "\n".join(rows)
 
 
 def table(result: Result) -> str:
     """One line a defect, then what was not found, then the sum."""
-    head = f"{'defect':34}{'where':10}{'req.':7}{'verdict':16}{'s':>6}  test"
+    head = f"{'defect':34}{'where':13}{'req.':7}{'verdict':16}{'s':>6}  test"
     rows = [head, "-" * len(head)]
     judged = [d for d in result.defects if d.id in result.outcomes]
     for defect in judged:
         outcome = result.outcomes[defect.id]
         judged_as = f"{outcome.verdict:16}{outcome.seconds:6.1f}"
         rows.append(
-            f"{defect.id:34}{defect.where:10}{defect.requirement:7}{judged_as}  {_short(defect.test)}"
+            f"{defect.id:34}{defect.where:13}{defect.requirement:7}{judged_as}  {_short(defect.test)}"
         )
     rows += [line(d, result.outcomes[d.id]) for d in judged if result.outcomes[d.id].verdict != "found"]
     counts = Counter(outcome.verdict for outcome in result.outcomes.values())

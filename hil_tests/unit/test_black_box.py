@@ -220,6 +220,33 @@ def test_a_fault_at_rest_needs_no_run() -> None:
     assert "press_trigger" not in [step.action.do for step in made.steps]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("stored_v", "seen_v", "begins_v"),
+    [(3.71, 3.6, 3.71), (3.3, 3.62, 3.62), (3.3, 3.4, 3.55), (2.9, 4.1, 4.1)],
+)
+def test_a_replay_begins_with_a_cell_that_lets_a_pen_start(
+    stored_v: float, seen_v: float, begins_v: float
+) -> None:
+    """What is stored after an empty battery is an empty battery (SR-20: no start below 3.50 V)."""
+    box = _box("battery empty")
+    samples = [*(dataclasses.replace(s, cell_v=seen_v) for s in box.samples[:-1]), box.samples[-1]]
+    box = dataclasses.replace(box, cell_v=stored_v, samples=tuple(samples))
+    assert parse(scenario(box), "black box").header.cell_v == pytest.approx(begins_v)
+
+
+def test_a_drag_is_as_heavy_as_the_current_says() -> None:
+    """1.5 A instead of 0.3: 1.2 A bear 3.2 mN m, and the motor gave way."""
+    box = _box("underspeed")
+    braked = [
+        dataclasses.replace(s, rate_hz=60.0, current_a=1.5) if -0.2 < s.time_s < 0 else s for s in box.samples
+    ]
+    steps = candidates(dataclasses.replace(box, samples=tuple(braked)))
+    kt_mnm_a = 1e3 * board.load().motor.torque_constant_nm_a
+    assert steps[0]["kind"] == "slow" and steps[0]["value"] == pytest.approx(1.1 * 1.2 * kt_mnm_a, abs=0.06)
+    assert steps[1] == {"do": "inject", "target": "motor", "kind": "slow"}
+    assert candidates(box)[0] == steps[1], "nothing was measured"
+
+
 def test_an_empty_box_cannot_be_replayed() -> None:
     with pytest.raises(UsageError, match="empty"):
         scenario(decode(_record([])))

@@ -51,9 +51,10 @@ def test_knots_are_the_means() -> None:
 def test_repeatability_and_reversal() -> None:
     """Up 0 and 8, down 20 and 28 at each place: s^2 = 32, 2 s = 11.3; reversal 20."""
     samples = [(t, t + off) for t in TRAVELS for off in (0, 8, 20, 28)]
-    made = fit(samples, directions=["up", "up", "down", "down"] * 11)
-    assert made.repeatability_um == pytest.approx(2 * 32**0.5)
-    assert made.reversal_um == pytest.approx(20.0)
+    for ways in (["up", "up", "down", "down"], ["down", "down", "up", "up"]):
+        made = fit(samples, directions=ways * 11)
+        assert made.repeatability_um == pytest.approx(2 * 32**0.5)
+        assert made.reversal_um == pytest.approx(20.0), "whichever run lies higher"
 
 
 def test_between_is_signed() -> None:
@@ -171,6 +172,14 @@ def test_least_squares_with_bounds_is_the_best_there_is(rises: list[float], rand
             other[place:] += step
             if np.all(np.diff(other) >= low) and np.all(np.diff(other) <= high):
                 assert np.sum((other - means) ** 2) >= best - 1e-6
+
+
+def test_a_place_that_was_read_more_often_moves_less() -> None:
+    """Two places contradict each other, and no curve goes through both: nine readings count more than one."""
+    samples = [(t, t) for t in TRAVELS for _ in range(9) if t != 1250] + [(1250, 900.0)]
+    points = fit(samples).points_um
+    often_um, once_um = abs(curve_at(points, 1000) - 1000), abs(curve_at(points, 1250) - 900)
+    assert 0 < 4 * often_um < once_um
 
 
 def test_too_few_places() -> None:

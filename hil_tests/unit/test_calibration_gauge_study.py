@@ -151,6 +151,17 @@ def test_montgomery_and_runger_pool_the_interaction() -> None:
     } == variances
 
 
+@pytest.mark.parametrize(("seed", "p", "pools"), [(13, 0.212, False), (47, 0.266, True)])
+def test_an_interaction_is_pooled_above_a_p_of_0_25(seed: int, p: float, pools: bool) -> None:
+    """MSA 4th ed. keeps it up to there, far beyond the usual 5 %."""
+    random = np.random.default_rng(seed)
+    parts, operators = random.normal(0, 5, (5, 1, 1)), random.normal(0, 1, (1, 3, 1))
+    both, error = random.normal(0, 0.3, (5, 3, 1)), random.normal(0, 1, (5, 3, 2))
+    study = anova(np.round(parts + operators + both + error, 1))
+    assert study.table[2].p == pytest.approx(p, abs=0.001)
+    assert bool(study.pooled) == pools
+
+
 def test_known_deviations_are_found_again() -> None:
     """Of 400 parts and 60 operators, so that the estimates are near: deviations 50, 4 and 2."""
     random = np.random.default_rng(7)

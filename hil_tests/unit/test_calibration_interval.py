@@ -40,6 +40,14 @@ def test_out_of_tolerance_and_guard_band_cut_the_interval() -> None:
     assert advise_visits(_visits((0.0, 85.0), (95.0, 25.0))).months == 9
 
 
+@pytest.mark.parametrize(
+    ("found_um", "days", "months"), [(110.0, 183, 3), (95.0, 183, 4), (110.0, 730, 6), (95.0, 730, 9)]
+)
+def test_what_is_cut_is_the_shorter_of_meant_and_lasted(found_um: float, days: int, months: int) -> None:
+    """Meant were 12 months. Out after 6: 55 % of 6. Out after 24, which nobody meant: 55 % of 12."""
+    assert advise_visits(_visits((0.0, 85.0), (found_um, 25.0), days=days)).months == months
+
+
 def test_drift_is_extrapolated_to_the_guard_band() -> None:
     """48 um in a year are 4 um a month; 29 um are left of 89: 7 months."""
     advice = advise_visits(_visits((0.0, 10.0), (58.0, 60.0)))

@@ -111,6 +111,19 @@ def test_reversal() -> None:
     assert rules(before, taken(1250, 1302.0, direction="down", run=2)) == {"reversal": "doubt"}
 
 
+def test_reversal_is_that_of_the_means() -> None:
+    """1290 and 1306 down are 48 um from 1250 up; 1310 and 1296 are 53, though the last alone would be 46."""
+    up = taken(1250, 1250.0)
+    assert (
+        rules(
+            [up, taken(1250, 1290.0, direction="down", run=2)], taken(1250, 1306.0, direction="down", run=4)
+        )
+        == {}
+    )
+    before = [up, taken(1250, 1310.0, direction="down", run=2)]
+    assert rules(before, taken(1250, 1296.0, direction="down", run=4)) == {"reversal": "doubt"}
+
+
 def test_repeatability() -> None:
     """2 s of 0, 0 and 25 is 29, of 0, 0 and 27 is 31."""
     before = [taken(1250, 1250.0, run=1), taken(1250, 1250.0, run=3)]

@@ -10,6 +10,7 @@ from support.calibrating import ROOM, BenchPen, begin, finish, gauge_of, step, t
 from needlepen.calibration import plan
 from needlepen.calibration.model import Calibration, Phase, Reading
 from needlepen.calibration.procedure import Procedure
+from needlepen.calibration.uncertainty import PEN_SCATTER
 from needlepen.emulator.factory import FACTORY_DAY as ROOM_DAY
 from needlepen.errors import Refused, UsageError
 from needlepen.records import making
@@ -44,6 +45,19 @@ def test_a_whole_calibration(seed: int, tmp_path: Path) -> None:
     stored = making.read_calibration(pen.record, pen.signing_key(), bytes.fromhex(pen.identity.unique_id))
     assert stored.certificate == result.number and stored.operator == "A. Technician"
     assert [s for s, _ in stored.as_found] == list(plan.AS_FOUND_UM)
+
+
+def test_the_scatter_of_a_pen_has_as_many_degrees_of_freedom_as_readings_less_means(tmp_path: Path) -> None:
+    """JCGM 100:2008, 4.2: each of the 22 means, of a point and a direction, takes one of the 110 readings."""
+    pen = BenchPen(1)
+    procedure = begin(pen, tmp_path)
+    while procedure.stage.point is not None:
+        point = procedure.stage.point
+        pen.loose_um = 8.0 if point.phase is Phase.CALIBRATION and point.run in (3, 4, 9) else 0.0
+        step(procedure)
+    budget = finish(procedure).budget
+    [scatter] = [part for part in budget.contributions if part.name == PEN_SCATTER]
+    assert scatter.degrees_of_freedom == 110 - 22 and scatter.u > 2.0
 
 
 def test_every_reading_is_reached_by_a_move_of_its_own(tmp_path: Path) -> None:

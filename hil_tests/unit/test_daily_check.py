@@ -110,6 +110,9 @@ def test_a_trend_that_leaves_the_tolerance_soon_warns_and_says_when(check: Daily
     assert not trend.warnings(far[-1], far, U_UM), "41 days are far enough"
     inward = [_day(check, day, (0.0, -8.0 * day, 0.0)) for day in range(8)]
     assert "-8.0 um a day" in trend.warnings(inward[-1], inward, U_UM)[0]
+    assert trend.trends(inward)[1].days_left == pytest.approx(5.5)  # from -56 to -100 um
+    slowly = [_day(check, day, (0.0, -2.0 * day, 0.0)) for day in range(10)]
+    assert not trend.warnings(slowly[-1], slowly, U_UM), "inward 41 days are far enough too"
 
 
 def test_scatter_is_no_trend(check: DailyCheck) -> None:

@@ -10,6 +10,7 @@ from support.plan import Plan
 
 from needlepen.emulator.electronics import Electronics
 from needlepen.emulator.front_end import JUMP_CODES, AdcModel, CurrentAmplifier, battery_adc_volts
+from needlepen.emulator.line_faults import DisturbedLine
 from needlepen.emulator.parameters import PenParameters
 from needlepen.emulator.pen_state import PenState
 from needlepen.emulator.physics import DRIVE, PenPhysics
@@ -369,6 +370,26 @@ def test_burst_on_index_inverts_the_line_for_its_duration() -> None:
     widths = [n[0] - a[0] for a, n in itertools.pairwise(seen)][::2]
     assert widths == pytest.approx([20.0 * US] * 50)
     assert seen[-1][0] - start_ns < 5.0 * MS
+
+
+@pytest.mark.parametrize(
+    ("mode", "level", "heard"),
+    [
+        ("or", 0, [1, 0]),
+        ("or", 1, []),
+        ("and", 0, []),
+        ("and", 1, [0, 1]),
+        ("xor", 0, [1, 0]),
+        ("xor", 1, [0, 1]),
+    ],
+)
+def test_a_pulse_does_to_the_line_what_its_mode_says(mode: str, level: int, heard: list[int]) -> None:
+    seen: list[int] = []
+    plan = Plan()
+    line = DisturbedLine(plan, level, lambda _t_ns, now: seen.append(now))
+    line.burst(0.0, period_us=100.0, width_us=20.0, duration_ms=0.05, mode=mode)
+    plan.run_until(1 * MS)
+    assert seen == heard and line.level == level
 
 
 def test_line_stuck_at_a_level_hides_the_rotation_and_comes_back() -> None:

@@ -2,14 +2,24 @@
 
 import json
 import math
+from datetime import date
 
 import pytest
 
 from needlepen.evidence import CutOff, Digital, Measurement, RunRecord, Series
+from needlepen.evidence_report.verdicts import known_failure_expired
 
 
 def measurement(value, limit=10.0, relation="<=", lower=None):
     return Measurement("drive removed", value, "ms", limit, relation, "SR-12", lower=lower)
+
+
+@pytest.mark.parametrize(
+    ("today", "expired"), [("2027-06-29", False), ("2027-06-30", True), ("2027-07-01", True)]
+)
+def test_a_known_failure_is_one_until_its_day_has_come(today, expired):
+    said = known_failure_expired("the spring is weak (by 2027-06-30)", date.fromisoformat(today))
+    assert bool(said) == expired
 
 
 @pytest.mark.parametrize(

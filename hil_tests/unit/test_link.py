@@ -245,8 +245,8 @@ def test_the_same_request_again_is_answered_again_and_not_taken_again(port: Any,
     assert not port.is_new(first)
     assert [body for _, _, body in wire.frames()] == [b"\x07me"]
     for other in (
-        (messages.SET_RATE, 8, b"\x64\x00"),
         (messages.SET_RATE, 7, b"\x65\x00"),
+        (messages.SET_RATE, 8, b"\x64\x00"),
         (messages.STOP, 7, b""),
     ):
         assert port.is_new(other)
@@ -328,6 +328,27 @@ def test_lost_frames_are_counted_by_their_sequence() -> None:
     for sequence in (254, 255, 0, 3):
         client.feed(frames.encode(messages.TELEMETRY, sequence, body))
     assert client.lost_frames == 2
+    for sequence in (254, 2):  # the numbers run over among those that were lost
+        client.feed(frames.encode(messages.TELEMETRY, sequence, body))
+    assert client.lost_frames == 2 + 250 + 3
+
+
+def test_after_a_reset_of_the_pen_nothing_holds_that_it_said_before() -> None:
+    client, _ = _client()
+    line = frames.encode(messages.TELEMETRY, 9, messages.pack(messages.TELEMETRY, *[0] * 12))
+    stop = client.request(messages.STOP)
+    client.feed(line + frames.encode(messages.RESULT, 10, messages.pack(messages.RESULT, stop, 0, b"")))
+    client.feed(line[:20])
+    assert client.reply(stop) is not None and client.telemetry is not None
+    client.lost()
+    client.feed(line[20:])
+    assert client.reply(stop) is None and client.telemetry is None and client.frames_heard == 2
+
+
+def test_an_answer_is_confirmed_at_once_since_nothing_may_follow_it() -> None:
+    client, sent = _client()
+    client.feed(frames.encode(messages.RESULT, 7, messages.pack(messages.RESULT, 0, 0, b"")))
+    assert _parse(bytes(sent))[0] == [(messages.SEEN, 0, b"\x07")]
 
 
 def test_the_host_gives_credit_before_the_window_is_full() -> None:

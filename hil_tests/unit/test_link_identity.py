@@ -1,4 +1,7 @@
-"""Which pen is on the port? After unplugging it may be another one, and that one must not get what was meant here."""
+"""`Pen` on a port of this file's own, with a clock of its own: which pen is there, and how long it may be silent.
+
+After unplugging it may be another one, and that one must not get what was meant here.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections import deque
 
 import pytest
 
-from needlepen.errors import Refused
+from needlepen.errors import InfrastructureError, Refused
 from needlepen.link import pen as pen_module
 from needlepen.link.client import frames, kinds, messages
-from needlepen.link.pen import Pen
+from needlepen.link.pen import REPEAT_S, SILENCE_S, TIMEOUT_S, Pen
 from needlepen.link.transport import Unplugged
 
 FIRST, OTHER = bytes(range(8)), bytes(range(8, 16))
@@ -21,6 +24,9 @@ class Socket:
     def __init__(self) -> None:
         self.unique_id = FIRST
         self.plugged = True
+        self.protocol = kinds.PROTOCOL_VERSION
+        self.mute = False  # it takes requests, and answers none
+        self.tells = False  # telemetry comes, a frame at each look
         self.asked: list[tuple[bytes, int]] = []
         """(pen, kind of request), in order."""
         self._answers: deque[bytes] = deque()
@@ -38,8 +44,10 @@ class Socket:
 
     def _answer(self, kind: int, sequence: int) -> None:
         self.asked.append((self.unique_id, kind))
+        if self.mute:
+            return
         if kind == messages.HELLO:
-            who = (kinds.PROTOCOL_VERSION, self.unique_id, b"pico_pen", b"0.1.0", b"0" * 12, 1)
+            who = (self.protocol, self.unique_id, b"pico_pen", b"0.1.0", b"0" * 12, 1)
             body = messages.pack(messages.IDENTITY, *who)
             self._answers.append(frames.encode(messages.IDENTITY, 0, bytes([sequence]) + body))
         else:
@@ -47,7 +55,13 @@ class Socket:
             self._answers.append(frames.encode(messages.RESULT, 0, body))
 
     def said(self) -> bytes:
-        return self._answers.popleft() if self._answers else b""
+        if self._answers or not self.tells:
+            return self._answers.popleft() if self._answers else b""
+        return frames.encode(messages.TELEMETRY, 0, messages.pack(messages.TELEMETRY, *[0] * 12))
+
+    def heard(self, kind: int) -> int:
+        """How often a request has come."""
+        return [asked for _, asked in self.asked].count(kind)
 
 
 class Plugged:
@@ -95,3 +109,60 @@ def test_another_pen_in_the_place_of_the_first_gets_nothing(socket: Socket) -> N
         with pytest.raises(Refused, match=f"is pen {OTHER.hex()}, not {FIRST.hex()}"):
             pen.command(messages.STOP)
     assert [kind for who, kind in socket.asked if who == OTHER] == [messages.HELLO]
+
+
+def test_a_port_that_says_nothing_gets_no_more_hellos_than_allowed(socket: Socket) -> None:
+    """It may be no pen at all: what is written to a stranger is counted."""
+    socket.mute = True
+    with pytest.raises(InfrastructureError, match=r"nothing answered within 6\.0 s"):
+        Pen.open("port", timeout_s=6.0, hellos=2)
+    assert socket.heard(messages.HELLO) == 2
+
+
+@pytest.mark.parametrize(("ahead", "remedy"), [(-1, "update the pen"), (1, "install a newer needlepen")])
+def test_a_pen_of_another_protocol_that_answers_all_the_same_is_refused(
+    socket: Socket, ahead: int, remedy: str
+) -> None:
+    socket.protocol += ahead
+    with pytest.raises(Refused, match=remedy):
+        Pen.open("port")
+
+
+@pytest.mark.parametrize(("last", "locks"), [(messages.STOP, 1), (messages.RESTART, 0)])
+def test_a_role_is_given_up_at_the_end_unless_the_pen_has_left(socket: Socket, last: int, locks: int) -> None:
+    with Pen.open("port") as pen:
+        pen.request(messages.UNLOCK, 1, bytes(32))
+        pen.request(last)
+    assert socket.heard(messages.LOCK) == locks
+
+
+def test_a_request_without_an_answer_is_said_again_but_no_flood(socket: Socket) -> None:
+    with Pen.open("port") as pen:
+        socket.mute = True
+        with pytest.raises(InfrastructureError, match=r"did not answer 'stop' within 2\.0 s"):
+            pen.command(messages.STOP)
+        assert 4 <= socket.heard(messages.STOP) <= 1 + TIMEOUT_S / REPEAT_S
+
+
+def test_the_lease_of_telemetry_is_renewed_long_before_it_ends(socket: Socket) -> None:
+    """At half of its time: the answer may be late, and the pen busy."""
+    with Pen.open("port") as pen:
+        socket.tells = True
+        pen.subscribe(20, lease_ms=10_000)
+        for _ in range(90):
+            pen.attend(0.05)
+        assert socket.heard(messages.SUBSCRIBE) == 1
+        for _ in range(30):
+            pen.attend(0.05)
+        assert socket.heard(messages.SUBSCRIBE) == 2 and pen.reconnections == 0
+
+
+def test_a_pen_that_stops_sending_is_looked_for(socket: Socket) -> None:
+    with Pen.open("port") as pen:
+        pen.subscribe(20)
+        for _ in range(round(SILENCE_S / 0.05) - 2):
+            pen.attend(0.05)
+        assert pen.reconnections == 0
+        for _ in range(4):
+            pen.attend(0.05)
+        assert pen.reconnections == 1 and socket.heard(messages.HELLO) == 2

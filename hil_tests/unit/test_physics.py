@@ -7,6 +7,7 @@ first instant without forward motion; the needles then still rock about top dead
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import math
 import os
@@ -293,6 +294,23 @@ def test_the_spring_retracts_the_needles_from_just_off_bottom_dead_centre() -> N
         distance_deg = abs(math.degrees(physics.now.theta_rad) - angle_deg)
         assert (distance_deg > 60) == moves, f"from {angle_deg} deg it moved {distance_deg:.1f} deg"
         assert physics.now.standing
+
+
+def test_a_hole_that_is_there_already_is_rubbed_and_not_cut_anew() -> None:
+    """Where a cam turns back in skin and in again, up to the depth that this insertion had reached before."""
+    spec = importlib.util.spec_from_file_location(
+        "plain_cam", Path(native_build.__file__).with_name("cam.py")
+    )
+    assert spec is not None and spec.loader is not None
+    plain = importlib.util.module_from_spec(spec)  # compiled, the force can only be asked for by its work
+    spec.loader.exec_module(plain)
+    p = PenParameters()
+    model, depth_mm = plain.Cam(p), p.puncture_until_mm
+    model.needles = 24.0
+    rubbed_n = 24 * p.friction_in_n_mm * depth_mm + p.bulk_n_mm * depth_mm
+    cut_n = 24 * p.puncture_n + p.bulk_n_mm * depth_mm
+    assert model.skin_n(1.01e-3 * depth_mm, 1e-3 * depth_mm, True) == pytest.approx(rubbed_n)
+    assert model.skin_n(0.99e-3 * depth_mm, 1e-3 * depth_mm, True) == pytest.approx(cut_n)
 
 
 def test_skin_holds_needles_coming_out_less_than_going_in() -> None:

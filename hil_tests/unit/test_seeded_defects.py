@@ -26,6 +26,7 @@ LIES_IN = {
     "firmware": ("firmware/",),
     "emulator": ("host_tools/needlepen/emulator/",),
     "link": ("firmware/pen/link/", "host_tools/needlepen/link/"),
+    "calibration": ("host_tools/needlepen/calibration/",),
     "harness": ("hil_tests/support/", "host_tools/needlepen/"),
 }
 
@@ -83,7 +84,7 @@ def _write(folder: Path, *entries: dict[str, str], patch: str = "") -> Path:
     ("change", "says"),
     [
         ({"id": "Some Defect"}, "id: small letters"),
-        ({"where": "hardware"}, "where: one of firmware, emulator, link, harness"),
+        ({"where": "hardware"}, "where: one of firmware, emulator, link, calibration, harness"),
         ({"what": "It is wrong."}, "what: a sentence"),
         ({"requirement": "SR-1"}, "requirement: PR-, SR- or CR-"),
         ({"test": "test_x.py::test_y"}, "test: node ID of one test, from hil_tests/ on"),

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from support import evidence
 from support.forks import ChildFailedError, each_in_fork, in_fork
 from support.measuring import Measure, worst_of_each, write
 from support.trace import Trace
 
 from needlepen.errors import InfrastructureError, NotInTime, infrastructure_behind
+from needlepen.evidence_report.model import Board
 
 
 # ---------------------------------------------------------------------- forks
@@ -91,6 +95,18 @@ def test_the_worst_of_many_cases_counts() -> None:
     assert m.value == 12.0 and "worst: b" in m.note and "3 cases" in m.note
     least = Measure([]).worst("SR-11", "quiet_ms", {"a": 700.0, "b": 400.0}, "two", relation=">=")
     assert least.value == 400.0 and least.verdict == "fail"
+    partly = Measure([]).worst("SR-12", "brake_ms", {"a": 1.0, "b": math.nan, "c": 2.0}, "three")
+    assert partly.verdict == "unset" and "worst: b; 1 not measured" in partly.note
+
+
+def test_firmware_that_changes_during_the_run_is_told() -> None:
+    """Small: what becomes of it in a whole run is shown every night (test_evidence_plugin.py)."""
+    builds = ["one", "one", "another"]
+    hook = SimpleNamespace(pytest_needlepen_board=lambda config: Board("bench-7", builds.pop(0)))
+    bench = evidence._Bench(SimpleNamespace(stash=pytest.Stash(), hook=hook))  # type: ignore[arg-type]
+    bench.pytest_sessionstart()
+    assert bench.told()["trouble"] == ""
+    assert "was changed while the tests ran" in bench.told()["trouble"]
 
 
 def test_the_summary_shows_the_least_margin_of_each_limit(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from needlepen import supervision
+from needlepen import board, supervision
+from needlepen.black_box import inference
 from needlepen.black_box.record import BlackBox
 from needlepen.emulator.injection import ENTRIES
 from needlepen.scenario.actions import CELL_MAX_V, CELL_MIN_V
@@ -31,6 +32,12 @@ _LIKELY: Mapping[str, tuple[Step, ...]] = {
 """What most often is behind a fault, first; any other one of the same requirement follows."""
 
 
+_GAVE_WAY = 1.1
+"""A motor that is too slow bears less than what brakes it."""
+_DRAG_LEAST_MNM = 0.1
+"""Less than that is no drag."""
+
+
 def candidates(box: BlackBox) -> list[dict[str, Any]]:
     """Actions of a scenario that may bring this fault about, the likeliest first; empty if the emulator has none."""
     found = [dict(step) for step in _measured(box) + _LIKELY.get(box.fault, ())]
@@ -49,4 +56,14 @@ def _measured(box: BlackBox) -> tuple[Step, ...]:
         return ({"do": "set_cell", "cell_v": round(min(max(least_v, CELL_MIN_V), CELL_MAX_V), 2)},)
     if box.fault == "nose hot":
         return ({"do": "set_nose", "nose_c": box.nose_c},)
+    if box.fault == "underspeed" and (torque_mnm := _drag_mnm(box)) >= _DRAG_LEAST_MNM:
+        return ({"do": "inject", "target": "motor", "kind": "slow", "value": torque_mnm},)
     return ()
+
+
+def _drag_mnm(box: BlackBox) -> float:
+    """Torque that held the motor back, in mN m: what its additional current bears, and some more, since it gave way."""
+    torque = ENTRIES["motor", "slow"].value
+    assert torque is not None
+    nm_per_a = board.load().motor.torque_constant_nm_a
+    return round(min(1e3 * nm_per_a * inference.more_current_a(box) * _GAVE_WAY, torque.high), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from needlepen import requirements
 from needlepen.black_box.record import BlackBox, Sample
@@ -13,6 +14,8 @@ from needlepen.firmware_modules import firmware_module
 _SUM = 1 << 30
 _SOUND_PCT = 3.0
 """A rate so near to the set one is that of a sound pen; PR-02 allows a loaded motor less."""
+_START_SPARE_V = 0.05
+"""What the converter may be off, twice."""
 _WINDOW_S = 0.25
 """As the pen judges skin contact, pen.contact.WINDOW_MS."""
 _STARTED_S = 0.3
@@ -53,6 +56,25 @@ def last_sound_s(box: BlackBox) -> float:
     place = sound[-1] if sound else 0
     after = run[place + 1].time_s if place + 1 < len(run) else run[place].time_s
     return (run[place].time_s + after) / 2
+
+
+def begin_v(box: BlackBox) -> float:
+    """Voltage of the cell at rest before the fault: as it was stored, or a higher one that the pen has seen before.
+
+    A cell that was empty in the end was not when the run began, and no pen starts with less than SR-20 allows.
+    """
+    sound_s = last_sound_s(box)
+    seen_v = [sample.cell_v for sample in box.samples if sample.time_s <= sound_s]
+    start_v = float(requirements.load().limit("SR-20", "start_v"))
+    return box.cell_v if box.cell_v >= start_v else max(start_v + _START_SPARE_V, *seen_v)
+
+
+def more_current_a(box: BlackBox) -> float:
+    """Current of the motor after the last sound sample, more than the mean before; 0 if it cannot be told."""
+    run, sound_s = [s for s in run_of(box) if s.state == _RUNNING], last_sound_s(box)
+    steady = [s.current_a for s in run if s.time_s <= sound_s and _at_its_rate(s)]
+    braked = [s.current_a for s in run if s.time_s > sound_s]
+    return max(0.0, fmean(braked) - fmean(steady)) if steady and braked else 0.0
 
 
 def happenings(box: BlackBox) -> list[Happening]:

@@ -47,7 +47,7 @@ def scenario(box: BlackBox, cause: Mapping[str, Any] | None = None) -> str:
     header = {
         "title": f"{box.fault} of pen {box.unique_id[-8:]}, boot {box.boot}"[:80],
         "description": _description(box, chosen, running),
-        "cell_v": round(min(max(box.cell_v, CELL_MIN_V), CELL_MAX_V), 2),
+        "cell_v": round(min(max(inference.begin_v(box), CELL_MIN_V), CELL_MAX_V), 2),
         "rate_hz": inference.first_rate_hz(box) if running else float(box.rate_hz),
         "judged_by": "safety",
         "duration_limit_s": 120.0 if box.fault in _SLOW else 30.0,
