@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from needlepen.errors import NotInTime
 from needlepen.link.client import messages
-from needlepen.link.values import Status, Telemetry
+from needlepen.link.values import Status, Telemetry, starting_up
 from support.targets.protocols import Link
 
 _FRESH_FRAMES = 60
@@ -24,6 +24,17 @@ def now(link: Link, period_ms: int = 20) -> tuple[Telemetry, Status]:
         if link.status is not None:
             return frame, link.status
     raise NotInTime("the pen sends telemetry and no status; reset it, and try again")
+
+
+def pause(link: Link, ms: float) -> Telemetry:
+    """Let so much of the pen's time pass; the last frame."""
+    link.subscribe(20)
+    link.take_frames()
+    frames = link.telemetry()
+    begun = last = next(frames)
+    while last.time_ms - begun.time_ms < ms:
+        last = next(frames)
+    return last
 
 
 def frames_of(link: Link, period_ms: int, count: int) -> list[Telemetry]:
@@ -55,3 +66,22 @@ def settings_kept(link: Link) -> Iterator[dict[str, int]]:
     finally:
         if link.command(messages.GET_SETTINGS)["rate_hz"] != before["rate_hz"]:
             link.command(messages.SET_RATE, before["rate_hz"])
+
+
+def settled(link: Link, frames: int = 1_000) -> tuple[Telemetry, Status]:
+    """The first frame after the self-tests, and the status with it; raises NotInTime that names what is reported."""
+    link.subscribe(20)
+    for _, frame in zip(range(frames), link.telemetry(), strict=False):
+        rests = frame.state in ("safe", "locked_out")  # its blockers stand for as long as it does
+        if link.status is not None and (rests or not starting_up(frame, link.status)):
+            return frame, link.status
+    raise NotInTime(f"the pen does not come out of its self-tests: {link.latest}")
+
+
+def restarted(link: Link, request: int = messages.RESTART) -> tuple[Telemetry, Status]:
+    """Have the pen restart, by this request or CLOSE_SERVICE, and wait until its tests are over."""
+    boots = link.counters()["boots"]
+    link.subscribe(0)
+    link.command(request)
+    link.reconnect(boots=boots)
+    return settled(link)
