@@ -19,13 +19,13 @@ from needlepen.link.client import messages
 LIMIT = requirements.load().limit
 PERIOD_MS = 10
 TOO_DEEP = messages.pack(messages.SET_DEPTH, 65_535)
-REFUSALS, MOST_REFUSALS, READINGS, ROUNDS = 8, 30, 12, 4
+REFUSALS, MOST_REFUSALS, READINGS, ROUNDS = 5, 30, 12, 3
 REFUSE_MS = float(LIMIT("SR-01", "refuse_ms"))
 STORED_S = 0.6
 """A refusal is noted in the log: whoever asks at once again waits until that is in flash, up to 126 ms."""
 WORST_MS = 50.0
 """Goal of the project for the round trip of a request, also while the motor strokes (test_link_on_pen.py)."""
-CLOCK_S, WINDOW_FRAMES = 3.0, 25
+CLOCK_S, WINDOW_FRAMES = 2.0, 20
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def test_a_broken_depth_sensor_is_told(
     assert told.fault == "depth sensor"
 
 
-@pytest.mark.parametrize("error_pct", mostly_nightly([-6, 6], 6))
+@pytest.mark.nightly
+@pytest.mark.parametrize("error_pct", [-6, 6])
 def test_a_wrong_clock_is_told(link: Link, faults: Faults, measure: Measure, error_pct: int) -> None:
     """SR-26"""
     after_ms, told = _told_ms(link, faults, Fault("clock", "wrong", error_pct))
@@ -62,7 +63,8 @@ def _switched_on(link: Link, power: Power, faults: Faults, fault: Fault) -> tupl
     return settled(link)
 
 
-@pytest.mark.parametrize(("channel", "kind"), mostly_nightly(BEFORE_ARMING, BEFORE_ARMING[0]))
+@pytest.mark.nightly
+@pytest.mark.parametrize(("channel", "kind"), BEFORE_ARMING)
 def test_a_dead_cut_off_channel_keeps_the_pen_from_arming(
     link: Link, power: Power, plant: Plant, faults: Faults, channel: str, kind: str
 ) -> None:
@@ -73,7 +75,8 @@ def test_a_dead_cut_off_channel_keeps_the_pen_from_arming(
     assert stays_still(plant), "it started"
 
 
-@pytest.mark.parametrize(("channel", "kind"), mostly_nightly(AT_THE_PRESS, AT_THE_PRESS[0]))
+@pytest.mark.nightly
+@pytest.mark.parametrize(("channel", "kind"), AT_THE_PRESS)
 def test_a_dead_cut_off_channel_is_found_at_the_press(
     link: Link, plant: Plant, faults: Faults, channel: str, kind: str
 ) -> None:

@@ -13,7 +13,7 @@ from needlepen.link.client import frames, messages
 
 NOISE = b"\r\n~~~~\r\n~AAAA\r\nhello pen\r\n\xff\x00\x80~\r\n"
 SEED = 20262
-PIECES, BATCH = 400, 20
+PIECES, BATCH = 240, 20
 LONGEST = (
     4  # bytes in the body of a request before it is damaged: neither keys nor an answer to a challenge fit
 )

@@ -99,6 +99,7 @@ def test_while_it_runs_nothing_gets_deeper_and_the_rate_changes_slowly(
     measure("SR-23", "retract_mm_s", max(speeds), "while the motor runs, means of 50 ms")
 
 
+@pytest.mark.nightly
 def test_the_motor_starts_in_time_and_the_skin_does_not_slow_it(
     link: Link, plant: Plant, measure: Measure
 ) -> None:

@@ -23,7 +23,7 @@ LEAST_HZ, DEFAULT_HZ = (
     int(requirements.load().limit("PR-01", f"rate_{name}_hz")) for name in ("min", "default")
 )
 KEPT_EVENTS = 40
-STORED_MS = 3_000
+STORED_MS = 2_000
 """Settings are stored 1 s after a change, and what is in the log soon after it was noted."""
 
 KEPT: dict[str, Callable[[Link], Any]] = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 import pytest
 from support.link_session import now, settled, until
 from support.measuring import Measure
-from support.nights import mostly_nightly
 from support.stopping import RELEASED_MS, run, stays_still, watched
 from support.targets.protocols import Faults, Link, Pins, Plant, Probe
 
@@ -56,6 +55,7 @@ def test_a_stall_ends_a_run(link: Link, plant: Plant, pins: Pins, faults: Faults
     _ends(link, plant, "stall")
 
 
+@pytest.mark.nightly
 def test_overspeed_ends_a_run(link: Link, plant: Plant, pins: Pins, faults: Faults, measure: Measure) -> None:
     """SR-06: the supply opens first, since braking through a shorted transistor would short the cell."""
     run(link, plant, FASTEST_HZ)
@@ -116,6 +116,7 @@ def test_a_cartridge_that_comes_loose_ends_a_run(
     _ends(link, plant, "cartridge lost")
 
 
+@pytest.mark.nightly
 def test_a_charger_ends_a_run(link: Link, plant: Plant, pins: Pins, faults: Faults, measure: Measure) -> None:
     """SR-22"""
     run(link, plant, RATE_HZ)
@@ -137,9 +138,8 @@ def test_a_screw_that_slips_ends_a_run(
     _ends(link, plant, "depth runaway")
 
 
-@pytest.mark.parametrize(
-    ("cell_v", "fault"), mostly_nightly([(3.3, "none"), (3.1, "battery empty")], (3.1, "battery empty"))
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize(("cell_v", "fault"), [(3.3, "none"), (3.1, "battery empty")])
 def test_a_cell_that_gets_weak_warns_and_then_ends_a_run(
     link: Link, plant: Plant, pins: Pins, faults: Faults, cell_v: float, fault: str
 ) -> None:
