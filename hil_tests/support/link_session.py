@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+import pytest
+
+from needlepen.cartridges.tables import load_profiles
 from needlepen.errors import NotInTime
 from needlepen.link.client import messages
+from needlepen.link.operations import EPOCH_S
 from needlepen.link.values import Status, Telemetry, starting_up
 from support.targets.protocols import Link
 
@@ -78,10 +83,36 @@ def settled(link: Link, frames: int = 1_000) -> tuple[Telemetry, Status]:
     raise NotInTime(f"the pen does not come out of its self-tests: {link.latest}")
 
 
+def skip_if_in_use(link: Link) -> None:
+    """A restart takes the needles in, and ends the session of a cartridge: the pen would refuse that one for good."""
+    status, seated = now(link)[1], link.command(messages.GET_CARTRIDGE)
+    skip_unless_needles_in(link, "a restart would take them in")
+    whole_s = 60 * load_profiles().numbered(status.profile).session_min
+    if seated["accepted"] and (seated["used_s"] or status.session_left_s < whole_s):
+        pytest.skip(
+            "a treatment has begun with the seated cartridge, and a restart would end it: take it out first"
+        )
+
+
+def skip_unless_needles_in(link: Link, otherwise: str) -> None:
+    """Tests of a link do not move the needles; `otherwise`: what this one would do to them."""
+    if depth_um := link.command(messages.GET_SETTINGS)["depth_um"]:
+        pytest.skip(
+            f"the needles are set to {depth_um / 1e3:.2f} mm, and {otherwise}: set 0.00 mm first "
+            "(`needlepen config set depth_um=0`)"
+        )
+
+
 def restarted(link: Link, request: int = messages.RESTART) -> tuple[Telemetry, Status]:
-    """Have the pen restart, by this request or CLOSE_SERVICE, and wait until its tests are over."""
-    boots = link.counters()["boots"]
+    """Have the pen restart, by this request or CLOSE_SERVICE, and wait until its tests are over.
+
+    A pen that knew the date is given it again. Call `skip_if_in_use` before anything is done for it.
+    """
+    boots, dated = link.counters()["boots"], "clock_unknown" not in now(link)[1].warnings
     link.subscribe(0)
     link.command(request)
     link.reconnect(boots=boots)
-    return settled(link)
+    settled(link)
+    if dated:
+        link.command(messages.SET_TIME, int(datetime.now(UTC).timestamp()) - EPOCH_S)
+    return now(link)

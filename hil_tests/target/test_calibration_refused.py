@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import date
 
 import pytest
-from support.link_session import restarted, until
+from support.link_session import restarted, skip_if_in_use, until
 from support.targets.protocols import Link
 
 from needlepen.firmware_modules import firmware_module
@@ -83,6 +83,7 @@ def _picture(link: Link) -> tuple[object, ...]:
 @contextmanager
 def in_service(link: Link) -> Iterator[bytes]:
     """The record that the pen has, which is still the same at the end; the pen is in service meanwhile."""
+    skip_if_in_use(link)
     before = _picture(link)
     record = before[0]
     if not isinstance(record, bytes):

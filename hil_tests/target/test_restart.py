@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.link_session import pause, restarted
+from support.link_session import pause, restarted, skip_if_in_use
 from support.measuring import Measure
 from support.targets.protocols import Link
 
@@ -42,6 +42,7 @@ def _newest(link: Link) -> list[bytes]:
 
 def test_a_restart_is_passed_in_time_and_loses_nothing(link: Link, measure: Measure) -> None:
     """SR-26, SR-28, SR-29, PR-09, SR-05, SR-15"""
+    skip_if_in_use(link)
     refused = link.request(messages.SET_DEPTH, 65_535).refused
     assert refused is not None, "noted in the log: evidence that has to outlast the restart"
     rate_hz = link.command(messages.GET_SETTINGS)["rate_hz"]
@@ -85,6 +86,7 @@ def _judge(link: Link, measure: Measure) -> None:
 @pytest.mark.nightly
 def test_restarts_one_after_another_each_come_to_ready(link: Link, measure: Measure) -> None:
     """PR-09, SR-26, SR-29"""
+    skip_if_in_use(link)
     ready_ms = {}
     for number in range(5):
         frame, _ = restarted(link)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 
 import pytest
-from support.link_session import frames_of, now, pause, settings_kept
+from support.link_session import frames_of, now, pause, settings_kept, skip_unless_needles_in
 from support.measuring import Measure
 from support.targets.protocols import Link
 
@@ -123,11 +123,7 @@ def test_the_running_hours_since_the_calibration_are_judged_by_their_limits(
 def needles_in(link: Link) -> Iterator[Link]:
     """With the depth at 0.00 mm, so that no profile moves the needles; profile and rate are set back afterwards."""
     before = link.command(messages.GET_SETTINGS)
-    if before["depth_um"]:
-        pytest.skip(
-            f"the needles are set to {before['depth_um'] / 1e3:.2f} mm, and a profile with a smaller cap would move "
-            "them: set 0.00 mm first (needlepen config set depth_um=0)"
-        )
+    skip_unless_needles_in(link, "a profile with a smaller cap would take them in")
     yield link
     link.command(messages.SELECT_PROFILE, before["profile"])
     link.command(messages.SET_RATE, before["rate_hz"])
