@@ -99,6 +99,7 @@ def test_wrong_and_replayed_answers_give_no_role(host: Caller, measure: Measure)
     )
 
 
+@pytest.mark.nightly
 def test_an_answer_for_another_role_counts_for_none(host: Caller) -> None:
     _unlocked(host)
     host.take(Role.NONE)

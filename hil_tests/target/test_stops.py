@@ -105,6 +105,7 @@ def test_overcurrent_stays_latched(
     assert settled(link)[0].fault == "none"
 
 
+@pytest.mark.nightly
 def test_a_cartridge_that_comes_loose_ends_a_run(
     link: Link, plant: Plant, pins: Pins, faults: Faults, measure: Measure
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_charger_ends_a_run(link: Link, plant: Plant, pins: Pins, faults: Faul
     _ends(link, plant, "external power")
 
 
+@pytest.mark.nightly
 def test_a_screw_that_slips_ends_a_run(
     link: Link, plant: Plant, pins: Pins, faults: Faults, measure: Measure
 ) -> None:
