@@ -5,6 +5,7 @@ Seeded and quick: a million pieces take seconds. None of them is a request that 
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ SHORT = [k for k, (_, layout, _) in messages.MESSAGES.items() if struct.calcsize
 _NOISE_BYTES = 1 << 16
 _POOL = 4096
 _FROM_PEN = 0x80
+_CTRL_C = 3
 
 
 def requests(
@@ -56,7 +58,7 @@ def damaged(seed: int, count: int, longest: int = frames.MAX_BODY) -> Iterator[b
     """`count` pieces of input, each of which ends outside a frame."""
     rng: Any = random.Random(seed)
     noise = bytes(
-        byte for byte in rng.randbytes(_NOISE_BYTES) if byte != 3
+        byte for byte in rng.randbytes(_NOISE_BYTES) if byte != _CTRL_C
     )  # 3 is Ctrl-C, meant for the prompt
     lines = [line for line, _ in requests(rng, _POOL, longest)]
     for number in range(count):
@@ -74,3 +76,16 @@ def damaged(seed: int, count: int, longest: int = frames.MAX_BODY) -> Iterator[b
         else:  # noise
             start = int(rng.random() * (len(noise) - 40))
             yield noise[start : start + 4 + int(rng.random() * 12)] + b"\n"
+
+
+def harmless(seed: int, longest: int = frames.MAX_BODY) -> Iterator[bytes]:
+    """Damaged input without an end that asks for nothing and breaks nothing off, as a pen's own parser sees it.
+
+    What happens to be a whole frame in spite of its damage is left out, and so is Ctrl-C, which means the prompt.
+    """
+    parser = frames.Parser()
+    for round_seed in itertools.count(seed):
+        for data in damaged(round_seed, _POOL, longest):
+            whole = [frame for frame in map(parser.feed, data) if frame is not None]
+            if _CTRL_C not in data and not whole:
+                yield data

@@ -10,7 +10,8 @@ from pathlib import Path
 
 TESTS = "hil_tests/target"
 QUICK = f"{TESTS}/test_identity.py"
-RUN_S = 150
+RUN_S = 300
+"""A whole session on a board takes about a minute of real time, on a busy computer some of them."""
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
