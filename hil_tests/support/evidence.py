@@ -144,6 +144,11 @@ class _Keeper:
         self._boards: list[Board] = []
         self._troubles: list[str] = []
         self._begun_s = datetime.now(UTC).timestamp()
+        self._nothing_ran = False
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._nothing_ran:
+            terminalreporter.line(f"no test ran, so no evidence was written to {self._staging.place}")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -162,7 +167,11 @@ class _Keeper:
         self._boards.append(board)
 
     def pytest_needlepen_summed_up(self, suite: Suite, status: int) -> None:
-        """Write it all."""
+        """Write it all. A run of nothing (a wrong path, a -k that fits no test) leaves an older folder as it is."""
+        if status in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+            self._nothing_ran = not suite.results.tests
+        if self._nothing_ran:
+            return
         if self._bench is not None:
             self._take(self._bench.told())
         suite.troubles += self._troubles

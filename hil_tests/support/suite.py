@@ -212,6 +212,11 @@ class Suite(Here):
         return self.ledger.workers() if self._distributed else []
 
     # ------------------------------------------------------------------ the end
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Also called for pytest.exit, which says its reason itself."""
+        if isinstance(excinfo.value, KeyboardInterrupt):
+            self.troubles.append("the run was interrupted (Ctrl-C): what comes after it is not known")
+
     @pytest.hookimpl(wrapper=True, trylast=True)  # when junit.xml is written
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, Any, Any]:
         result = None

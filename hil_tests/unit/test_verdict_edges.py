@@ -87,3 +87,29 @@ def test_a_value_that_is_missing_fails_the_run_by_itself(
     assert run({"test_edges": EDGES}, "-k", which).ret == 1
     found = evidence(pytester.path)
     assert (found["verdict"], found["exit_code"]) == ("unset", 1), json.dumps(found["tests"])
+
+
+# ---------------------------------------------------------------------- runs that end early
+PASSES = "def test_one(): pass"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("options", "code"), [(("-k", "nothing"), 5), (("no_such_file.py",), 4)])
+def test_a_run_of_nothing_leaves_the_old_evidence(
+    run: Run, pytester: pytest.Pytester, options: tuple[str, ...], code: int
+) -> None:
+    assert run({"test_one": PASSES}).ret == 0
+    before = evidence(pytester.path)
+    done = run({"test_one": PASSES}, *options)
+    assert done.ret == code and "no test ran, so no evidence was written" in done.stdout.str()
+    assert evidence(pytester.path) == before
+    assert not [path for path in pytester.path.iterdir() if path.name.startswith(".out")]
+
+
+@pytest.mark.nightly
+def test_an_interrupted_run_says_so_in_its_evidence(run: Run, pytester: pytest.Pytester) -> None:
+    stopped = f"{PASSES}\ndef test_stopped(): raise KeyboardInterrupt\ndef test_after(): pass"
+    assert run({"test_one": stopped}).ret == 2
+    found = evidence(pytester.path)
+    assert found["verdict"] == "infrastructure" and "interrupted (Ctrl-C)" in found["troubles"][0]
+    assert {problem["what"] for problem in found["ledger"]["problems"]} >= {"planned, but not run"}
