@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.access import production, secret, take
-from support.bench import MS, Pens
+from support.bench import MS, Pens, start
 from support.flash import pen_log
 from support.forks import each_in_fork, in_fork
 from support.measuring import Measure
@@ -19,14 +19,18 @@ from needlepen import board, update
 from needlepen.access import Role
 from needlepen.build import AppImage, app_image
 from needlepen.build.code_set import CodeSet
+from needlepen.emulator import serial_handler
 from needlepen.emulator.pen import EmulatedPen
 from needlepen.errors import InfrastructureError, NotInTime, Refused
 from needlepen.link.client import kinds, messages
+from needlepen.link.pen import Pen
 from needlepen.records.making import development_release_key
 from needlepen.update.bundle import Bundle, sign
+from needlepen.update.install import open_service
 
 HEAP_FREE_MIN = 80 * 1024
 VERIFY_MAX_MS = 5_000
+START_S = 8.0
 CHANGED = {"pen/thermal.py": ("from pen", "ONE_LINE = 1\nfrom pen")}
 _TESTS = "        if self._tests is None:\n"
 FAILING = {
@@ -132,6 +136,25 @@ def test_a_one_line_change_runs_after_one_restart(pens: Pens, updated: Updated, 
     assert "PROGRAM_CONFIRMED" in updated.events
     measure("PR-09", "ready_ms", statistics["ready_ms"], "first start of an update")
     assert statistics["heap_free_bytes"] >= HEAP_FREE_MIN, statistics
+
+
+def _service_asked_for(pen: EmulatedPen) -> tuple[str | None, set[str], bool]:
+    """The refusal of the service access, what the user was shown meanwhile, and whether the service is open then."""
+    shown: set[str] = set()
+    pen.link.feed = lambda data: None  # type: ignore[method-assign]  # two hosts would confirm twice
+    with Pen.open(serial_handler.publish("asked", pen.chip), START_S) as link:
+        refused = open_service(link, lambda what, *_: shown.add(what))
+        return refused, shown, link.request(messages.CLOSE_SERVICE).refused is None
+
+
+def test_a_pen_that_was_just_switched_on_is_waited_for_and_one_that_runs_is_not(pens: Pens) -> None:
+    def running(pen: EmulatedPen) -> tuple[str | None, set[str], bool]:
+        start(pen, 100, settle_ms=0)
+        return _service_asked_for(pen)
+
+    assert in_fork(_service_asked_for, pens.new()) == (None, {"start"}, True)
+    refused, shown, is_open = in_fork(running, pens.ready())
+    assert refused and "service opens only from idle" in refused and not shown and not is_open
 
 
 @pytest.mark.nightly

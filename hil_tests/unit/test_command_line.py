@@ -123,6 +123,47 @@ def test_other_usage_errors_are_one_line_too(
     assert (code, out, err.count("\n")) == (4, "", 1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variable"),
+    [
+        (["devices"], "NEEDLEPEN_CACHE"),
+        (["gauge", "list"], "NEEDLEPEN_CONFIG"),
+        (["calibration", "list"], "NEEDLEPEN_DATA"),
+        (["calibrate", "--list"], "NEEDLEPEN_DATA"),
+        (["build"], "NEEDLEPEN_CACHE"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_home_that_cannot_be_written_is_one_line_that_says_what_to_set(
+    arguments: list[str],
+    variable: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "home").touch()  # holds for root, too, whom no mode of a folder stops
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in [name for name in os.environ if name.startswith(("NEEDLEPEN_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    code, out, err = _run(arguments, capsys)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert str(tmp_path / "home") in err and variable in err
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "/a/place"), OSError("a\nb"), OSError(28, "full")]
+)
+def test_an_error_of_this_computer_that_no_command_expects_is_no_traceback(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "invoke", fail)
+    code, out, err = _run(["faults"], capsys)
+    assert (code, out, err.count("\n")) == (2, "", 1) and (error.filename or "") in err
+
+
 def test_the_list_of_commands_is_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     """The list exists so that --help imports no command; a module that nobody lists could not be called."""
     folder = Path(sys.modules["needlepen.cli"].__file__ or "").parent

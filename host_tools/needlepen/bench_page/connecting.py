@@ -210,9 +210,7 @@ def past(unique_id: str) -> tuple[list[Calibration], list[DailyCheck]]:
 
 def certificate_folder() -> Path:
     """Where the certificates that this page makes are."""
-    path = paths.data_dir() / "certificates"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return paths.data_dir("certificates")
 
 
 def certificate_file(number: str, kind: str) -> Path:

@@ -38,9 +38,7 @@ class Line:
 
 def folder() -> Path:
     """Where the journals of this computer are."""
-    path = paths.data_dir() / "calibrations"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return paths.data_dir("calibrations")
 
 
 def read(path: Path) -> list[Line]:

@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from needlepen import __version__
-from needlepen.errors import NeedlepenError, UsageError
+from needlepen.errors import InfrastructureError, NeedlepenError, UsageError
 
 # name: first line of its help, so that --help imports nothing heavy
 COMMANDS = {
@@ -115,6 +115,16 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.Abort, KeyboardInterrupt):
         click.echo("needlepen: interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except OSError as error:  # of this computer, and nobody had more to say about it
+        click.echo(f"needlepen: {_of_this_computer(error)}", err=True)
+        sys.exit(InfrastructureError.exit_code)
+
+
+def _of_this_computer(error: OSError) -> str:
+    """A folder without rights, a full disk, a device that is gone."""
+    reason = " ".join(str(error.strerror or error).split())
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}{reason}; `needlepen doctor` looks at this computer"
 
 
 def _in_one_line(error: click.ClickException) -> str:

@@ -6,9 +6,11 @@ import json as json_module
 
 import click
 
+from needlepen.cli._build_options import board_option
+
 
 @click.command(epilog="Examples:  needlepen benchmark  |  needlepen benchmark --quick --json")
-@click.option("--board", default="pico_pen", show_default=True, help="Board file: a name or a path.")
+@board_option
 @click.option(
     "--quick",
     is_flag=True,
@@ -20,7 +22,7 @@ import click
     help="Emulator engine.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-def benchmark(board: str, quick: bool, stock: bool, engine: str, as_json: bool) -> int:
+def benchmark(board_name: str, quick: bool, stock: bool, engine: str, as_json: bool) -> int:
     """Measure the pace of the emulation, the cost of the firmware, and the link.
 
     Exit code 1 if a figure to reach is missed.
@@ -32,7 +34,7 @@ def benchmark(board: str, quick: bool, stock: bool, engine: str, as_json: bool) 
 
     console = Console(stderr=True)
     with console.status("preparing") as status:
-        results = run(board, 1.0 if quick else 3.0, engine, stock, status.update)
+        results = run(board_name, 1.0 if quick else 3.0, engine, stock, status.update)
     if as_json:
         click.echo(json_module.dumps([vars(r) | {"verdict": r.verdict} for r in results], indent=2))
     else:

@@ -8,22 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from needlepen.cli._build_options import board_option, kind_option
+
 if TYPE_CHECKING:
     from needlepen.board import Board
     from needlepen.build import AppImage
 
 
 @click.command(epilog="Examples:  needlepen build  |  needlepen build --uf2 pen.uf2")
-@click.option(
-    "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
-)
-@click.option(
-    "--kind",
-    type=click.Choice(["development", "production"]),
-    default="development",
-    show_default=True,
-    help="What the pen reports itself to be.",
-)
+@board_option
+@kind_option("development", "What the pen reports itself to be.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder to write the image to, besides the cache."
 )

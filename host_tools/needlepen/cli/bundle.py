@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from needlepen.cli._build_options import board_option, kind_option
+
 if TYPE_CHECKING:
     from needlepen.update import Bundle
 
@@ -22,16 +24,8 @@ def bundle() -> None:
 
 @bundle.command(epilog="Example:  needlepen bundle make release.npb --kind production --key release.key")
 @FILE
-@click.option(
-    "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
-)
-@click.option(
-    "--kind",
-    type=click.Choice(["development", "production"]),
-    default="production",
-    show_default=True,
-    help="A pen takes only bundles of its own kind.",
-)
+@board_option
+@kind_option("production", "A pen takes only bundles of its own kind.")
 @click.option(
     "--key", type=click.Path(path_type=Path), help="File with the signing key; else that of this computer."
 )

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from needlepen.cli._build_options import board_option, kind_option
+
 if TYPE_CHECKING:
     from needlepen.build import Kind
     from needlepen.emulator.parameters import PenParameters
@@ -40,9 +42,7 @@ _CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
     show_default=True,
     help="Which pen: ID and tolerances.",
 )
-@click.option(
-    "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
-)
+@board_option
 @click.option(
     "--app/--no-app", default=True, show_default=True, help="With the pen's firmware, or bare MicroPython."
 )
@@ -52,13 +52,7 @@ _CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
     show_default=True,
     help="With the keys and the calibration that a pen leaves the factory with, or without any.",
 )
-@click.option(
-    "--kind",
-    type=click.Choice(["development", "production"]),
-    default="development",
-    show_default=True,
-    help="Which build of the firmware.",
-)
+@kind_option("development")
 @click.option(
     "--flash",
     type=click.Path(path_type=Path, dir_okay=False),

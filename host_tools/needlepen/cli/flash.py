@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from needlepen.cli._build_options import board_option, kind_option
 from needlepen.devices.option import device_option
 
 if TYPE_CHECKING:
@@ -22,16 +23,8 @@ if TYPE_CHECKING:
     "needlepen flash --device /media/me/RPI-RP2 --erase-records"
 )
 @device_option
-@click.option(
-    "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
-)
-@click.option(
-    "--kind",
-    type=click.Choice(["development", "production"]),
-    default="development",
-    show_default=True,
-    help="Which build of the firmware.",
-)
+@board_option
+@kind_option("development")
 @click.option(
     "--keep-records/--erase-records",
     default=True,

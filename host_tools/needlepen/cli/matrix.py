@@ -46,8 +46,6 @@ def matrix(
     cells = matrices.all_cells(targets, states)
     prepared = bench.prepare(runtime=runtime)
     result = matrices.run(prepared, cells, jobs, lambda state: click.echo(f"state {state}", err=True))
-    for path in files:
-        matrix_output.write(result, path)
     if as_json:
         rows = [
             {
@@ -59,4 +57,6 @@ def matrix(
         click.echo(json.dumps(rows, indent=2))
     else:
         click.echo(matrix_output.markdown(result))
+    for path in files:  # last, as a file that cannot be written must not cost the hours before it
+        matrix_output.write(result, path)
     return 1 if result.unsafe or None in result.cells.values() else 0

@@ -26,11 +26,11 @@ def plot(file: Path, out: Path | None, open_page: bool, as_json: bool) -> None:
     from needlepen.monitor import recording
     from needlepen.report import recorded
 
-    page = out or file.with_suffix(".html")
-    if page.resolve() == file.resolve():
-        raise UsageError(f"{page} is the recording itself; give another name with --out")
     with Console(stderr=True).status(f"drawing {file}"):
         found = recording.load(file)
+        page = out or file.with_suffix(".html")
+        if page.resolve() == file.resolve():
+            raise UsageError(f"{page} is the recording itself; give another name with --out")
         recorded.write(found, page)
     if as_json:
         facts = {

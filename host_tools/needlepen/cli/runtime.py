@@ -8,13 +8,12 @@ from pathlib import Path
 
 import click
 
+from needlepen.cli._build_options import board_option
 from needlepen.errors import UsageError
 
 
 @click.command(epilog="Examples:  needlepen runtime  |  needlepen runtime --offline --json")
-@click.option(
-    "--board", "board_name", default="pico_pen", show_default=True, help="Board file: a name or a path."
-)
+@board_option
 @click.option(
     "--uf2", "given", type=click.Path(path_type=Path), help="Use this UF2 (also: NEEDLEPEN_RUNTIME)."
 )

@@ -67,9 +67,7 @@ def holder(name: str) -> Holder | None:
 
 
 def _folder() -> Path:
-    path = paths.state_dir() / "locks"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return paths.state_dir("locks")
 
 
 def _stem(name: str) -> str:

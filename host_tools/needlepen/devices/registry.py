@@ -52,9 +52,7 @@ class Entry:
 
 def folder() -> Path:
     """Where the entries are."""
-    path = paths.state_dir() / "ports"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return paths.state_dir("ports")
 
 
 def default_link(name: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from needlepen import paths
 from needlepen.doctor.model import NOTE, OK, PROBLEM, WARNING, Computer, Finding
-from needlepen.errors import NeedlepenError
+from needlepen.errors import InfrastructureError, NeedlepenError
 
 OLDEST_PYTHON = (3, 11)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)\s*(==|>=)?\s*([0-9][0-9A-Za-z.]*)?")
@@ -148,14 +148,9 @@ def folders(computer: Computer) -> Iterator[Finding]:
     ):
         try:
             folder = get()
-        except OSError as error:
-            where = error.filename or "the folder"
-            yield Finding(
-                "folders",
-                PROBLEM,
-                f"{where} ({what}) cannot be made: {error.strerror}",
-                (f"make {where} writable",),
-            )
+        except InfrastructureError as error:
+            cause, _, action = str(error).partition("; ")
+            yield Finding("folders", PROBLEM, f"{cause} ({what})", (action,))
             sound = False
             continue
         for finding in _folder(computer, what, folder):

@@ -9,7 +9,8 @@ from needlepen import supervision
 
 _supervision = supervision.load()
 ROLES = ("none", "operator", "technician", "engineer")
-_STARTING = ("boot", "self_test")
+STARTING = ("boot", "self_test")
+"""States in which a pen that was just switched on tests itself, and does nothing else."""
 _PASSING = {"depth_moving", "depth_not_homed", "cartridge_reading", "self_test", "not_proven"}
 CALIBRATIONS = ("none", "valid", "due", "expired", "refused")
 
@@ -151,7 +152,7 @@ def starting_up(latest: Telemetry, status: Status) -> bool:
     """True while something of the start-up goes on: tests, the way of the depth axis to its home, a cartridge that is
     being read; and in the moment in which nothing stands against a start any more, and the pen is about to be armed.
     """
-    if latest.state in _STARTING or _PASSING & set(status.blockers):
+    if latest.state in STARTING or _PASSING & set(status.blockers):
         return True
     return latest.state == "idle" and not status.blockers
 

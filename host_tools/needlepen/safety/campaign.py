@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from needlepen.emulator.forks import Forks
+from needlepen.files import write_whole
 from needlepen.safety import generator
 from needlepen.safety.unsafe import Unsafe, unsafe
 
@@ -104,13 +105,9 @@ def run(
 def save(campaign: Campaign, folder: Path, everything: bool = False) -> list[Path]:
     """Write the scenarios of the unsafe runs, or of all, as files for `needlepen run`; returns their paths."""
     chosen = campaign.runs if everything else [*campaign.unsafe, *campaign.broken_off]
-    if chosen:
-        folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for each in chosen:
         path = folder / f"campaign-{each.seed}.toml"
-        new = path.with_suffix(".new")
-        new.write_text(generator.scenario(each.seed), encoding="utf-8")
-        new.replace(path)
+        write_whole(path, generator.scenario(each.seed))
         paths.append(path)
     return paths

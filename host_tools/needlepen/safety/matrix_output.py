@@ -10,6 +10,7 @@ from pathlib import Path
 from jinja2 import Environment
 
 from needlepen.errors import UsageError
+from needlepen.files import write_whole
 from needlepen.safety.matrix import Matrix, as_rows
 from needlepen.safety.outcome import MEANINGS, Outcome
 
@@ -58,10 +59,7 @@ def check_names(paths: Iterable[Path]) -> None:
 def write(matrix: Matrix, path: Path) -> None:
     """Write the form that the file's name ends with. Raises UsageError for another ending."""
     check_names([path])
-    new = path.with_name(f".{path.name}.new")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new.write_text(FORMS[path.suffix](matrix), encoding="utf-8")
-    new.replace(path)
+    write_whole(path, FORMS[path.suffix](matrix))
 
 
 def summary(matrix: Matrix) -> str:

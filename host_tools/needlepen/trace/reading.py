@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def read(root: Path, files: Sequence[Path] = ()) -> Trace:
 
     Raises UsageError, one line, for a folder that is no checkout and for a file that cannot be used.
     """
-    project = Project(root.resolve())
+    project = Project(Path(os.path.realpath(root)))  # of a link to itself, too
     known = requirements.load(project.root / "firmware" / "requirements.toml")
     excused = reviewed.read(project)
     links = [link for link in excused.links if link.requirement in known]

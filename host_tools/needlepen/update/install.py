@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from needlepen.errors import InfrastructureError, NeedlepenError, ProductFailure, Refused
 from needlepen.link.client import messages
+from needlepen.link.values import STARTING, Telemetry
 from needlepen.update.bundle import Bundle
 from needlepen.update.transfer import Progress, Report, Sent, UpdatablePen, report, transfer
 
 _SETTLE_S = 30.0  # a trial ends after 10 s at most, then the old program starts
 _START_S = 4.0
+_TELL_MS = 100
+_LOOKS = 200  # times _TELL_MS by the pen's own clock, however slow an emulated one is
 _FULL = "out of memory"
 _LOOK_S = 0.2
 
@@ -26,6 +31,12 @@ class Reconnecting(UpdatablePen, Protocol):
 
     def reconnect(self, timeout_s: float = ..., boots: int | None = None) -> None:
         """Get the connection back, once the pen has counted another boot than these."""
+
+    def subscribe(self, period_ms: int = ...) -> None:
+        """Have telemetry sent, or no more of it (0)."""
+
+    def telemetry(self) -> Iterator[Telemetry]:
+        """Frames as they come."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +61,16 @@ def install(
 ) -> Installed:
     """Bring the program of a bundle onto a pen and see it confirmed.
 
-    Raises Refused with the pen's reason, after which it runs what it ran; ProductFailure if the pen took the program
-    back because it did not reach ready; InfrastructureError if the pen does not come back.
+    A pen that was just switched on is waited for. Raises Refused with the pen's reason, after which it runs what it
+    ran; ProductFailure if the pen took the program back because it did not reach ready; InfrastructureError if the pen
+    does not come back.
     """
     begun_s = time.monotonic()
     before = first_report(pen)
     name = bundle.program.name
     if before.program == name:
         return Installed(name, name, (), 0, 0, time.monotonic() - begun_s)
-    closed = pen.request(messages.OPEN_SERVICE).refused
+    closed = open_service(pen, progress)
     try:
         boots = pen.counters()["boots"]
         try:
@@ -91,10 +103,33 @@ def _after_restart(pen: Reconnecting, boots: int, bundle: Bundle, progress: Prog
     """A pen that has been on for long may have its free memory in pieces; after a restart it is in one."""
     pen.request(messages.CLOSE_SERVICE)
     pen.reconnect(_SETTLE_S, boots)
-    deadline_s = time.monotonic() + _START_S
-    while pen.request(messages.OPEN_SERVICE).refused and time.monotonic() < deadline_s:
-        time.sleep(_LOOK_S)
+    open_service(pen, progress)
     return transfer(pen, bundle, progress)
+
+
+def open_service(pen: Reconnecting, progress: Progress = lambda _what, _done, _total: None) -> str | None:
+    """Open the service access; returns the pen's refusal, or None.
+
+    A pen in its self-tests opens it only after them, so it is waited for; one that runs or shows a fault is not. Raises
+    InfrastructureError if the tests do not end within 20 s.
+    """
+    refused = pen.request(messages.OPEN_SERVICE).refused
+    if refused is None:
+        return None
+    pen.subscribe(_TELL_MS)
+    try:
+        for frame in itertools.islice(pen.telemetry(), _LOOKS):
+            if frame.state not in STARTING:
+                break
+            progress("start", 0, 0)
+        else:
+            raise InfrastructureError(
+                f"The pen has not come out of its self-tests within {_LOOKS * _TELL_MS / 1e3:.0f} s; nothing was sent. "
+                "Let go of its trigger, switch it off and on, and run this again."
+            )
+    finally:
+        pen.subscribe(0)
+    return pen.request(messages.OPEN_SERVICE).refused
 
 
 def first_report(pen: UpdatablePen) -> Report:

@@ -9,7 +9,12 @@ from typing import Any
 from needlepen.update.install import Installed
 from needlepen.update.transfer import Progress
 
-_STEPS = {"list": "list of the program", "modules": "modules", "restart": "restart and health check"}
+_STEPS = {
+    "start": "self-tests of the pen",
+    "list": "list of the program",
+    "modules": "modules",
+    "restart": "restart and health check",
+}
 
 
 @contextlib.contextmanager
