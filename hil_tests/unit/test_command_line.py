@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from needlepen.cli import COMMANDS, cli, main
+from needlepen.cli import COMMANDS, OUTPUT_CLOSED, cli, main
 
 WITHOUT_JSON = {
     ("completion",): "prints a script for a shell",
@@ -270,3 +270,21 @@ def test_no_color_and_pipes_are_respected() -> None:
         for value in ("", "1")
     }  # fmt: skip
     assert b"\x1b[" in shown[""] and shown["1"] == b"red\n"
+
+
+# ---------------------------------------------------------------------- pipes
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "3"]])
+def test_who_has_read_enough_makes_no_failure_of_the_product(arguments: list[str]) -> None:
+    """`needlepen ... | head`: the reader is gone before the first line."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "needlepen", *arguments],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (OUTPUT_CLOSED, "")

@@ -54,6 +54,8 @@ COMMANDS = {
     "benchmark": "Measure the emulator and the firmware.",
 }
 INTERRUPTED = 130
+OUTPUT_CLOSED = 141
+"""What shells say of SIGPIPE."""
 
 
 class _LazyGroup(click.Group):
@@ -100,6 +102,7 @@ def cli(context: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point: errors become one line on stderr and their exit code, never a traceback."""
+    output = sys.stdout
     try:
         result = cli.main(args=arguments, prog_name="needlepen", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)
@@ -112,6 +115,10 @@ def main(arguments: list[str] | None = None) -> Any:
     except click.ClickException as error:
         click.echo(f"needlepen: {_in_one_line(error)}", err=True)
         sys.exit(UsageError.exit_code)
+    except SystemExit:
+        if sys.stdout is not output:  # click has put it out of use: who read it has gone, as `head` does
+            sys.exit(OUTPUT_CLOSED)
+        raise
     except (click.Abort, KeyboardInterrupt):
         click.echo("needlepen: interrupted", err=True)
         sys.exit(INTERRUPTED)

@@ -26,7 +26,7 @@ _CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
 
 @click.command(
     epilog="Examples:  needlepen emulate --link /tmp/pen  |  needlepen emulate --name left --seed 1 --json  |  "
-    "needlepen emulate --cartridge dummy --worn tip_offset_um=150"
+    "needlepen emulate --cartridge dummy --worn tip_offset_um=-60"
 )
 @click.option("--link", type=click.Path(path_type=Path), help="Path at which the serial port appears.")
 @click.option(
@@ -80,7 +80,7 @@ _CONTENT = {True: "needlepen firmware", False: "bare MicroPython"}
     "--worn",
     multiple=True,
     metavar="NAME=VALUE",
-    help="The same, changed since the factory calibrated the pen, e.g. tip_offset_um=150.",
+    help="The same, changed since the factory calibrated the pen, e.g. tip_offset_um=-60.",
 )
 @click.option(
     "--gauge-seed",
