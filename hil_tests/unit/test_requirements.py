@@ -45,9 +45,16 @@ def test_everything_is_claimed_but_what_is_planned() -> None:
     assert [r.id for r in requirements.load().implemented()] == [i for i in IDS if i not in PLANNED]
 
 
+def _chapter(heading: str) -> str:
+    """A chapter of the README of the tests."""
+    _, found, rest = (TESTS / "README.md").read_text().partition(f"\n## {heading}\n")
+    assert found, heading
+    return rest.partition("\n## ")[0]
+
+
 def _evidence() -> dict[str, set[str]]:
     """Each file of requirement tests, and the requirements that the README says it shows."""
-    rows = re.findall(r"^\| (`test_.*?) \| (.*?) \|", (TESTS / "README.md").read_text(), re.M)
+    rows = re.findall(r"^\| (`test_.*?) \| (.*?) \|", _chapter("Requirement tests"), re.M)
     return {name: set(ids.split(", ")) for files, ids in rows for name in re.findall(r"`(.*?)`", files)}
 
 
@@ -59,6 +66,11 @@ def test_every_claimed_requirement_has_its_tests_and_the_readme_says_where() -> 
         assert all(requirement_id in said for requirement_id in ids), f"{name} does not name {ids}"
     shown = set().union(*table.values())
     assert {r.id for r in requirements.load().implemented()} <= shown
+
+
+def test_the_readme_says_of_each_file_what_it_asks_a_target_for() -> None:
+    said = set(re.findall(r"`(test_\w+\.py)`", _chapter("Targets")))
+    assert said == {path.name for path in (TESTS / "target").glob("test_*.py")}
 
 
 @pytest.mark.parametrize("requirement_id", IDS)
