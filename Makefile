@@ -46,7 +46,8 @@ test: runtime engine labgrid ## lint, format, types, then every test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	sh host_tools/check_firmware_types.sh $(VENV)
-	NEEDLEPEN_COVERAGE=reports/coverage $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	NEEDLEPEN_COVERAGE=reports/coverage $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder \
+	    --repeat-infrastructure $(ARGS)
 
 smoke: runtime engine ## of each requirement what tells most, in less than 90 s; on a board: ARGS="--target serial:ID"
 	$(BIN)/pytest hil_tests -m smoke $(if $(findstring --target,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)

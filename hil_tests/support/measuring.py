@@ -173,6 +173,12 @@ def measure_of(item: pytest.Item) -> Measure | None:
     return item.stash.get(_MEASURE, None)
 
 
+def forget_measure(item: pytest.Item) -> None:
+    """The test is tried again, from nothing."""
+    if _MEASURE in item.stash:
+        del item.stash[_MEASURE]
+
+
 class LimitsMissedError(pytest.fail.Exception):
     """A test that fails by its measurements, and by nothing else."""
 

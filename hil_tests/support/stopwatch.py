@@ -34,6 +34,15 @@ class Stopwatch:
                 self.spent_s = self.so_far_s
             self._depth -= 1
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What is inside of the block does not count, although something that is timed calls it."""
+        self.spent_s, depth, self._depth = self.so_far_s, self._depth, 0
+        try:
+            yield
+        finally:
+            self._depth, self._since_s = depth, time.perf_counter()
+
     @property
     def so_far_s(self) -> float:
         """With what is being timed now."""

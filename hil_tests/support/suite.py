@@ -9,7 +9,7 @@ import hashlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from needlepen.evidence_report.model import UNKNOWN_BOARD, TestResult
 from needlepen.evidence_report.results import Phase, Results, from_facts
 from support import measuring
 from support.boards import board_name, take_blame, why_lost
+from support.closing import LastLines, Sections
 from support.verdicts import skip_reason
 
 ALONE = "main"
@@ -33,10 +34,8 @@ NAMES = "requirements"
 """The user property of a report with the requirements that a test of a target names."""
 CLAIMS = "claims"
 """The same of a test that needs no target: what it is about. A board has nothing to do with it."""
-SHOWN_TESTS = 50
-"""So many names of tests does the terminal show of one problem; the evidence has all."""
 
-pytest_plugins = ["support.evidence"]
+pytest_plugins = ["support.evidence", "support.repeating"]
 
 
 class Here:
@@ -107,6 +106,7 @@ class Suite(Here):
         self.ledger = Ledger(each)
         self.results = Results()
         self.troubles: list[str] = []
+        self.repeated: dict[str, str] = {}
         self.balance: Balance | None = None
         self.started = datetime.now(UTC)
         self._distributed = config.getoption("dist", default="no") != "no"
@@ -170,6 +170,8 @@ class Suite(Here):
         worker = report.node.gateway.id if hasattr(report, "node") else ALONE
         facts = getattr(report, "needlepen", None) or _plain(report, self._board_of(worker))
         test, board = report.nodeid, facts["board"]
+        if trouble := facts.get("repeated"):
+            self.repeated[test] = trouble
         taken = tuple(from_facts(each, test, board) for each in facts["taken"])
         self._started_at.setdefault((worker, test), getattr(report, "start", 0.0))
         duration_s = getattr(report, "duration", 0.0)
@@ -256,10 +258,6 @@ class Suite(Here):
             return code
         return InfrastructureError.exit_code if status == pytest.ExitCode.INTERNAL_ERROR else int(status)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        _show_limits(terminalreporter, self.results)
-        _show_trouble(terminalreporter, self)
-
 
 class SuiteHooks:
     """What wants to know the result."""
@@ -274,8 +272,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    here: Here = Worker(config) if hasattr(config, "workerinput") else Suite(config)
-    config.pluginmanager.register(here, "needlepen-suite")
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Worker(config), "needlepen-suite")
+        return
+    suite = Suite(config)
+    config.pluginmanager.register(suite, "needlepen-suite")
+    config.pluginmanager.register(Sections(suite), "needlepen-sections")
+    config.pluginmanager.register(LastLines(suite), "needlepen-last-lines")
 
 
 def _plain(report: pytest.TestReport, board: str) -> dict[str, Any]:
@@ -283,39 +286,3 @@ def _plain(report: pytest.TestReport, board: str) -> dict[str, Any]:
     ending = {"passed": "passed", "skipped": "skipped"}.get(report.outcome, "failed")
     lines = str(report.longrepr).strip().splitlines() if report.longrepr else []
     return {"ending": ending, "reason": lines[-1] if lines else "", "board": board, "taken": []}
-
-
-def _show_limits(terminal: pytest.TerminalReporter, results: Results) -> None:
-    if not results.taken:
-        return
-    terminal.section("worst value of each limit")
-    for m, count in measuring.worst_of_each(taken.measurement for taken in results.taken):
-        verdict = verdicts.of_measurement(m)
-        terminal.line(
-            f"{measuring.line(m)}  [{count}]", red=verdict in verdicts.FAILED, yellow=verdict == "marginal"
-        )
-
-
-def _show_trouble(terminal: pytest.TerminalReporter, suite: Suite) -> None:
-    """What was wrong around the product, and whether the ledger adds up."""
-    reports = terminal.getreports("infrastructure")
-    balance = suite.balance
-    if reports or suite.troubles or (balance and balance.problems):
-        terminal.section("infrastructure", yellow=True, bold=True)
-    for report in reports:
-        terminal.line(f"{report.nodeid}: {report.needlepen['reason']}", yellow=True)
-        if terminal.config.option.tbstyle not in ("no", "line"):
-            terminal.line(report.longreprtext)
-    for trouble in suite.troubles:
-        terminal.line(trouble, red=True)
-    for text in _problems(balance):
-        terminal.line(f"ledger: {text}", red=True)
-    if balance and (balance.planned or balance.problems):
-        terminal.line(f"ledger: {balance}")
-
-
-def _problems(balance: Balance | None) -> Iterator[str]:
-    for problem in balance.problems if balance else ():
-        more = len(problem.tests) - SHOWN_TESTS
-        shown = "".join(f"\n  {test}" for test in problem.tests[:SHOWN_TESTS])
-        yield f"{problem.what}{shown}" + (f"\n  and {more} more" if more > 0 else "")

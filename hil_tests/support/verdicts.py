@@ -25,6 +25,11 @@ _TROUBLED = pytest.StashKey[bool]()
 LONGEST_REASON = 600
 
 
+def forget_trouble(item: pytest.Item) -> None:
+    """The test is tried again: what its first try met does not count for it."""
+    item.stash[_TROUBLED] = False
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Nothing touches a board that is gone."""
@@ -146,6 +151,8 @@ def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
     """Infrastructure trouble has a letter and a count of its own."""
     facts = getattr(report, "needlepen", None)
+    if facts and "repeated" in facts and report.passed and report.when == "call":
+        return "passed", "R", ("PASSED AT THE SECOND TRY", {"yellow": True})
     if not facts or facts["ending"] != "infrastructure":
         return None
     if facts["again"]:
