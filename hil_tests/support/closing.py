@@ -24,7 +24,7 @@ _SHOWN_CHARACTERS = 300
 
 
 class Sections:
-    """The worst value of each limit, and trouble with its tracebacks: among pytest's own sections."""
+    """The worst value of each limit, and trouble of tests with its tracebacks: among pytest's own sections."""
 
     def __init__(self, suite: Suite) -> None:
         self._suite = suite
@@ -49,7 +49,7 @@ class LastLines:
             reason = _short(report.needlepen["reason"])
             terminalreporter.line(f"INFRASTRUCTURE {report.nodeid} - {reason}", yellow=True)
         for trouble in self._suite.troubles:
-            terminalreporter.line(f"INFRASTRUCTURE {_short(trouble)}", yellow=True)
+            terminalreporter.line(f"INFRASTRUCTURE {trouble}", yellow=True)
         for problem in self._suite.balance.problems if self._suite.balance else ():
             terminalreporter.line(f"LEDGER {_short(str(problem))}", yellow=True)
 
@@ -74,14 +74,12 @@ def _show_trouble(terminal: pytest.TerminalReporter, suite: Suite) -> None:
     """What was wrong around the product, and whether the ledger adds up."""
     reports = terminal.getreports("infrastructure")
     balance = suite.balance
-    if reports or suite.troubles or (balance and balance.problems):
+    if reports or (balance and balance.problems):
         terminal.section("infrastructure", yellow=True, bold=True)
     for report in reports:
         terminal.line(f"{report.nodeid}: {report.needlepen['reason']}", yellow=True)
         if terminal.config.option.tbstyle not in ("no", "line"):
             terminal.line(report.longreprtext)
-    for trouble in suite.troubles:
-        terminal.line(trouble, red=True)
     for text in _problems(balance):
         terminal.line(f"ledger: {text}", red=True)
     if balance and (balance.planned or balance.problems):

@@ -1,9 +1,9 @@
 """pytest plugin: `--repeat-infrastructure` runs a test that ended in infrastructure trouble a second time.
 
-Such a test has told nothing about the product, so that another try hides nothing: a failure of the product is never tried
-again, a limit that was missed before the trouble came stays missed, and nothing is tried on a board that is lost. The
-second try begins with fresh fixtures of every scope. What the first one ended with is in the reason of the result, in the
-evidence, and at the end of the run.
+Such a test has told nothing about the product, so that another try hides nothing: a failure of the product is never
+tried again, a limit that was missed before the trouble came stays missed, and nothing is tried on a board that is lost.
+The second try begins with fresh fixtures of every scope. What the first one ended with is in the reason of the result,
+in the evidence, and at the end of the run.
 """
 
 from __future__ import annotations

@@ -129,8 +129,9 @@ def test_a_run_in_which_all_went_well_at_the_second_try_passes_and_says_so(
 def test_without_the_option_nothing_is_tried_again(run: Run, pytester: pytest.Pytester) -> None:
     done = run({"test_twice": TWICE}, "-k", "cut_off")
     assert done.ret == 2 and "REPEATED" not in done.stdout.str()
-    assert "INFRASTRUCTURE test_twice.py::test_cut_off_once - ConnectionResetError: reset by peer" in (
-        done.stdout.lines[-2]
+    assert (
+        "INFRASTRUCTURE test_twice.py::test_cut_off_once - ConnectionResetError: reset by peer"
+        in (done.stdout.lines[-2])
     )
 
 
