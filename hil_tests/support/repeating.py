@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
+from needlepen.errors import infrastructure_behind
 from needlepen.evidence_report.results import from_facts
 from support.boards import why_lost
 from support.measuring import forget_measure
 from support.stopwatch import WATCH
-from support.verdicts import LONGEST_REASON, forget_trouble
+from support.verdicts import LONGEST_REASON, forget_trouble, one_line
 
 _TIMER = pytest.StashKey[Any]()
 """What pytest-timeout gave the first try."""
@@ -44,8 +45,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     properties = list(item.user_properties)
     reports = _try(item, nextitem)
     if (trouble := _trouble_alone(reports)) and not why_lost(item.config):
-        item.user_properties[:] = properties
-        reports = _again(item, nextitem, trouble)
+        if broken := _torn_down(item):
+            _tell(reports, broken)
+        else:
+            item.user_properties[:] = properties
+            reports = _again(item, nextitem, trouble)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -67,12 +71,24 @@ def _trouble_alone(reports: list[pytest.TestReport]) -> str:
     return str(endings.get("infrastructure", ""))
 
 
-def _again(item: pytest.Item, nextitem: pytest.Item | None, trouble: str) -> list[pytest.TestReport]:
-    """The reports of the second try, which tell of the first."""
+def _torn_down(item: pytest.Item) -> str:
+    """End all fixtures. What one of a wider scope finds then, other than trouble, would be lost: no second try."""
     try:
         item.session._setupstate.teardown_exact(None)
-    except Exception as error:  # of fixtures that the trouble has broken
-        trouble += f"; then, in the tear-down: {error!r}"
+    except Exception as error:
+        if infrastructure_behind(error) is None:
+            return f"not tried again, since the tear-down failed: {one_line(error)}"
+    return ""
+
+
+def _tell(reports: list[pytest.TestReport], why: str) -> None:
+    for facts in (report.needlepen for report in reports):  # type: ignore[attr-defined]
+        if facts["ending"] == "infrastructure":
+            facts["reason"] = f"{facts['reason']}; {why}"[:LONGEST_REASON]
+
+
+def _again(item: pytest.Item, nextitem: pytest.Item | None, trouble: str) -> list[pytest.TestReport]:
+    """The reports of the second try, which tell of the first."""
     forget_trouble(item)
     forget_measure(item)
     if _TIMER in item.stash:

@@ -135,6 +135,34 @@ def test_without_the_option_nothing_is_tried_again(run: Run, pytester: pytest.Py
     )
 
 
+def test_what_a_fixture_of_all_tests_finds_at_its_end_is_not_lost(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    pen = """
+import pytest
+from needlepen.errors import InfrastructureError
+
+@pytest.fixture(scope="session")
+def pen():
+    yield
+    assert False, "the motor still turns"
+
+def test_loses_its_port(pen):
+    raise InfrastructureError("port gone")
+
+def test_after():
+    pass
+"""
+    done = run({"test_pen": pen}, "--repeat-infrastructure")
+    (first, after) = evidence(pytester.path)["tests"]
+    assert done.ret == 2 and "REPEATED" not in done.stdout.str()
+    assert (first["verdict"], after["verdict"]) == ("infrastructure", "pass")
+    assert first["reason"] == (
+        "InfrastructureError: port gone; not tried again, since the tear-down failed: "
+        "AssertionError: the motor still turns"
+    )
+
+
 def test_a_test_is_no_cost_of_the_suite(run: Run, pytester: pytest.Pytester) -> None:
     sleeps = "import time\ndef test_sleeps():\n    time.sleep(3)\n"
     run({"test_sleeps": sleeps}, "--repeat-infrastructure")
